@@ -1,0 +1,3 @@
+//! Loading the configuration.
+pub mod secret;
+pub mod settings;

@@ -1,0 +1,410 @@
+//! The configuration as the gate uses it: types that cannot be wrong, made once by `check`. ★
+//!
+//! Nothing here reads a file or the environment. Durations are real durations, patterns are parsed,
+//! addresses are resolved as far as text allows, and every default has been applied.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::secret::Secret;
+use crate::rule::path::Pattern;
+
+/// Everything `run` needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The public origins, in the order written; never empty. Each has its own callback, cookies and seal.
+    pub origins: Vec<Origin>,
+    /// The public listener. Default `127.0.0.1:4180`.
+    pub listen: SocketAddr,
+    /// The admin listener (`/livez`, `/readyz`, `/metrics`). Default `127.0.0.1:4181`.
+    pub admin_listen: SocketAddr,
+    /// Where the gate's own pages live, without a trailing slash. Default `/oauth2`.
+    pub auth_prefix: String,
+    /// Where allowed requests go.
+    pub upstream: Upstream,
+    /// Forward the client's `Host` (true, the default) or the upstream's own.
+    pub pass_host: bool,
+    /// The rules as written, in order.
+    pub rules: Vec<Rule>,
+    /// What a path needs where no rule says otherwise (`required_roles`).
+    pub default: Requirement,
+    /// The identity provider.
+    pub provider: Provider,
+    /// How long a session lives, and what it is sealed with.
+    pub session: Session,
+    /// How claims become a user, roles and headers.
+    pub identity: Identity,
+    /// Peers whose `X-Forwarded-*` are believed. Default: none.
+    pub trusted_proxies: Vec<Network>,
+    /// Hosts beside the origins that a return address may name. Default: none.
+    pub allowed_return_hosts: Vec<ReturnHost>,
+    /// Bounds on what a client or an upstream may do.
+    pub limits: Limits,
+    /// What is written about each request, and how.
+    pub log: Log,
+    /// Worker threads. Default: the cores this process may use.
+    pub workers: usize,
+}
+
+/// `http` or `https`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Cleartext: a public origin only on a loopback host.
+    Http,
+    /// TLS.
+    Https,
+}
+
+/// One public origin: scheme, lower-case host, port (RFC 6454).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The scheme a browser uses; what listens here may still be cleartext behind a balancer.
+    pub scheme: Scheme,
+    /// Lower-case, no trailing dot; an IPv6 address in brackets.
+    pub host: String,
+    /// The effective port, the scheme's default included.
+    pub port: u16,
+}
+
+/// Where allowed requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// `http://host:port`.
+    Http {
+        /// Host name or address as written (IPv6 in brackets).
+        host: String,
+        /// Port, 80 by default.
+        port: u16,
+    },
+    /// `https://host:port`, verified against the system's roots or `upstream_ca_file`.
+    Https {
+        /// Host name or address as written.
+        host: String,
+        /// Port, 443 by default.
+        port: u16,
+        /// PEM bundle that replaces the system's roots for this upstream.
+        ca_file: Option<PathBuf>,
+    },
+    /// `unix:/path`.
+    Unix(PathBuf),
+}
+
+/// One `[[rules]]` table.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// How log lines, `explain` and pages name it, e.g. `rules[2] /admin/**`.
+    pub name: String,
+    /// Lower-case host without port; `None`: any host.
+    pub host: Option<String>,
+    /// Exact or prefix pattern.
+    pub path: Pattern,
+    /// Upper-case methods; `None`: all. `GET` covers `HEAD`.
+    pub methods: Option<Vec<String>>,
+    /// Public, or what it needs.
+    pub access: Access,
+    /// What a navigation without a session gets. Default `Login`.
+    pub unauthenticated: Unauthenticated,
+    /// Let true CORS preflights through without identity.
+    pub preflight: bool,
+    /// Only these client addresses (in addition to everything else); empty: any.
+    pub from: Vec<Network>,
+    /// Leave the answer's cacheability alone.
+    pub cacheable: bool,
+}
+
+/// Whether a rule asks for anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// `public = true`, written out.
+    Public,
+    /// A session that fulfils this.
+    Needs(Requirement),
+}
+
+/// What a session must have. Every part that is not empty must hold; all empty: being signed in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requirement {
+    /// At least one of these roles.
+    pub any_role: Vec<String>,
+    /// All of these roles.
+    pub all_roles: Vec<String>,
+    /// One of these users (the value of X-User before encoding).
+    pub any_user: Vec<String>,
+}
+
+/// What a navigation without a session gets on a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unauthenticated {
+    /// A redirect to the pool.
+    #[default]
+    Login,
+    /// A 401 page.
+    Refuse,
+}
+
+/// The identity provider.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Cognito's peculiarities, or plain OpenID Connect.
+    pub kind: ProviderKind,
+    /// The issuer whose discovery document is read, byte-exact.
+    pub issuer: String,
+    /// Further issuers that tokens may name.
+    pub additional_issuers: Vec<String>,
+    /// The app client.
+    pub client_id: String,
+    /// Its secret; `None` for a public client.
+    pub client_secret: Option<Secret>,
+    /// Default `openid email profile`.
+    pub scopes: Vec<String>,
+    /// PEM bundle that replaces the system's roots for calls to the provider.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What kind of provider it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// A Cognito user pool.
+    Cognito {
+        /// The pool id; the automatic group `<pool id>_<provider>` is recognised by it.
+        pool_id: String,
+        /// The pool's domain if written; then discovery must agree with it.
+        domain: Option<String>,
+    },
+    /// Any other OpenID provider: no `token_use`, RP-initiated logout.
+    Oidc,
+}
+
+/// `[session]`.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The sealing keys, each 32 bytes; the first seals, all open. Never empty.
+    pub keys: Vec<Secret>,
+    /// Absolute life. Default 12 h.
+    pub max_age: Duration,
+    /// Idle life. Default: none.
+    pub idle: Option<Duration>,
+    /// How old roles may be before a refresh. Default 15 min.
+    pub max_role_age: Duration,
+    /// How long after the access token's end roles are still served while the provider is down. Default 1 h.
+    pub outage_grace: Duration,
+    /// Base of the cookie names, without `__Host-`. Default `rolegate`.
+    pub cookie_name: String,
+}
+
+/// `[identity]`.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The claim that becomes X-User: `cognito:username` (Cognito) or `sub` (OpenID) by default.
+    pub user: String,
+    /// Where roles come from; sources add up.
+    pub roles: Vec<RoleSource>,
+    /// Further claims handed to the upstream as headers.
+    pub headers: Vec<ClaimHeader>,
+}
+
+/// Which token a claim is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenChoice {
+    /// Every verified token that carries the claim.
+    #[default]
+    Either,
+    /// The ID token.
+    Id,
+    /// The access token.
+    Access,
+}
+
+/// One `[[identity.roles]]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleSource {
+    /// The claim's literal name; never a path.
+    pub claim: String,
+    /// Which token.
+    pub token: TokenChoice,
+    /// Cut a string at this separator.
+    pub split: Option<String>,
+    /// Grant `role` where the claim equals this text.
+    pub equals: Option<String>,
+    /// The role that `equals` grants.
+    pub role: Option<String>,
+    /// Keep only these values; empty: all.
+    pub only: Vec<String>,
+}
+
+/// One `[[identity.headers]]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimHeader {
+    /// The claim's literal name.
+    pub claim: String,
+    /// The header's name as sent.
+    pub header: http::HeaderName,
+    /// Which token.
+    pub token: TokenChoice,
+}
+
+/// A network in CIDR form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    /// The network's address.
+    pub address: IpAddr,
+    /// How many leading bits count.
+    pub prefix: u8,
+}
+
+/// One entry of `allowed_return_hosts`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnHost {
+    /// Lower-case host. With `subdomains`: this domain and all below it.
+    pub host: String,
+    /// Written with a leading dot.
+    pub subdomains: bool,
+    /// Which port.
+    pub port: ReturnPort,
+}
+
+/// Which port a return address may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturnPort {
+    /// `host`: the scheme's default port alone.
+    Default,
+    /// `host:8080`.
+    Exactly(u16),
+    /// `host:*`.
+    Any,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a request target before 414. Default 8 KiB.
+    pub target: usize,
+    /// Bytes of a request's header lines before 431. Default 32 KiB.
+    pub header_bytes: usize,
+    /// Header lines before 431. Default 100.
+    pub header_count: usize,
+    /// For a whole request head to arrive, and an idle connection's patience. Default 10 s.
+    pub header_timeout: Duration,
+    /// Idle keep-alive connections are closed after this. Default 60 s.
+    pub idle_timeout: Duration,
+    /// To connect to the upstream. Default 5 s.
+    pub connect_timeout: Duration,
+    /// For the upstream's head to arrive. Default 60 s.
+    pub response_timeout: Duration,
+    /// Between two pieces of a body, either way. Default 60 s.
+    pub body_idle_timeout: Duration,
+    /// Idle upstream connections are dropped after this. Default 4 s.
+    pub upstream_idle: Duration,
+    /// How long a stop waits for open requests. Default 20 s.
+    pub drain: Duration,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `json` (default) or `text`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info` (default), `debug`.
+    pub level: String,
+    /// One access record a request on standard output. Default true.
+    pub access: bool,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// `host`, or `host:port` where the port is not the scheme's default: what a browser sends as Host.
+    pub fn authority(&self) -> String {
+        if self.port == self.scheme.default_port() {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// Whether cookies of this origin can carry `Secure` and `__Host-`.
+    pub fn secure(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.authority())
+    }
+}
+
+// === impl Scheme ===
+
+impl Scheme {
+    /// `http` or `https`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// 80 or 443.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+// === impl Network ===
+
+impl Network {
+    /// Whether `address` lies in this network. An IPv4-mapped IPv6 address counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
+                net.to_bits() & mask == ip.to_bits() & mask
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix.min(128))).unwrap_or(0);
+                net.to_bits() & mask == ip.to_bits() & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            target: 8 * 1024,
+            header_bytes: 32 * 1024,
+            header_count: 100,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(60),
+            body_idle_timeout: Duration::from_secs(60),
+            upstream_idle: Duration::from_secs(4),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".into(), access: true }
+    }
+}

@@ -1,0 +1,1 @@
+//! A user pool on this machine, for development and tests.

@@ -1,0 +1,1 @@
+//! Sending an allowed request on, and relaying the answer.

@@ -1,0 +1,24 @@
+//! rolegate: an authenticating reverse proxy for Amazon Cognito user pools.
+//!
+//! The way of one request, and the reading order of these modules:
+//!
+//! ```text
+//! listen → http1 → gate ┬ path        one meaning for the path, or 400
+//!                       ├ own page?   /oauth2/* is answered here: login
+//!                       ├ rule        which rule covers this host, method, path? the strictest default if none
+//!                       ├ session     who came in before? (cookie → open; refresh when due)
+//!                       ├ identity    claims → user + roles, ready header values
+//!                       ├ authorize   Forward · Login · Challenge · Forbid
+//!                       └ forward     headers rebuilt from an allow-list, identity put in last → pool → upstream
+//! ```
+//!
+//! `docs/architecture.md` is the long form: what may import what, and why each part is as it is.
+
+#![forbid(unsafe_code)]
+
+pub mod body;
+pub mod config;
+pub mod devpool;
+pub mod forward;
+pub mod listen;
+pub mod rule;

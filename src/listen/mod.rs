@@ -1,0 +1,93 @@
+//! The way in: sockets, the acceptor and the workers. Knows no gate: it takes a handler.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+
+use crate::body::Answer;
+
+pub mod http1;
+pub mod stop;
+pub mod workers;
+
+pub use stop::{Stop, Stopping};
+
+/// Who is at the other end of the socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// The socket's own peer address, never a header's claim.
+    pub address: SocketAddr,
+}
+
+/// What answers a request. One instance a worker, never shared between threads.
+pub trait Handler: 'static {
+    /// Answers one request. The answer's body may go on after this returns.
+    fn answer(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Answer>;
+}
+
+/// Bounds on what a connection may do. Those of the gate lie below the parser's, so that refusals are ours.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// For a whole request head, from the moment the connection waits for one.
+    pub header_timeout: Duration,
+    /// The parser's own limit on header lines.
+    pub parser_headers: usize,
+    /// The parser's own limit on a request head, bytes.
+    pub parser_buffer: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { header_timeout: Duration::from_secs(60), parser_headers: 256, parser_buffer: 128 * 1024 }
+    }
+}
+
+/// Binds `address` for `listen`ing. Port 0 takes any free port.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Accepts on the current thread until `stopping`, each connection a local task. For the small listeners
+/// (admin, dev pool); the gate's own goes through [`workers`].
+pub async fn serve<H: Handler>(
+    listener: TcpListener,
+    handler: Rc<H>,
+    bounds: Bounds,
+    mut stopping: Stopping,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    while let Some((stream, address)) = accept(&listener, &mut stopping).await {
+        let connection =
+            http1::connection(stream, Peer { address }, handler.clone(), bounds.clone(), stopping.clone());
+        tokio::task::spawn_local(connection);
+    }
+    Ok(())
+}
+
+/// The next connection, or `None` once stopping.
+async fn accept(
+    listener: &tokio::net::TcpListener,
+    stopping: &mut Stopping,
+) -> Option<(tokio::net::TcpStream, SocketAddr)> {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping.begun() => return None,
+        };
+        match accepted {
+            Ok(connection) => return Some(connection),
+            // Out of file descriptors, or a connection gone before it was taken: neither is a reason to spin.
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}

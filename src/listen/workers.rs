@@ -1,0 +1,117 @@
+//! A worker per core, each with its own single-threaded runtime; one acceptor hands sockets to them.
+//!
+//! A worker's handler keeps its upstream connections to itself, so no lock is shared between requests of
+//! different workers. The acceptor costs once a connection, works with socket activation and spreads
+//! better than `SO_REUSEPORT` does with few connections.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
+
+use super::{Bounds, Handler, Peer, Stopping, accept, http1};
+
+/// The running workers.
+pub struct Workers {
+    workers: Vec<Worker>,
+}
+
+struct Worker {
+    sockets: mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>,
+    open: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+/// Starts `count` workers; `make` builds each one's handler on its own thread.
+pub fn spawn<H: Handler>(
+    count: usize,
+    make: impl Fn(usize) -> H + Send + Sync + 'static,
+    bounds: &Bounds,
+    stopping: &Stopping,
+) -> io::Result<Workers> {
+    let make = Arc::new(make);
+    let workers = (0..count.max(1))
+        .map(|index| {
+            let (sockets, inbox) = mpsc::unbounded_channel();
+            let open = Arc::new(AtomicUsize::new(0));
+            let (make, bounds, stopping, counter) =
+                (make.clone(), bounds.clone(), stopping.clone(), open.clone());
+            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => {
+                        runtime.block_on(work(inbox, Rc::new(make(index)), bounds, stopping, counter))
+                    }
+                    Err(error) => tracing::error!(%error, "a worker could not start"),
+                }
+            })?;
+            Ok(Worker { sockets, open, thread })
+        })
+        .collect::<io::Result<_>>()?;
+    Ok(Workers { workers })
+}
+
+// === impl Workers ===
+
+impl Workers {
+    /// Accepts until `stopping`, each socket to the worker with the fewest open connections.
+    pub async fn feed(&self, listener: TcpListener, mut stopping: Stopping) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        while let Some((stream, address)) = accept(&listener, &mut stopping).await {
+            let stream = match stream.into_std() {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was lost on its way to a worker");
+                    continue;
+                }
+            };
+            if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed))
+            {
+                worker.open.fetch_add(1, Ordering::Relaxed);
+                // Fails only if the worker is gone, which ends the connection.
+                let _ = worker.sockets.send((stream, address));
+            }
+        }
+        Ok(())
+    }
+
+    /// Connections open now, over all workers.
+    pub fn open(&self) -> usize {
+        self.workers.iter().map(|worker| worker.open.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Waits for the threads to end. Call after their connections have.
+    pub fn join(self) {
+        for Worker { sockets, thread, .. } in self.workers {
+            drop(sockets);
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn work<H: Handler>(
+    mut inbox: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    handler: Rc<H>,
+    bounds: Bounds,
+    stopping: Stopping,
+    open: Arc<AtomicUsize>,
+) {
+    while let Some((stream, address)) = inbox.recv().await {
+        let Ok(stream) = TcpStream::from_std(stream) else {
+            open.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        };
+        let connection =
+            http1::connection(stream, Peer { address }, handler.clone(), bounds.clone(), stopping.clone());
+        let open = open.clone();
+        tokio::task::spawn_local(async move {
+            connection.await;
+            open.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}

@@ -1,0 +1,2 @@
+//! Which rule covers a request: most specific wins. ★
+pub mod path;

@@ -1,0 +1,338 @@
+//! The one meaning of a request path, or none: what is matched here is what is forwarded. ★
+//!
+//! Threat: a path that the gate reads as public and the upstream reads as protected. Every form on
+//! which servers are known to disagree is either brought to one spelling or refused; nothing is
+//! decoded twice (RFC 3986 §6.2.2, RFC 9110 §4.2.3).
+
+use std::borrow::Cow;
+
+/// A request path in its only spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CanonicalPath<'a> {
+    /// What the upstream is sent.
+    text: Cow<'a, str>,
+    /// The path with every `;…` cut off, where it has any: what role rules are matched against.
+    without_parameters: Option<String>,
+}
+
+/// Why a path has no single meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathRefusal {
+    /// It does not begin with `/`.
+    #[error("the path does not begin with /")]
+    NotAbsolute,
+    /// A byte outside visible ASCII, `\` or `#`.
+    #[error("the path holds a byte that is not allowed")]
+    Byte,
+    /// A `%` that is not followed by two hex digits.
+    #[error("the path holds a broken percent-escape")]
+    BrokenEscape,
+    /// An escaped `/`, `\` or control, or escapes that are not UTF-8.
+    #[error("the path holds an escape that servers read differently")]
+    AmbiguousEscape,
+    /// `%25` before `2e`, `2f`, `5c` or `00`.
+    #[error("the path is escaped twice")]
+    DoubleEscape,
+    /// `..` above the root.
+    #[error("the path climbs above the root")]
+    AboveRoot,
+    /// A segment that is a dot segment once its `;…` is cut off.
+    #[error("the path hides a dot segment behind a parameter")]
+    HiddenDots,
+}
+
+/// The path part of a rule: exact (`/a/b`) or a prefix (`/a/**`, which covers `/a` too).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pattern {
+    /// Canonical; for a prefix without the `/**`, so empty for `/**`.
+    base: String,
+    prefix: bool,
+}
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternProblem {
+    /// It does not begin with `/`.
+    #[error("a path begins with /")]
+    NotAbsolute,
+    /// `*` anywhere but in a final `/**`.
+    #[error("* is allowed only as a final /**")]
+    Star,
+    /// Not in the spelling that requests are brought to.
+    #[error("write it as {0}")]
+    NotCanonical(String),
+    /// No request can have this path.
+    #[error("no request can match: {0}")]
+    Refused(PathRefusal),
+    /// `;` never takes part in matching.
+    #[error("a path parameter (;…) never takes part in matching: leave it out")]
+    Parameter,
+}
+
+/// How a pattern matched: a longer one is more specific, an exact one more than any prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PathMatch {
+    /// A prefix of this many bytes.
+    Prefix(usize),
+    /// The whole path.
+    Exact,
+}
+
+/// Brings `raw` (the path of a request target, without the query) to its only spelling.
+///
+/// Unreserved escapes are decoded, all others kept with upper-case hex, `//` is merged and dot
+/// segments are resolved (RFC 3986 §5.2.4).
+pub fn canonical(raw: &str) -> Result<CanonicalPath<'_>, PathRefusal> {
+    if !raw.starts_with('/') {
+        return Err(PathRefusal::NotAbsolute);
+    }
+    if raw.bytes().any(|b| !(0x21..=0x7e).contains(&b) || b == b'\\' || b == b'#') {
+        return Err(PathRefusal::Byte);
+    }
+
+    let unescaped = if raw.contains('%') { Cow::Owned(normalize_escapes(raw)?) } else { Cow::Borrowed(raw) };
+    let text = if needs_resolving(&unescaped) { Cow::Owned(resolve(&unescaped)?) } else { unescaped };
+    let without_parameters = if has_parameters(&text) { Some(cut_parameters(&text)?) } else { None };
+    Ok(CanonicalPath { text, without_parameters })
+}
+
+// === impl CanonicalPath ===
+
+impl CanonicalPath<'_> {
+    /// The path as the upstream is sent it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a segment carries a `;…`: such a path never matches a public rule.
+    pub fn has_parameters(&self) -> bool {
+        self.without_parameters.is_some()
+    }
+
+    /// The path as role rules see it.
+    pub fn for_role_rules(&self) -> &str {
+        self.without_parameters.as_deref().unwrap_or(&self.text)
+    }
+
+    /// The same path, borrowing nothing.
+    pub fn into_owned(self) -> CanonicalPath<'static> {
+        CanonicalPath {
+            text: Cow::Owned(self.text.into_owned()),
+            without_parameters: self.without_parameters,
+        }
+    }
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    /// Reads a pattern as a rule writes it.
+    pub fn parse(text: &str) -> Result<Self, PatternProblem> {
+        if !text.starts_with('/') {
+            return Err(PatternProblem::NotAbsolute);
+        }
+        let (base, prefix) = match text.strip_suffix("/**") {
+            Some(base) => (base, true),
+            None => (text, false),
+        };
+        if base.contains('*') {
+            return Err(PatternProblem::Star);
+        }
+        if base.is_empty() {
+            return Ok(Self { base: String::new(), prefix });
+        }
+        let path = canonical(base).map_err(PatternProblem::Refused)?;
+        if path.has_parameters() {
+            return Err(PatternProblem::Parameter);
+        }
+        if path.as_str() != base {
+            let suffix = if prefix { "/**" } else { "" };
+            return Err(PatternProblem::NotCanonical(format!("{}{suffix}", path.as_str())));
+        }
+        if prefix && base.ends_with('/') {
+            return Err(PatternProblem::NotCanonical(format!("{}/**", base.trim_end_matches('/'))));
+        }
+        Ok(Self { base: base.to_owned(), prefix })
+    }
+
+    /// Byte-exact, as public rules match: a spelling that an upstream might fold never becomes public.
+    pub fn matches_exactly(&self, path: &CanonicalPath<'_>) -> Option<PathMatch> {
+        if path.has_parameters() {
+            return None;
+        }
+        self.matched(path.as_str(), |path, base| path == base)
+    }
+
+    /// As role rules match: without ASCII case and parameters, and with or without a final slash, so that
+    /// a lenient upstream cannot be reached around a stricter rule.
+    pub fn matches_leniently(&self, path: &CanonicalPath<'_>) -> Option<PathMatch> {
+        let path = path.for_role_rules();
+        self.matched(path, |path, base| path.eq_ignore_ascii_case(base)).or_else(|| {
+            let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty())?;
+            (!self.prefix && bare.eq_ignore_ascii_case(&self.base)).then_some(PathMatch::Exact)
+        })
+    }
+
+    /// Whether every path that `other` covers is covered by this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        if !self.prefix {
+            return self == other;
+        }
+        let (base, rest) = (self.base.as_str(), other.base.as_str());
+        rest.eq_ignore_ascii_case(base)
+            || (rest.len() > base.len()
+                && rest.as_bytes()[..base.len()].eq_ignore_ascii_case(base.as_bytes())
+                && rest.as_bytes()[base.len()] == b'/')
+    }
+
+    fn matched(&self, path: &str, same: impl Fn(&str, &str) -> bool) -> Option<PathMatch> {
+        if !self.prefix {
+            return same(path, &self.base).then_some(PathMatch::Exact);
+        }
+        let head = path.get(..self.base.len())?;
+        let at_boundary = path.len() == self.base.len() || path.as_bytes()[self.base.len()] == b'/';
+        (at_boundary && same(head, &self.base)).then_some(PathMatch::Prefix(self.base.len()))
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.base)?;
+        if self.prefix { f.write_str("/**") } else { Ok(()) }
+    }
+}
+
+/// Decodes unreserved escapes, keeps the rest with upper-case hex, refuses the ambiguous ones.
+fn normalize_escapes(raw: &str) -> Result<String, PathRefusal> {
+    let bytes = raw.as_bytes();
+    let mut out = String::with_capacity(bytes.len());
+    // All octets that escapes stand for in a row: they must be UTF-8 together (overlong forms are not).
+    let mut run: Vec<u8> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] != b'%' {
+            whole_utf8(&mut run)?;
+            out.push(char::from(bytes[at]));
+            at += 1;
+            continue;
+        }
+        let octet = hex_pair(bytes.get(at + 1..at + 3)).ok_or(PathRefusal::BrokenEscape)?;
+        match octet {
+            b'/' | b'\\' | 0x00..=0x1f | 0x7f => return Err(PathRefusal::AmbiguousEscape),
+            b'%' if is_double_escape(&bytes[at + 3..]) => return Err(PathRefusal::DoubleEscape),
+            _ => {}
+        }
+        if octet.is_ascii() {
+            whole_utf8(&mut run)?;
+        } else {
+            run.push(octet);
+        }
+        if is_unreserved(octet) {
+            out.push(char::from(octet));
+        } else {
+            out.push('%');
+            out.push(upper_hex(octet >> 4));
+            out.push(upper_hex(octet & 0x0f));
+        }
+        at += 3;
+    }
+    whole_utf8(&mut run)?;
+    Ok(out)
+}
+
+fn whole_utf8(run: &mut Vec<u8>) -> Result<(), PathRefusal> {
+    match std::str::from_utf8(run) {
+        // C1 controls (U+0080–U+009F) are controls too.
+        Ok(text) if text.chars().any(char::is_control) => Err(PathRefusal::AmbiguousEscape),
+        Ok(_) => {
+            run.clear();
+            Ok(())
+        }
+        Err(_) => Err(PathRefusal::AmbiguousEscape),
+    }
+}
+
+/// `rest` is what follows `%25`: a second decoding would make a dot, a separator or NUL of it. Further
+/// `25`s only add layers (`%25252e`).
+fn is_double_escape(rest: &[u8]) -> bool {
+    let mut rest = rest;
+    while let Some(inner) = rest.strip_prefix(b"25") {
+        rest = inner;
+    }
+    matches!(hex_pair(rest.get(..2)), Some(b'.' | b'/' | b'\\' | 0))
+}
+
+fn needs_resolving(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    bytes.windows(2).any(|pair| pair == b"//" || pair == b"/.")
+}
+
+/// Merges empty segments and resolves `.` and `..`. A final dot segment leaves a final slash.
+fn resolve(path: &str) -> Result<String, PathRefusal> {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut ends_open = false;
+    for segment in path.split('/').skip(1) {
+        ends_open = false;
+        match segment {
+            "" | "." => ends_open = true,
+            ".." => {
+                kept.pop().ok_or(PathRefusal::AboveRoot)?;
+                ends_open = true;
+            }
+            _ => kept.push(segment),
+        }
+    }
+    let mut out = String::with_capacity(path.len());
+    for segment in &kept {
+        out.push('/');
+        out.push_str(segment);
+    }
+    if ends_open || kept.is_empty() {
+        out.push('/');
+    }
+    Ok(out)
+}
+
+/// `%3B` counts as well: some servers decode before they look for parameters.
+fn has_parameters(path: &str) -> bool {
+    path.contains(';') || path.contains("%3B")
+}
+
+/// Cuts `;…` off each segment. A segment that becomes a dot segment by it is what `/public/..;/admin`
+/// tricks are made of: refused.
+fn cut_parameters(path: &str) -> Result<String, PathRefusal> {
+    let mut out = String::with_capacity(path.len());
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let end =
+            segment.find(';').unwrap_or(segment.len()).min(segment.find("%3B").unwrap_or(segment.len()));
+        match &segment[..end] {
+            "." | ".." => return Err(PathRefusal::HiddenDots),
+            "" if segments.peek().is_some() => {}
+            cut => {
+                out.push('/');
+                out.push_str(cut);
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn hex_pair(pair: Option<&[u8]>) -> Option<u8> {
+    let pair = pair?;
+    let high = char::from(*pair.first()?).to_digit(16)?;
+    let low = char::from(*pair.get(1)?).to_digit(16)?;
+    u8::try_from(high * 16 + low).ok()
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn upper_hex(nibble: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(nibble & 0x0f)])
+}
+
+#[cfg(test)]
+mod tests;
