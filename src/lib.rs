@@ -17,8 +17,10 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod clock;
 pub mod config;
 pub mod devpool;
 pub mod forward;
 pub mod listen;
 pub mod rule;
+pub mod session;
