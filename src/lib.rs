@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod devpool;
 pub mod forward;
+pub mod identity;
 pub mod listen;
 pub mod rule;
 pub mod session;
