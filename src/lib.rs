@@ -23,5 +23,6 @@ pub mod devpool;
 pub mod forward;
 pub mod identity;
 pub mod listen;
+pub mod provider;
 pub mod rule;
 pub mod session;

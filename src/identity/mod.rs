@@ -10,7 +10,6 @@ use crate::config::settings::{self, ProviderKind, TokenChoice};
 
 pub mod json;
 pub mod jwks;
-pub mod keys;
 pub mod roles;
 pub mod token;
 
