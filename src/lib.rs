@@ -16,13 +16,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ask;
+pub mod authorize;
 pub mod body;
 pub mod clock;
 pub mod config;
 pub mod devpool;
 pub mod forward;
+pub mod forwarded;
 pub mod identity;
 pub mod listen;
+pub mod login;
 pub mod provider;
+pub mod refusal;
 pub mod rule;
 pub mod session;

@@ -1,0 +1,3 @@
+//! x
+pub mod attempt;
+pub mod return_to;
