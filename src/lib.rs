@@ -29,5 +29,7 @@ pub mod listen;
 pub mod login;
 pub mod provider;
 pub mod refusal;
+pub mod reply;
 pub mod rule;
 pub mod session;
+pub mod site;

@@ -2,16 +2,18 @@
 //!
 //! The answers' types are ours and keep the ID token as text: only `identity::token` reads tokens.
 
+use std::pin::Pin;
+
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey,
     CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreRevocableToken,
     CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
-    AccessToken, AuthType, AuthUrl, AuthenticationFlow, AuthorizationCode, Client, ClientId, ClientSecret,
-    CsrfToken, EmptyAdditionalClaims, EndpointNotSet, EndpointSet, HttpRequest, IdToken, IssuerUrl,
-    JsonWebKeySet, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    RefreshToken, RequestTokenError, Scope, StandardErrorResponse, TokenResponse, TokenUrl,
+    AccessToken, AsyncHttpClient, AuthType, AuthUrl, AuthenticationFlow, AuthorizationCode, Client, ClientId,
+    ClientSecret, CsrfToken, EmptyAdditionalClaims, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
+    IdToken, IssuerUrl, JsonWebKeySet, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardErrorResponse, TokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
@@ -98,7 +100,7 @@ pub async fn redeem(
     client
         .exchange_code(AuthorizationCode::new(code.to_owned()))
         .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()))
-        .request_async(&|request: HttpRequest| outbound.call(request))
+        .request_async(outbound)
         .await
         .map_err(fault)
 }
@@ -112,11 +114,7 @@ pub async fn refresh(
 ) -> Result<Tokens, TokenEndpointFault> {
     let client = oidc(provider, endpoints, None).ok_or_else(unusable)?;
     let token = RefreshToken::new(refresh_token.to_owned());
-    client
-        .exchange_refresh_token(&token)
-        .request_async(&|request: HttpRequest| outbound.call(request))
-        .await
-        .map_err(fault)
+    client.exchange_refresh_token(&token).request_async(outbound).await.map_err(fault)
 }
 
 /// Revokes a refresh token (RFC 7009). Written by hand: the library refuses a cleartext endpoint, which the
@@ -128,23 +126,8 @@ pub async fn revoke(
     refresh_token: &str,
 ) -> Result<bool, TokenEndpointFault> {
     let Some(url) = &endpoints.revoke else { return Ok(false) };
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.append_pair("token", refresh_token).append_pair("token_type_hint", "refresh_token");
-    let mut request = http::Request::post(url.as_str())
-        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    match provider.client_secret.as_ref().and_then(|secret| secret.expose_text()) {
-        Some(secret) if !endpoints.secret_in_body => {
-            request = request.header(http::header::AUTHORIZATION, basic(&provider.client_id, secret));
-        }
-        Some(secret) => {
-            form.append_pair("client_id", &provider.client_id).append_pair("client_secret", secret);
-        }
-        None => {
-            form.append_pair("client_id", &provider.client_id);
-        }
-    }
-    let request = request.body(form.finish().into_bytes()).map_err(|_| unusable())?;
-    let answer = outbound.call(request).await?;
+    let request = revocation(provider, endpoints, url, refresh_token).ok_or_else(unusable)?;
+    let answer = outbound.exchange(request).await?;
     if answer.status().is_success() {
         Ok(true)
     } else {
@@ -166,6 +149,16 @@ pub fn logout_url(provider: &Provider, endpoints: &Endpoints, landing: &str) -> 
     };
     url.query_pairs_mut().append_pair("client_id", &provider.client_id).append_pair(landing_name, landing);
     Some(url)
+}
+
+/// A named future type: with a closure's the calls above would not be `Send`.
+impl<'c> AsyncHttpClient<'c> for Outbound {
+    type Error = OutboundFault;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OutboundFault>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.exchange(request))
+    }
 }
 
 // === impl Tokens ===
@@ -227,6 +220,32 @@ impl
     fn id_token(&self) -> Option<&UnreadIdToken> {
         None
     }
+}
+
+fn revocation(
+    provider: &Provider,
+    endpoints: &Endpoints,
+    url: &Url,
+    refresh_token: &str,
+) -> Option<HttpRequest> {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("token", refresh_token).append_pair("token_type_hint", "refresh_token");
+    let mut request = http::Request::post(url.as_str())
+        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    match &provider.client_secret {
+        Some(secret) if !endpoints.secret_in_body => {
+            request = request
+                .header(http::header::AUTHORIZATION, basic(&provider.client_id, secret.expose_text()?));
+        }
+        Some(secret) => {
+            form.append_pair("client_id", &provider.client_id)
+                .append_pair("client_secret", secret.expose_text()?);
+        }
+        None => {
+            form.append_pair("client_id", &provider.client_id);
+        }
+    }
+    request.body(form.finish().into_bytes()).ok()
 }
 
 type UnreadIdToken = IdToken<

@@ -37,31 +37,29 @@ impl Keys {
         self.fetch_holding(&mut times, outbound, url).await
     }
 
-    /// For a token whose key is not in `seen`: the newer set, if there is one or one may be fetched. A fetch
-    /// that did not bring the key silences the next for [`QUIET`].
+    /// For a token whose key is not in `seen`: a newer set, if someone has fetched one or one may be fetched.
     pub async fn newer_than(
         &self,
         seen: &Arc<KeySet>,
         outbound: &Outbound,
         url: &str,
-        has_key: impl Fn(&KeySet) -> bool,
     ) -> Option<Arc<KeySet>> {
         let mut times = self.times.lock().await;
-        let now = clock::now();
         let someone_fetched = self.current().is_some_and(|current| !Arc::ptr_eq(&current, seen));
         if !someone_fetched {
-            if now < times.quiet_until {
+            if clock::now() < times.quiet_until {
                 return None;
             }
             if let Err(error) = self.fetch_holding(&mut times, outbound, url).await {
                 tracing::warn!(%error, "the key set could not be fetched");
             }
         }
-        let current = self.current()?;
-        if !has_key(&current) {
-            times.quiet_until = now + QUIET;
-        }
-        Some(current)
+        self.current()
+    }
+
+    /// The newer set did not have the key either: no token makes us fetch again for [`QUIET`].
+    pub async fn quieten(&self) {
+        self.times.lock().await.quiet_until = clock::now() + QUIET;
     }
 
     async fn fetch_holding(&self, times: &mut Times, outbound: &Outbound, url: &str) -> Result<(), String> {

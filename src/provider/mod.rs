@@ -243,20 +243,17 @@ impl Provider {
             kind,
         };
         let keys = self.keys.current().ok_or(TokenFault::UnknownKey)?;
-        match token::verify(token, &keys, &expect, clock::now()) {
-            Err(TokenFault::UnknownKey) => {
-                let knows = |keys: &_| {
-                    token::verify(token, keys, &expect, clock::now()) != Err(TokenFault::UnknownKey)
-                };
-                let keys = self
-                    .keys
-                    .newer_than(&keys, &self.outbound, endpoints.jwks.as_str(), knows)
-                    .await
-                    .ok_or(TokenFault::UnknownKey)?;
-                token::verify(token, &keys, &expect, clock::now())
-            }
-            verified => verified,
+        let verified = token::verify(token, &keys, &expect, clock::now());
+        if verified != Err(TokenFault::UnknownKey) {
+            return verified;
         }
+        let url = endpoints.jwks.as_str();
+        let keys = self.keys.newer_than(&keys, &self.outbound, url).await.ok_or(TokenFault::UnknownKey)?;
+        let verified = token::verify(token, &keys, &expect, clock::now());
+        if verified == Err(TokenFault::UnknownKey) {
+            self.keys.quieten().await;
+        }
+        verified
     }
 }
 
@@ -271,6 +268,11 @@ impl PoolFault {
     /// Whether the pool itself said that this refresh token or code counts no more.
     pub fn grant_is_dead(&self) -> bool {
         matches!(self, Self::Endpoint(TokenEndpointFault::Refused { error, .. }) if error == "invalid_grant")
+    }
+
+    /// Whether the answer says who this is, and it is nobody that may come in.
+    pub fn is_about_the_person(&self) -> bool {
+        matches!(self, Self::OtherSubject | Self::Identity(_) | Self::Token { .. })
     }
 
     /// A stable code for logs and metrics.

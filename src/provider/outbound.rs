@@ -59,7 +59,7 @@ impl Outbound {
     }
 
     /// One request and its whole answer, whatever its status.
-    pub async fn call(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OutboundFault> {
+    pub async fn exchange(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OutboundFault> {
         let request = request.map(|body| Full::new(Bytes::from(body)));
         let exchange = async {
             let answer = self.client.request(request).await.map_err(|error| unreachable(&error))?;
@@ -82,7 +82,7 @@ impl Outbound {
             .header(http::header::ACCEPT, "application/json")
             .body(Vec::new())
             .map_err(|error| OutboundFault::Unreachable(error.to_string()))?;
-        let answer = self.call(request).await?;
+        let answer = self.exchange(request).await?;
         Ok(if answer.status() == http::StatusCode::OK {
             Ok(answer.into_body())
         } else {

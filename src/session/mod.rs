@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::settings;
 
 pub mod cookie;
+pub mod refresh;
 pub mod seal;
+pub mod visit;
 
 /// Who this is, as the pass says. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
