@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod command;
 pub mod config;
 pub mod devpool;
 pub mod forward;
