@@ -82,7 +82,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let rules = rules::rules(raw.rules.as_deref().unwrap_or_default(), cx);
     rules::against_prefix(&rules, &auth_prefix, cx);
     rules::against_origins(&rules, &origins, cx);
-    overlap::overlaps(&rules, cx);
+    overlap::overlaps(&rules, &origins, cx);
     // Without a provider there is no telling which defaults apply: that is an error of its own.
     let kind = provider.as_ref().map(|provider| &provider.kind);
     let needs_roles = rules::need_roles(&default, &rules);

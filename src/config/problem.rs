@@ -186,8 +186,7 @@ impl Problems {
     pub fn caret(&self, problem: &Problem) -> Option<String> {
         let Place::At { line, column, .. } = &problem.place else { return None };
         let source = self.text.lines().nth(line.checked_sub(1)?)?;
-        // A secret may stand on the line: only what is left of `=` is shown for such keys.
-        let shown = if is_secret(&problem.key) { hide_value(source) } else { source.to_owned() };
+        let shown = if may_hold_secret(problem, source) { hide_value(source) } else { source.to_owned() };
         let number = line.to_string();
         let gap = " ".repeat(number.len());
         let indent: String = source
@@ -213,22 +212,29 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// A problem without a key is a syntax error, whose line may hold anything.
-fn is_secret(key: &Key) -> bool {
-    key.0.is_empty()
-        || key.0.iter().any(|step| {
-            matches!(step, Step::Name(name) if name == "keys" || name.contains("secret") || name.contains("password"))
-        })
+/// Whether a secret may stand on the line: by the key, by the line (an inline table holds several keys), and
+/// always where the text is no TOML or the key unknown, which may be a slip of `client_secret`.
+fn may_hold_secret(problem: &Problem, line: &str) -> bool {
+    let secret = |text: &str| text == "keys" || text.contains("secret") || text.contains("password");
+    problem.message == UNKNOWN_KEY
+        || problem.key.0.is_empty()
+        || problem.key.0.iter().any(|step| matches!(step, Step::Name(name) if secret(name)))
+        || secret(line)
+        || line.contains("keys")
 }
 
-/// Cuts the value off: secrets are not shown, not even on the line that is being complained about.
+/// Cuts off everything that may be a value.
 fn hide_value(line: &str) -> String {
+    let bare = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || " \t-_.".contains(c));
     match line.split_once('=') {
-        Some((key, _)) => format!("{key}= …"),
-        None if line.trim_start().starts_with('[') => line.to_owned(),
-        None => "…".to_owned(),
+        Some((key, _)) if bare(key) => format!("{key}= …"),
+        None if bare(line.trim_matches(['[', ']'])) => line.to_owned(),
+        _ => "…".to_owned(),
     }
 }
+
+/// What an unknown key is told.
+pub(super) const UNKNOWN_KEY: &str = "unknown key";
 
 #[cfg(test)]
 mod tests {
@@ -257,8 +263,16 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_shown_above_the_caret() {
-        let problems = Problems::new("[cognito]\nclient_secret = \"hunter2\"\n");
-        let shown = problems.caret(&problem("cognito.client_secret", 17)).unwrap();
-        assert!(!shown.contains("hunter2"), "{shown}");
+        for (key, line) in [
+            ("cognito.client_secret", "client_secret = \"hunter2\""),
+            ("session.keys", "  \"hunter2=\","),
+            ("session.keys", "[\"hunter2\"]"),
+            ("cognito.client_id", "cognito = { client_id = [], client_secret = \"hunter2\" }"),
+            ("", "client_secret = hunter2"),
+        ] {
+            let problems = Problems::new(&format!("#\n{line}\n"));
+            let shown = problems.caret(&problem(key, 3)).unwrap();
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use toml_edit::{Item, TableLike, Value};
 
 use super::places::Places;
-use super::problem::{Key, Place, Problem, Problems, Severity, Step};
+use super::problem::{Key, Place, Problem, Problems, Severity, Step, UNKNOWN_KEY};
 use super::shape::{self, Shape, Suggestion};
 
 /// Variables that are not ours although they begin like ours: the file's name, and what Kubernetes injects
@@ -225,7 +225,7 @@ impl Walk<'_> {
                     format!("known here: {}", known.join(", "))
                 }
             };
-            ("unknown key".to_owned(), Some(fix))
+            (UNKNOWN_KEY.to_owned(), Some(fix))
         };
         Problem { severity: Severity::Error, place: self.places.name(key), key: key.clone(), message, fix }
     }

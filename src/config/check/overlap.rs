@@ -6,17 +6,19 @@
 use super::Context;
 use super::rules::Judged;
 use crate::config::problem::Key;
-use crate::config::settings::{Access, Rule};
+use crate::config::settings::{Access, Origin, Rule};
 
 /// Looks at every pair once, and at every owner alone.
-pub(super) fn overlaps(rules: &[Judged], cx: &mut Context<'_>) {
+pub(super) fn overlaps(rules: &[Judged], origins: &[Origin], cx: &mut Context<'_>) {
     for (at, later) in rules.iter().enumerate() {
         for earlier in &rules[..at] {
             pair(earlier, later, cx);
         }
     }
     for judged in rules {
+        opened_by_host(judged, rules, cx);
         whole_site(judged, cx);
+        shadowed(judged, rules, origins, cx);
     }
     left_out_methods(rules, cx);
 }
@@ -50,45 +52,74 @@ fn pair(earlier: &Judged, later: &Judged, cx: &mut Context<'_>) {
     }
 }
 
-/// `inner` takes requests away from `outer` and asks for less.
+/// `inner` is public inside `outer`, which is not.
 fn hole(outer: &Judged, inner: &Judged, cx: &mut Context<'_>) {
     let (big, small) = (&outer.rule, &inner.rule);
-    let at = key(inner).name("path");
-    let named_host = small.host.is_some() && big.host.is_none();
-    if is_public(small) && !is_public(big) {
-        if named_host && small.path.covers(&big.path) {
-            // The exact host wins before the path is looked at.
-            let message = format!(
-                "opens {} on {}: a rule with a host wins over every rule without one",
-                shown(outer),
-                small.host.as_deref().unwrap_or_default()
-            );
-            cx.error(&at, &message, "repeat the stricter rule with this host");
-        } else if (small.host == big.host || named_host) && big.path.covers(&small.path) {
-            let message = format!("is public inside {}, which asks for more", shown(outer));
-            cx.warning(&at, &message, "make sure that nothing below it needs protection");
-        }
-    } else if !is_public(small)
+    let reaches = small.host == big.host || big.host.is_none();
+    if is_public(small)
         && !is_public(big)
-        && named_host
-        && small.path.covers(&big.path)
-        && small.access != big.access
+        && reaches
+        && big.path.covers(&small.path)
+        && small.path != big.path
     {
-        let message = format!(
-            "decides instead of {} on {}: a rule with a host wins over every rule without one",
-            shown(outer),
-            small.host.as_deref().unwrap_or_default()
+        let message = format!("is public inside {}, which asks for more", shown(outer));
+        cx.warning(&key(inner).name("path"), &message, "make sure that nothing below it needs protection");
+    }
+}
+
+/// The exact host wins before the path is looked at: a rule for one host replaces even stricter, more
+/// specific rules for any host.
+fn opened_by_host(judged: &Judged, rules: &[Judged], cx: &mut Context<'_>) {
+    let small = &judged.rule;
+    let Some(host) = &small.host else { return };
+    let replaced = rules.iter().filter(|other| {
+        let big = &other.rule;
+        big.host.is_none() && !is_public(big) && small.path.covers(&big.path) && small.access != big.access
+    });
+    let names = replaced.map(shown).collect::<Vec<_>>().join(", ");
+    if names.is_empty() {
+        return;
+    }
+    let at = key(judged).name("path");
+    let why = format!("on {host}: a rule with a host wins over every rule without one");
+    if is_public(small) {
+        cx.error(&at, &format!("opens {names} {why}"), "repeat the stricter rules with this host");
+    } else {
+        cx.warning(
+            &at,
+            &format!("decides instead of {names} {why}"),
+            "repeat the other rules with this host",
         );
-        cx.warning(&at, &message, "repeat the other rule with this host");
+    }
+}
+
+/// A rule without a host, where every origin has a rule of its own for all of its paths. A public one still
+/// decides on other hosts.
+fn shadowed(judged: &Judged, rules: &[Judged], origins: &[Origin], cx: &mut Context<'_>) {
+    if judged.rule.host.is_some() || is_public(&judged.rule) || origins.is_empty() {
+        return;
+    }
+    let taken = |origin: &Origin| {
+        rules.iter().any(|other| {
+            other.rule.host.as_deref() == Some(&origin.host) && other.rule.path.covers(&judged.rule.path)
+        })
+    };
+    if origins.iter().all(taken) {
+        cx.error(
+            &key(judged).name("path"),
+            "can never decide: on the host of every public_url a rule with that host decides instead",
+            "leave it out, or give it a host too",
+        );
     }
 }
 
 /// `public = true` on `/**` leaves `required_roles` nothing to decide.
 fn whole_site(judged: &Judged, cx: &mut Context<'_>) {
     if is_public(&judged.rule) && judged.rule.path.to_string() == "/**" {
+        let on = judged.rule.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
         cx.warning(
             &key(judged).name("path"),
-            "everything that no other rule names is public, and required_roles decides nothing",
+            &format!("what no other rule names is public{on}, and required_roles decides nothing there"),
             "make public what must be, path by path",
         );
     }
@@ -108,6 +139,10 @@ fn left_out_methods(rules: &[Judged], cx: &mut Context<'_>) {
         }
         let mut named: Vec<&str> =
             owners.iter().flat_map(|owner| owner.methods.iter().flatten()).map(String::as_str).collect();
+        // An empty list, or one of which nothing could be read, is an error already.
+        if named.is_empty() {
+            continue;
+        }
         named.sort_unstable();
         named.dedup();
         cx.warning(

@@ -119,12 +119,12 @@ fn client(client: Client<'_>, cx: &mut Context<'_>) -> Provider {
             cx.missing(&id_key, "the app client's id");
             ""
         }
-        Some(id) if id.is_empty() || id.bytes().any(|b| !(0x21..=0x7e).contains(&b)) => {
-            cx.error(&id_key, "empty, blank or not ASCII", "copy the app client's id");
-            ""
-        }
         Some(id) if secrets::is_placeholder(id) => {
             cx.error(&id_key, &format!("{id:?} is a placeholder"), "copy the app client's id");
+            ""
+        }
+        Some(id) if id.is_empty() || id.bytes().any(|b| !(0x21..=0x7e).contains(&b)) => {
+            cx.error(&id_key, "empty, blank or not ASCII", "copy the app client's id");
             ""
         }
         Some(id) => id,
