@@ -2,7 +2,7 @@
 
 use crate::ask::{Ask, From, Kind};
 use crate::config::settings::{Access, Network, Requirement, Unauthenticated};
-use crate::rule::Found;
+use crate::rule::{Found, Rules};
 
 /// Who asks, as far as deciding goes.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,19 @@ pub enum Why<'a> {
     Address,
     /// A WebSocket from a page of another origin.
     Origin,
+}
+
+/// Finds what covers a request, and decides. A preflight is the affair of the rule for the method that it
+/// asks about.
+pub fn judge<'a>(rules: &'a Rules, person: Option<&Person<'_>>, ask: &Ask) -> (Found<'a>, Decision<'a>) {
+    if let Some(method) = &ask.preflight {
+        let found = rules.find(&ask.host, &ask.path, method.as_str());
+        if matches!(found, Found::Rule(rule) if rule.preflight) {
+            return (found, decide(&found, person, ask));
+        }
+    }
+    let found = rules.find(&ask.host, &ask.path, ask.method.as_str());
+    (found, decide(&found, person, ask))
 }
 
 /// Decides. What is missing (a rule, a role, a session, a header) never opens anything.

@@ -1,0 +1,5 @@
+//! The commands that look at a configuration and end: each is one function from arguments to exit code.
+
+pub mod check;
+pub mod schema;
+pub mod secret;
