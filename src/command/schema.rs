@@ -17,3 +17,16 @@ pub fn run() -> ExitCode {
 pub fn text() -> String {
     format!("{:#}\n", config::schema())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_schema_is_what_is_printed() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/schema.json");
+        // UPDATE_EXPECTED=1 writes it anew.
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(file, super::text()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(file).unwrap(), super::text());
+    }
+}

@@ -40,6 +40,7 @@ pub struct Loaded {
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     values: Vec<(String, Key, String)>,
+    left_out: Vec<Key>,
 }
 
 /// The configuration as `run` would use it: from `path`, else `ROLEGATE_CONFIG`, else `/etc/rolegate/rolegate.toml`
@@ -87,7 +88,8 @@ fn assemble(
             Ok(parsed) => {
                 let document = parsed.document.clone();
                 places = Places::new(Some(parsed));
-                let values = walk::file(&shape, document.as_table(), &places, &mut problems);
+                let mut values = walk::file(&shape, document.as_table(), &places, &mut problems);
+                flags.left_out.iter().for_each(|key| leave_out(&mut values, &key.0));
                 layers = layers.merge(Serialized::defaults(values));
             }
             Err(problem) => problems.push(problem),
@@ -167,6 +169,15 @@ fn layer(
     }
 }
 
+fn leave_out(values: &mut Json, path: &[problem::Step]) {
+    let [problem::Step::Name(name), rest @ ..] = path else { return };
+    let Some(table) = values.as_object_mut() else { return };
+    match table.get_mut(name) {
+        Some(inner) if !rest.is_empty() => leave_out(inner, rest),
+        _ => drop(table.remove(name)),
+    }
+}
+
 fn find<'s>(shape: &'s Shape, key: &Key) -> Option<&'s Shape> {
     key.0.iter().try_fold(shape, |shape, step| match step {
         problem::Step::Name(name) => shape.fields()?.get(name),
@@ -221,6 +232,12 @@ impl Overrides {
     /// `key` (`cognito.issuer`) is `value`, because `flag` (`--pool-url`) says so. Lists are comma-separated.
     pub fn set(&mut self, flag: &str, key: &str, value: impl Into<String>) -> &mut Self {
         self.values.push((flag.to_owned(), Key::of(key), value.into()));
+        self
+    }
+
+    /// What the file says about `key`, a table or a key, does not count: `dev` brings its own pool and keys.
+    pub fn leave_out(&mut self, key: &str) -> &mut Self {
+        self.left_out.push(Key::of(key));
         self
     }
 }

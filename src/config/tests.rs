@@ -155,15 +155,6 @@ fn the_reference_names_every_key() {
 }
 
 #[test]
-fn the_committed_schema_is_what_is_printed() {
-    let file = root().join("config/schema.json");
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        std::fs::write(&file, crate::command::schema::text()).unwrap();
-    }
-    assert_eq!(read(&file), crate::command::schema::text());
-}
-
-#[test]
 fn what_is_written_is_what_the_gate_gets() {
     let config = fixture("large.toml");
     assert_eq!(config.origins[1].to_string(), "https://app.example.org:8443");
@@ -260,6 +251,23 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 }
 
 #[test]
+fn what_a_command_leaves_out_of_the_file_does_not_count() {
+    let toml = SMALL
+        .replace("keys = ", "keys_file = \"/nowhere\" # ")
+        .replace("[cognito]", "[cognito]\nclient_secret_file = \"/nowhere\"");
+    let mut flags = Overrides::default();
+    flags.leave_out("cognito").leave_out("session.keys_file");
+    flags.set("--pool-url", "cognito.issuer", "http://127.0.0.1:4182/local_DevPool");
+    flags.set("--pool-url", "cognito.user_pool_id", "local_DevPool");
+    flags.set("--pool-url", "cognito.client_id", "dev");
+    flags.set("dev", "session.keys", "3q2+78r+ur4BI0VniavN7/7cuphmUkIfDx4tPEtaaXg=");
+    let config =
+        from_text("a.toml", &toml, &[], &flags).unwrap_or_else(|problems| panic!("{problems}")).config;
+    assert_eq!(config.provider.issuer, "http://127.0.0.1:4182/local_DevPool");
+    assert!(config.provider.client_secret.is_none());
+}
+
+#[test]
 fn a_wrong_variable_is_named() {
     let env = env(&[
         ("ROLEGATE_UPSTREM", "x"),
@@ -336,6 +344,22 @@ fn text_of_any_kind_never_panics() {
         let text = read(&file);
         for (at, _) in text.char_indices().step_by(7) {
             let _ = from(&text[..at]);
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_value_under_any_key_is_answered(key in 0usize..80, value in "\\PC{0,12}|-?[0-9]{1,20}|true|\\[\"[a-z/*.:]{0,9}\"\\]|\"[a-zA-Z0-9/*.:\\[\\]_-]{0,20}\"") {
+        let reference = include_str!("../../config/rolegate.toml");
+        let keys: Vec<&str> = reference.lines().filter(|line| line.contains(" = ") && !line.starts_with("# ")).collect();
+        let line = keys[key % keys.len()];
+        let name = line.split(" = ").next().unwrap();
+        let toml = reference.replacen(line, &format!("{} = {value}", name.trim_start_matches('#')), 1);
+        if let Err(problems) = from(&toml) {
+            for problem in problems.iter() {
+                let _ = (problem.to_string(), problems.caret(problem));
+            }
         }
     }
 }
