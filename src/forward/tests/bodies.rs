@@ -139,6 +139,13 @@ fn an_answer_before_the_upload_is_done_is_relayed() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
+    // The rest may be sent or not; either way the connection is sound or ends.
+    let _ = stream.write_all(&[b'x'; 99_995]);
+    let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    let rest = String::from_utf8(rest).unwrap();
+    assert!(rest.matches("HTTP/1.1 ").count() <= 1 && !rest.contains("400"), "{rest}");
 }
 
 #[test]
@@ -221,4 +228,19 @@ fn an_answer_that_ends_with_the_connection_is_relayed_whole() {
     });
     let answer = get(gate, "/");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("until the end"), "{answer}");
+}
+
+#[test]
+fn an_announced_trailer_passes_unless_it_decides_anything() {
+    // HDR-15, 16, on the way back
+    let (gate, _) = before(|mut upstream, _| {
+        upstream.head();
+        upstream.say(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Server-Timing, X-User, Set-Cookie\r\n\r\n\
+             2\r\nok\r\n0\r\nServer-Timing: db\r\nX-User: evil\r\nSet-Cookie: a=evil\r\n\r\n",
+        );
+    });
+    let answer = ask(gate, "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n")
+        .to_lowercase();
+    assert!(answer.contains("0\r\nserver-timing: db\r\n\r\n") && !answer.contains("evil"), "{answer}");
 }
