@@ -15,7 +15,6 @@ use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::header_values;
 use crate::listen::{Handler, Peer};
 use crate::login::{Login, OwnPage, Visitor};
-use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::reply::{self, Context, Reply};
 use crate::rule::{Found, Rules};
@@ -39,8 +38,6 @@ pub struct Shared {
     pub rules: Rules,
     /// One for each public origin.
     pub sites: Vec<Site>,
-    /// The identity provider.
-    pub provider: Arc<Provider>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
     /// The gate's own pages.
@@ -79,12 +76,7 @@ impl Gate {
     }
 
     /// The way of a request. What is not clearly allowed is refused; nothing is forwarded but at the end.
-    async fn pass(
-        &self,
-        request: Request<Incoming>,
-        peer: Peer,
-        trip: &mut Trip,
-    ) -> Result<Answer, Refusal> {
+    async fn pass(&self, request: Request<Incoming>, peer: Peer, trip: &mut Trip) -> Result<Answer, Refusal> {
         let (head, body) = request.into_parts();
         let ask = self.read(&head, peer, trip)?;
         let site = ask.origin.map(|index| &self.shared.sites[index]);
@@ -126,13 +118,14 @@ impl Gate {
             None => {}
         }
         let websocket = is_websocket(head) == Websocket::Yes;
-        let ask = Ask::read(head, peer.address.ip(), websocket, &self.shared.config).inspect_err(|refusal| {
-            if *refusal == Refusal::HeadTooLarge {
-                // Most often it is cookies that grew too many; ours must not keep a browser out.
-                let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
-                trip.context.cookies = self.shared.sites.first().map(forget).unwrap_or_default();
-            }
-        })?;
+        let ask =
+            Ask::read(head, peer.address.ip(), websocket, &self.shared.config).inspect_err(|refusal| {
+                if *refusal == Refusal::HeadTooLarge {
+                    // Most often it is cookies that grew too many; ours must not keep a browser out.
+                    let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
+                    trip.context.cookies = self.shared.sites.first().map(forget).unwrap_or_default();
+                }
+            })?;
         trip.context.target = Some(ask.target());
         trip.record.asked(&ask);
         Ok(ask)
@@ -178,8 +171,9 @@ impl Gate {
         trip: &Trip,
     ) -> Result<Plan, Refusal> {
         let identity = match session {
-            Some(session) => header_values(&session.user, &session.roles, &session.headers)
-                .ok_or(Refusal::Unwritable)?,
+            Some(session) => {
+                header_values(&session.user, &session.roles, &session.headers).ok_or(Refusal::Unwritable)?
+            }
             None => vec![],
         };
         let cacheability = match found {
@@ -203,12 +197,7 @@ impl Gate {
         })
     }
 
-    async fn send(
-        &self,
-        request: Request<Incoming>,
-        plan: Plan,
-        trip: &mut Trip,
-    ) -> Result<Answer, Refusal> {
+    async fn send(&self, request: Request<Incoming>, plan: Plan, trip: &mut Trip) -> Result<Answer, Refusal> {
         trip.record.leaves();
         let relayed = self.forward.send(request, plan).await.map_err(|fault| {
             tracing::warn!(reason = fault.reason(), %fault, "the upstream gave no answer");

@@ -33,7 +33,7 @@ pub mod provider;
 pub mod refusal;
 pub mod reply;
 pub mod rule;
-pub mod session;
 pub mod run;
+pub mod session;
 pub mod site;
 pub mod telemetry;

@@ -12,8 +12,8 @@ use super::Plan;
 /// The names of the gate's own cookies, which no upstream ever sees or sets.
 #[derive(Debug, Clone)]
 pub struct OwnCookies {
-    /// The pass's name as sent, e.g. `__Host-rolegate`; the others' begin with it.
-    pub base: String,
+    /// The passes' names as sent, e.g. `__Host-rolegate`; the others' begin with them.
+    pub bases: Vec<String>,
 }
 
 /// Takes from a head what must not pass.
@@ -44,7 +44,11 @@ const CONNECTION_BYTES: usize = 1024;
 impl OwnCookies {
     /// Whether a cookie of this name is the gate's. Byte-exact: names are never decoded or folded.
     pub fn is_own(&self, name: &[u8]) -> bool {
-        let Some(rest) = name.strip_prefix(self.base.as_bytes()) else { return false };
+        self.bases.iter().any(|base| Self::is_of(base, name))
+    }
+
+    fn is_of(base: &str, name: &[u8]) -> bool {
+        let Some(rest) = name.strip_prefix(base.as_bytes()) else { return false };
         let part = |rest: &[u8]| match rest {
             [] => true,
             [b'.', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),

@@ -115,7 +115,8 @@ impl Endpoints {
         }
         let home = self.authorize.origin();
         for (name, url) in self.named().filter(|(name, _)| *name != "jwks_uri") {
-            let at_domain = domain.as_deref().is_none_or(|domain| url.host_str() == Some(domain));
+            let at_domain =
+                domain.as_deref().is_none_or(|domain| url.origin().ascii_serialization() == domain);
             if url.origin() != home || !at_domain {
                 let wanted = domain.clone().unwrap_or_else(|| home.ascii_serialization());
                 return Err(DiscoveryFault::Elsewhere { name, url: url.to_string(), wanted });

@@ -9,8 +9,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
-    SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -89,6 +89,10 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
+        // Where the body ends is in doubt, so nothing after it is read as a request (RFC 9112 §9.3).
+        Refusal::Framing(_) => {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         _ if status == StatusCode::SERVICE_UNAVAILABLE => {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
@@ -134,7 +138,6 @@ pub fn not_found() -> Answer {
 
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Framing("transfer_coding") => StatusCode::NOT_IMPLEMENTED,
         Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => StatusCode::BAD_REQUEST,
         Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
         Refusal::Method | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,

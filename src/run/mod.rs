@@ -10,10 +10,11 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 
 use crate::config::settings::Config;
-use crate::forward::{Forward, OwnCookies};
+use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
 use crate::identity::{X_ROLES, X_USER};
-use crate::listen::{self, Bounds, Stop, workers};
+use crate::listen::workers::{self, Workers};
+use crate::listen::{self, Bounds, Stop, Stopping};
 use crate::login::Login;
 use crate::provider::Provider;
 use crate::rule::Rules;
@@ -32,9 +33,9 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where the admin listener is.
     pub admin_address: SocketAddr,
-    shared: Arc<Shared>,
-    stop: Arc<Stop>,
-    control: JoinHandle<()>,
+    stop: Stop,
+    workers: Arc<Workers>,
+    control: Control,
     drain: Duration,
 }
 
@@ -79,55 +80,115 @@ pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Resu
     let provider = Arc::new(provider);
 
     let (stop, stopping) = listen::stop::pair();
-    let (send_handle, handle) = std::sync::mpsc::channel::<(Handle, _)>();
-    let (send_work, work) = tokio::sync::oneshot::channel::<workers::Workers>();
-    let control = {
-        let admin_handler = Admin { telemetry: telemetry.clone(), provider: provider.clone() };
-        let (provider, stopping) = (provider.clone(), stopping.clone());
-        std::thread::Builder::new().name("control".into()).spawn(move || {
-            let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                Ok(runtime) => runtime,
-                Err(error) => return tracing::error!(%error, "the control thread could not start"),
-            };
-            let (end, ended) = tokio::sync::oneshot::channel::<()>();
-            let _ = send_handle.send((runtime.handle().clone(), end));
-            runtime.block_on(async move {
-                tokio::task::spawn_local(async move { provider.keep().await });
-                let admin_stopping = stopping.clone();
-                tokio::task::spawn_local(listen::serve(
-                    admin,
-                    Rc::new(admin_handler),
-                    Bounds::default(),
-                    admin_stopping,
-                ));
-                if let Ok(workers) = work.await {
-                    if let Err(error) = workers.feed(public, stopping).await {
-                        tracing::error!(%error, "the public listener failed");
-                    }
-                    let _ = ended.await;
-                    workers.join();
-                }
-            });
-        })
-    }
-    .map_err(other)?;
-    let (control_handle, _end) = handle.recv().map_err(other)?;
+    let admin_handler = Admin { telemetry: telemetry.clone(), provider: provider.clone() };
+    let control = Control::start(admin, admin_handler, stopping.clone())?;
+    let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &control.handle)?);
 
-    let shared = Arc::new(share(config.clone(), provider, telemetry, control_handle)?);
-    // Certificates are read here once, so that a bad file is a refusal to start and not a worker's end.
-    let make_forward = forward_maker(config.clone());
-    make_forward()?;
     let workers = {
         let shared = shared.clone();
-        workers::spawn(
-            config.workers,
-            move |_| make_forward().ok().map(|forward| Gate::new(shared.clone(), forward)),
-            &bounds(&config),
-            &stopping,
-        )
-        .map_err(other)?
+        let make = move |_| make_gate(&shared).map_err(io::Error::other);
+        workers::spawn(config.workers, make, &Bounds::default(), &stopping).map_err(other)?
     };
-    drop(stopping);
-    send_work.send(workers).map_err(|_| StartError::Other("the control thread ended".into()))?;
-    Ok(Running { address, admin_address, shared, stop: Arc::new(stop), control, drain: config.limits.drain })
+    let workers = Arc::new(workers);
+    control.handle.spawn(async move { provider.keep().await });
+    let feeding = workers.clone();
+    control.handle.spawn(async move {
+        if let Err(error) = feeding.feed(public, stopping).await {
+            tracing::error!(%error, "the public listener failed");
+        }
+    });
+    tracing::info!(listen = %address, admin = %admin_address, "listening");
+    Ok(Running { address, admin_address, stop, workers, control, drain: config.limits.drain })
+}
+
+fn share(
+    config: Arc<Config>,
+    provider: Arc<Provider>,
+    telemetry: Arc<Telemetry>,
+    control: &Handle,
+) -> Result<Shared, StartError> {
+    let refresher = Arc::new(Refresher::new(provider.clone(), control.clone()));
+    let sessions = Arc::new(Sessions::new(config.session.clone(), refresher));
+    Ok(Shared {
+        rules: Rules::new(config.rules.clone(), config.default.clone()),
+        sites: sites(&config).map_err(other)?,
+        login: Login::new(config.clone(), provider, sessions.clone(), control.clone()),
+        config,
+        sessions,
+        telemetry,
+    })
+}
+
+fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
+    let mut bases: Vec<_> = shared.sites.iter().map(|site| site.names.pass.clone()).collect();
+    bases.dedup();
+    let mapped = shared.config.identity.headers.iter().map(|mapped| mapped.header.clone());
+    let identity_names: Vec<_> = [X_USER, X_ROLES].into_iter().chain(mapped).collect();
+    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names)?;
+    Ok(Gate::new(shared.clone(), forward))
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
+    pub fn stop(self) {
+        let Self { stop, workers, control, drain, .. } = self;
+        let (done, is_done) = std::sync::mpsc::channel();
+        control.handle.spawn(async move {
+            stop.begin();
+            if tokio::time::timeout(drain, stop.done()).await.is_err() {
+                tracing::warn!("open requests did not finish in time");
+            }
+            let _ = done.send(());
+        });
+        let _ = is_done.recv();
+        control.end();
+        // The acceptor's share of the workers went with the control thread.
+        if let Some(workers) = Arc::into_inner(workers) {
+            workers.join();
+        }
+    }
+}
+
+/// The thread beside the workers: the admin listener, and every call to the provider. What it does goes on
+/// when the request that wanted it goes away.
+struct Control {
+    handle: Handle,
+    end: tokio::sync::oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Control {
+    fn start(admin: TcpListener, handler: Admin, stopping: Stopping) -> Result<Self, StartError> {
+        let (send, receive) = std::sync::mpsc::channel();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let run = move || {
+            let runtime =
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(send.send(Err(error))),
+                };
+            let _ = send.send(Ok(runtime.handle().clone()));
+            runtime.block_on(async move {
+                if let Err(error) = listen::serve(admin, Rc::new(handler), Bounds::default(), stopping).await
+                {
+                    tracing::error!(%error, "the admin listener failed");
+                }
+                let _ = ended.await;
+            });
+        };
+        let thread = std::thread::Builder::new().name("control".into()).spawn(run).map_err(other)?;
+        let handle = receive.recv().map_err(other)?.map_err(other)?;
+        Ok(Self { handle, end, thread })
+    }
+
+    fn end(self) {
+        let _ = self.end.send(());
+        let _ = self.thread.join();
+    }
+}
+
+fn other(error: impl std::fmt::Display) -> StartError {
+    StartError::Other(error.to_string())
 }

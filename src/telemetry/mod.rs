@@ -30,12 +30,7 @@ pub struct Telemetry {
 impl Telemetry {
     /// Telemetry that writes its records to `records`, if to anything.
     pub fn new(records: Option<Records>) -> Result<Self, clock::NoEntropy> {
-        Ok(Self {
-            metrics: Metrics::default(),
-            records,
-            prefix: clock::random()?,
-            count: AtomicU64::new(0),
-        })
+        Ok(Self { metrics: Metrics::default(), records, prefix: clock::random()?, count: AtomicU64::new(0) })
     }
 
     /// A new request id: 32 hex digits.

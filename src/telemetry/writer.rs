@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cookie::time::OffsetDateTime;
 
 /// The way to the writer. Ends, with everything written, when the last one is dropped.
 pub struct Records {
-    lines: SyncSender<String>,
+    lines: Option<SyncSender<String>>,
+    writer: Option<JoinHandle<()>>,
     lost: AtomicU64,
 }
 
@@ -19,14 +21,24 @@ impl Records {
     /// Starts the writer. A slow or full output costs records, counted, and never a request.
     pub fn to_stdout() -> io::Result<Self> {
         let (lines, inbox) = sync_channel(MAX_WAITING);
-        std::thread::Builder::new().name("records".into()).spawn(move || write_all(&inbox))?;
-        Ok(Self { lines, lost: AtomicU64::new(0) })
+        let writer = std::thread::Builder::new().name("records".into()).spawn(move || write_all(&inbox))?;
+        Ok(Self { lines: Some(lines), writer: Some(writer), lost: AtomicU64::new(0) })
     }
 
     /// Hands one line over.
     pub fn write(&self, line: String) {
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(line) {
+        let Some(lines) = &self.lines else { return };
+        if let Err(TrySendError::Full(_)) = lines.try_send(line) {
             self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        drop(self.lines.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
         }
     }
 }

@@ -3,7 +3,7 @@ use super::*;
 
 fn fit(lines: &[(&str, &str)], cacheability: Cacheability) -> Result<HeaderMap, &'static str> {
     let names = ["x-user", "x-roles", "x-pet"].map(HeaderName::from_static);
-    let scrub = Scrub::new(OwnCookies { base: "__Host-rolegate".into() }, &names);
+    let scrub = Scrub::new(OwnCookies { bases: vec!["__Host-rolegate".into()] }, &names);
     let value = HeaderValue::from_static;
     let plan = Plan {
         target: "/".parse().unwrap(),

@@ -5,7 +5,7 @@ use super::*;
 
 fn scrub() -> Scrub {
     let names = ["x-user", "x-roles", "x-pet-preference"].map(HeaderName::from_static);
-    Scrub::new(OwnCookies { base: "__Host-rolegate".into() }, &names)
+    Scrub::new(OwnCookies { bases: vec!["__Host-rolegate".into()] }, &names)
 }
 
 fn plan(user: Option<&'static str>) -> Plan {
@@ -322,7 +322,7 @@ proptest! {
 
     #[test]
     fn no_cookie_line_carries_the_gates_cookies_on(line in "[ \t=;a_Hostrlegx.0-]{0,10}(; ?__Host-rolegate(-refresh)?[ \t]*=?[a-z]{0,3}){0,3}[ ;=]{0,3}") {
-        let own = OwnCookies { base: "__Host-rolegate".into() };
+        let own = OwnCookies { bases: vec!["__Host-rolegate".into()] };
         if let Some(kept) = sent(&[("cookie", &line)], None).get("cookie") {
             for pair in kept.as_bytes().split(|&byte| byte == b';') {
                 let name = trim(pair.split(|&byte| byte == b'=').next().unwrap());

@@ -215,7 +215,11 @@ fn an_https_upstream_is_verified_by_name_and_authority() {
 
     let names = [HeaderName::from_static("x-user")];
     let make = |upstream| {
-        Forward::new(&config(upstream, patient()), OwnCookies { base: "__Host-rolegate".into() }, &names)
+        Forward::new(
+            &config(upstream, patient()),
+            OwnCookies { bases: vec!["__Host-rolegate".into()] },
+            &names,
+        )
     };
     let missing = make(https("127.0.0.1", Some("/nowhere.pem")));
     assert!(matches!(missing, Err(SetupError::Certificates { .. })));

@@ -104,7 +104,7 @@ pub(super) fn gate(upstream: Upstream) -> SocketAddr {
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
         let names = [HeaderName::from_static("x-user")];
-        let own = OwnCookies { base: "__Host-rolegate".into() };
+        let own = OwnCookies { bases: vec!["__Host-rolegate".into()] };
         let forward = Forward::new(&config(upstream, patient()), own, &names).unwrap();
         let (_stop, stopping) = listen::stop::pair();
         let gate = Rc::new(Gate(forward));

@@ -69,6 +69,8 @@ fn a_document_that_points_elsewhere_is_refused() {
 
 #[test]
 fn a_domain_that_is_written_must_be_the_one_that_is_found() {
-    assert!(read(&document(json!({})), &provider(Some("p.auth.eu-central-1.amazoncognito.com"))).is_ok());
-    assert!(read(&document(json!({})), &provider(Some("auth.example.com"))).is_err());
+    assert!(
+        read(&document(json!({})), &provider(Some("https://p.auth.eu-central-1.amazoncognito.com"))).is_ok()
+    );
+    assert!(read(&document(json!({})), &provider(Some("https://auth.example.com"))).is_err());
 }
