@@ -292,7 +292,7 @@ fn next<T: Copy>(fault: &mut Option<(T, u32)>) -> Option<T> {
 // === impl Bounded ===
 
 impl<K: Hash + Eq + Clone, V> Bounded<K, V> {
-    fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), most }
     }
 

@@ -203,3 +203,26 @@ fn wrong_requests_end_as_cognito_ends_them() {
         assert!(reply.location().starts_with("/error?error=Required+parameters+missing"));
     });
 }
+
+#[test]
+fn two_hundred_people_sign_in_at_once() {
+    serve(Seed::builtin(), async |it: Served| {
+        let it = Rc::new(it);
+        let each = (0..200).map(|_| {
+            let it = it.clone();
+            tokio::task::spawn_local(async move { it.tokens("viewer").await })
+        });
+        for one in each.collect::<Vec<_>>() {
+            assert!(one.await.unwrap()["id_token"].is_string());
+        }
+    });
+}
+
+#[test]
+fn a_bounded_map_forgets_its_oldest_entry() {
+    let mut map = super::super::state::Bounded::new(2);
+    for key in ["a", "b", "b", "c"] {
+        map.insert(key, ());
+    }
+    assert!(map.find("a").is_none() && map.find("b").is_some() && map.find("c").is_some());
+}
