@@ -31,7 +31,7 @@ pub struct Section {
 /// What is run. Sections run side by side.
 const SECTIONS: &[Section] = &[
     Section { name: "A", bench: World::bench, cases: headers::cases },
-    Section { name: "B", bench: World::bench, cases: paths::cases },
+    Section { name: "B", bench: paths::bench, cases: paths::cases },
     Section { name: "D", bench: World::bench, cases: framing::cases },
 ];
 

@@ -15,3 +15,4 @@ mod paths;
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
 mod support_itself;
+mod verdict;
