@@ -1,0 +1,18 @@
+//! The integration suite: one binary, the real gate, real sockets.
+//!
+//! `corpus` holds the gate to `tests/fixtures/attacks.md`, case by case; `CORPUS=HDR-0 cargo test --test suite
+//! corpus` runs the cases whose id begins so. `SHOW_GATE=1` prints each gate's log at its end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
+#![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
+
+mod corpus;
+mod framing;
+mod headers;
+mod paths;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "a library: not every test needs all of it")]
+mod support;
+mod support_itself;
+mod verdict;
