@@ -41,8 +41,6 @@ function launchOptions() {
     executablePath: program(),
     headless: true,
     args: [
-      // Chromium's sandbox refuses to start for root; in a container of a CI that is who we are.
-      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       // Nothing but the pages under test: no updates, no look-ups.
       '--disable-gpu',
       '--disable-quic',
@@ -123,9 +121,7 @@ export async function ourCookies(context) {
   return (await context.cookies()).filter((cookie) => OURS.test(cookie.name));
 }
 
-/**
- * Keeps a picture of a page of the gate for a person to look at, and asserts what every page of the gate owes its reader.
- */
+/** Keeps a picture of a page for a person to look at. */
 export async function picture(page, name) {
   await page.screenshot({ path: join(given('SCREENSHOTS'), `${name}.png`), fullPage: true });
 }
