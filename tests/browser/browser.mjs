@@ -13,6 +13,10 @@ const PATIENCE = 60_000;
 /** The name of a cookie of the gate, as cookies are named on an http origin. */
 const OURS = /^(__Host-)?rolegate(-|\.|$)/;
 
+/** The fields that a person sees; the form may have hidden ones of the same name beside them. */
+const USERNAME = 'input[name="username"]:not([type="hidden"])';
+const PASSWORD = 'input[name="password"]:not([type="hidden"])';
+
 /** A value that the Rust side of the test hands over. */
 export function given(name) {
   const value = process.env[name];
@@ -92,15 +96,15 @@ export async function withProfile(settings, body) {
 /** The name and the password of a built-in user of the dev pool are the same. */
 export async function signIn(page, user, password = user) {
   await atLoginPage(page);
-  await page.fill('input[name="username"]', user);
-  await page.fill('input[name="password"]', password);
+  await page.fill(USERNAME, user);
+  await page.fill(PASSWORD, password);
   // Enter in the last field is what a form without scripts must understand too.
-  await Promise.all([page.waitForNavigation({ timeout: PATIENCE }), page.press('input[name="password"]', 'Enter')]);
+  await Promise.all([page.waitForNavigation({ timeout: PATIENCE }), page.press(PASSWORD, 'Enter')]);
 }
 
 /** Asserts that the page is the pool's login form, on another origin than the gate. */
 export async function atLoginPage(page) {
-  await page.waitForSelector('input[name="username"]', { timeout: PATIENCE });
+  await page.waitForSelector(USERNAME, { timeout: PATIENCE });
   assert.notEqual(new URL(page.url()).origin, given('GATE'), 'the login form belongs to the pool, not to the gate');
 }
 
@@ -146,6 +150,14 @@ export function complaints(page) {
   });
   page.on('pageerror', (error) => heard.push(String(error)));
   return heard;
+}
+
+/**
+ * Puts a page of some application at an address, past everything that would answer there: without a policy of its own, so
+ * that it may post forms, show frames and fetch.
+ */
+export async function putPage(context, address, html) {
+  await context.route(address, (route) => route.fulfill({ contentType: 'text/html', body: html }));
 }
 
 /** Every document request of a page with its answer's status, in order: a redirect is one entry. */

@@ -11,6 +11,7 @@ import {
   isAProperPage,
   ourCookies,
   picture,
+  putPage,
   showsIdentity,
   signIn,
   text,
@@ -128,7 +129,7 @@ test('sign_out_ends_the_gates_and_the_pools_session', LIMIT, async () => {
     await signIn(page, 'viewer');
     const before = await ourCookies(context);
     assert.ok(before.length > 0);
-    const revokedBefore = (await poolStats(pool)).revocations;
+    const revokedBefore = (await poolStats(pool)).revoke;
 
     const seen = documents(page);
     const answer = await page.goto(gate('/oauth2/signout'));
@@ -143,7 +144,7 @@ test('sign_out_ends_the_gates_and_the_pools_session', LIMIT, async () => {
     await isAProperPage(page, 'signed-out');
     assert.deepEqual(heard, [], 'the page keeps its own policy');
 
-    const revoked = (await poolStats(pool)).revocations;
+    const revoked = (await poolStats(pool)).revoke;
     assert.equal(revoked, revokedBefore + 1, 'the pool was asked to revoke the refresh token');
 
     await page.goto(gate('/'));
@@ -162,16 +163,16 @@ test('the_landing_page_of_someone_signed_in_offers_to_sign_out', LIMIT, async ()
     const pool = new URL(page.url()).origin;
     await signIn(page, 'viewer');
     // A link on a foreign page must not sign anyone out: it leads to the landing page and no further.
-    await page.goto(`${pool}/`).catch(() => {});
-    await page.setContent(`<a id="trap" href="${gate('/oauth2/signout')}">a picture</a>`);
+    await putPage(context, `${pool}/elsewhere`, `<a id="trap" href="${gate('/oauth2/signout')}">a picture</a>`);
+    await page.goto(`${pool}/elsewhere`);
     const seen = documents(page);
     await Promise.all([page.waitForURL(gate('/oauth2/signout')), page.click('#trap')]);
     assert.equal(seen.length, 1, `no redirect${way(seen)}`);
     assert.ok((await ourCookies(context)).length > 0, 'still signed in');
     await isAProperPage(page, 'landing-signed-in');
     // What the person does on our own page counts.
-    await page.getByRole('link', { name: /sign.?out/i }).click();
-    await page.waitForFunction(() => document.readyState === 'complete');
+    await Promise.all([page.waitForNavigation(), page.getByRole('link', { name: /sign.?out/i }).click()]);
+    assert.equal(page.url(), gate('/oauth2/signout'));
     assert.deepEqual(await ourCookies(context), []);
     await page.goto(gate('/'));
     await atLoginPage(page);
@@ -235,10 +236,16 @@ test('thirty_restored_tabs_without_any_session_show_no_error', LIMIT, async (t) 
       await isNoError(tab, ways[index], `tab ${index} before`);
       await atLoginPage(tab);
     }
-    const attempts = (await ourCookies(context)).filter((cookie) => cookie.name.includes('-login-'));
-    assert.ok(attempts.length <= 8, `${attempts.length} attempts are kept`);
+    // Tabs that are opened in the same moment cannot know of each other; the next one sees all of them and tidies up.
+    const attempts = async () => (await ourCookies(context)).filter((cookie) => cookie.name.includes('-login-'));
+    const together = (await attempts()).length;
+    await tabs[TABS - 1].goto(gate('/one-more'));
+    await atLoginPage(tabs[TABS - 1]);
+    const tidied = (await attempts()).length;
+    t.diagnostic(`${together} attempts after ${TABS} tabs at once, ${tidied} after one more`);
+    assert.ok(tidied <= 8, `${tidied} attempts are kept`);
 
-    // The first tab is the one whose attempt was pushed out by later ones.
+    // The first tab is one whose attempt may have been pushed out by later ones.
     const signedIn = 0;
     await signIn(tabs[signedIn], 'viewer');
     await isNoError(tabs[signedIn], ways[signedIn], 'the tab that signed in');
@@ -334,6 +341,8 @@ test('a_fetch_without_a_session_is_told_and_gets_no_cookie', LIMIT, async () => 
     const answer = await page.goto(gate('/public/hello'));
     assert.equal(answer.status(), 200, 'a public page needs nobody');
     assert.deepEqual(await ourCookies(context), []);
+    await putPage(context, gate('/public/application'), '<h1>An application</h1>');
+    await page.goto(gate('/public/application'));
     const told = await page.evaluate(async () => {
       const got = await fetch('/api/things', { redirect: 'manual' });
       return { status: got.status, type: got.headers.get('content-type'), body: await got.text() };
@@ -349,6 +358,7 @@ test('a_fetch_without_a_session_is_told_and_gets_no_cookie', LIMIT, async () => 
     await page.goto(new URL(problem.login_url, given('GATE')).href);
     await signIn(page, 'viewer');
     assert.equal(new URL(page.url()).origin, given('GATE'));
+    await page.goto(gate('/public/application'));
     const after = await page.evaluate(async () => (await fetch('/api/things')).status);
     assert.equal(after, 200);
   });
@@ -357,8 +367,17 @@ test('a_fetch_without_a_session_is_told_and_gets_no_cookie', LIMIT, async () => 
 test('a_form_and_a_frame_without_a_session_get_a_page_with_a_link', LIMIT, async () => {
   await withBrowser({}, async (context) => {
     const page = await context.newPage();
-    await page.goto(gate('/public/hello'));
-    await page.setContent(`<form method="post" action="${gate('/orders')}"><button>order</button></form>`);
+    await putPage(
+      context,
+      gate('/public/application'),
+      '<form method="post" action="/orders"><button>order</button></form><iframe src="/framed"></iframe>',
+    );
+    const [framed] = await Promise.all([
+      page.waitForResponse((response) => response.url() === gate('/framed')),
+      page.goto(gate('/public/application')),
+    ]);
+    assert.equal(framed.status(), 401, 'a frame is not sent to a login that would refuse to be framed');
+    assert.deepEqual(await ourCookies(context), [], 'a frame begins no attempt');
     const [answer] = await Promise.all([
       page.waitForResponse((response) => response.url() === gate('/orders')),
       page.click('button'),
