@@ -35,7 +35,7 @@ browser:
 ifeq ($(CHROMIUM),)
 	@command -v apt-get >/dev/null || { echo "The browser tests need Chromium: install it, or set CHROMIUM=/path/to/it." >&2; exit 1; }
 	$(SUDO) apt-get update
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-liberation
 endif
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
