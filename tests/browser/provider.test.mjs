@@ -1,4 +1,4 @@
-// Signing in at an OpenID provider nobody here wrote, by configuration alone. Started by tests/suite/provider.rs, which
+// Signing in at OpenID providers nobody here wrote, by configuration alone. Started by tests/suite/provider.rs, which
 // looks at what the upstream received. The upstream answers with the head that it was sent.
 
 import assert from 'node:assert/strict';
@@ -99,5 +99,36 @@ test('the_session_outlives_the_access_token', LIMIT, async () => {
       assert.equal(seen.length, 1, `no new login${way(seen)}`);
       assert.match(await text(page), /x-roles: reader/i);
     }
+  });
+});
+
+test('another_provider_needs_no_other_configuration', LIMIT, async () => {
+  await withBrowser({}, async (context) => {
+    const page = await newPage(context);
+    const asksWho = () => page.waitForSelector('input[name="sub"]');
+    await page.goto(gate('/papers?x=1&y=a%2Fb'));
+    await asksWho();
+    await page.fill('input[name="sub"]', 'librarian');
+    await Promise.all([
+      page.waitForURL(gate('/papers?x=1&y=a%2Fb')),
+      page.getByRole('button', { name: 'Authorize' }).click(),
+    ]);
+    assert.match(await text(page), /x-roles: editor,reader/i);
+
+    await page.goto(gate('/oauth2/signout'));
+    assert.equal(new URL(page.url()).origin, given('ISSUER'));
+    await Promise.all([
+      page.waitForURL(gate('/oauth2/signout')),
+      page.getByRole('button', { name: 'End session' }).click(),
+    ]);
+    assert.deepEqual(await ourCookies(context), []);
+    await page.goto(gate('/papers'));
+    await asksWho();
+
+    // Whom it does not know it lets in without a role.
+    await page.fill('input[name="sub"]', 'passer-by');
+    const refused = page.waitForResponse(gate('/papers'));
+    await page.getByRole('button', { name: 'Authorize' }).click();
+    assert.equal((await refused).status(), 403);
   });
 });

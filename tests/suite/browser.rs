@@ -64,9 +64,8 @@ impl Dev {
         }
         command.args(flags);
         let mut program = Running::start("rolegate dev", command);
-        let line = program.wait_for_line("ready ");
-        let address = line.trim_start_matches("ready ").trim().trim_end_matches('/').to_owned();
-        assert!(address.starts_with("http://localhost:"), "the ready line names the gate: {line}");
+        let address = program.wait_for("ready ").trim_end_matches('/').to_owned();
+        assert!(address.starts_with("http://localhost:"), "the ready line names the gate: {address}");
         Self { _program: program, address }
     }
 }
@@ -96,20 +95,18 @@ impl Running {
         Self { name, child, lines, told: String::new() }
     }
 
-    /// The first line that begins with `start`.
-    pub(crate) fn wait_for_line(&mut self, start: &str) -> String {
+    /// Waits for a line that holds `words`, and gives what follows them on it.
+    pub(crate) fn wait_for(&mut self, words: &str) -> String {
         let until = Instant::now() + START_PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => {
-                    self.told.push_str(&line);
-                    self.told.push('\n');
-                    if line.starts_with(start) {
-                        return line;
-                    }
-                }
-                Err(_) => panic!("{} never said {start:?}", self.name),
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("{} never said {words:?}", self.name)
+            };
+            self.told.push_str(&line);
+            self.told.push('\n');
+            if let Some((_, rest)) = line.split_once(words) {
+                return rest.trim().to_owned();
             }
         }
     }
@@ -176,7 +173,7 @@ pub(crate) fn node() -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     assert!(
         folder.join("node_modules/playwright-core").is_dir(),
-        "the browser tests need their packages: `make test` installs them (npm ci in tests/browser)"
+        "the browser tests need their packages: `make test` installs them into tests/browser"
     );
     let version = Command::new("node").arg("--version").output();
     assert!(

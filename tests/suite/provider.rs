@@ -1,9 +1,15 @@
-//! The gate in front of an OpenID provider nobody here wrote, by `[oidc]` configuration alone: `rolegate run`, the npm
-//! package `oidc-provider` (`tests/browser/provider.mjs`), a browser, and an upstream that keeps what it was sent.
+//! The gate in front of OpenID providers nobody here wrote, by `[oidc]` configuration alone: `rolegate run`, a provider, a
+//! browser, and an upstream that keeps what it was sent.
+//!
+//! | provider | what it does differently |
+//! |---|---|
+//! | npm's `oidc-provider` (certified) | opaque access tokens, PKCE required, asks for consent, rotates refresh tokens |
+//! | PyPI's `oidc-provider-mock` | no word on PKCE, revocation or client authentication in its discovery document |
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,44 +21,88 @@ const FILE: &str = "provider.test.mjs";
 
 #[test]
 fn signs_in_and_the_upstream_learns_user_and_roles() {
-    let house = House::start(3600);
+    let house = House::start(npm, 3600);
     house.visit("signs_in_and_the_upstream_learns_user_and_roles");
-
-    let head = house.upstream.head_of("GET /papers?x=1&y=a%2Fb HTTP/1.1");
-    assert_eq!(head.values("x-user"), ["librarian"]);
-    assert_eq!(head.values("x-roles"), ["editor,reader"]);
-    assert!(head.values("authorization").is_empty(), "no token goes to the upstream:\n{}", head.0);
-    let cookies = head.values("cookie").concat();
-    assert!(!cookies.contains("rolegate"), "no cookie of the gate goes to the upstream:\n{}", head.0);
+    house.upstream.saw_the_librarian();
 }
 
 #[test]
 fn a_user_without_the_role_is_refused_by_a_page() {
-    let house = House::start(3600);
+    let house = House::start(npm, 3600);
     house.visit("a_user_without_the_role_is_refused_by_a_page");
     assert!(house.upstream.heads().is_empty(), "the upstream hears nothing of someone who may not come in");
 }
 
 #[test]
 fn sign_out_is_initiated_at_the_provider_and_comes_back() {
-    let mut house = House::start(3600);
+    let mut house = House::start(npm, 3600);
     house.visit("sign_out_is_initiated_at_the_provider_and_comes_back");
-    house.provider.wait_for_line("destroyed refresh_token");
+    house.provider.wait_for("destroyed refresh_token");
 }
 
 #[test]
 fn the_session_outlives_the_access_token() {
-    let mut house = House::start(5);
+    let mut house = House::start(npm, 5);
     house.visit("the_session_outlives_the_access_token");
-    house.provider.wait_for_line("granted authorization_code");
-    house.provider.wait_for_line("granted refresh_token");
+    house.provider.wait_for("granted authorization_code");
+    house.provider.wait_for("granted refresh_token");
+}
+
+#[test]
+fn another_provider_needs_no_other_configuration() {
+    let house = House::start(pypi, 3600);
+    house.visit("another_provider_needs_no_other_configuration");
+    house.upstream.saw_the_librarian();
+}
+
+/// What the gate and a provider agree on before they meet.
+struct Agreement {
+    gate: String,
+    /// With the characters that a form and a Basic header treat differently, so that the encoding is tested too.
+    client_secret: &'static str,
+    access_token_seconds: u32,
+}
+
+/// Starts a provider; gives it with its issuer.
+type Start = fn(&Agreement) -> (Running, String);
+
+fn npm(agreed: &Agreement) -> (Running, String) {
+    let mut command = node();
+    command
+        .arg("provider.mjs")
+        .env("GATE", &agreed.gate)
+        .env("CLIENT_SECRET", agreed.client_secret)
+        .env("ACCESS_TOKEN_SECONDS", agreed.access_token_seconds.to_string());
+    let mut provider = Running::start("oidc-provider", command);
+    let issuer = provider.wait_for("ready ");
+    (provider, issuer)
+}
+
+/// Takes any client with any secret; asks for the subject in its form.
+fn pypi(agreed: &Agreement) -> (Running, String) {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/.venv/bin/oidc-provider-mock");
+    assert!(
+        program.is_file(),
+        "the provider from PyPI is missing: `make test` installs it into tests/browser"
+    );
+    let (port, _) = free_ports();
+    let mut command = Command::new(program);
+    command
+        .args(["--port", &port.to_string(), "--require-nonce"])
+        .args(["--token-max-age", &agreed.access_token_seconds.to_string()])
+        .args([
+            "--user-claims",
+            r#"{"sub": "librarian", "https://example.org/roles": ["reader", "editor"]}"#,
+        ]);
+    let mut provider = Running::start("oidc-provider-mock", command);
+    provider.wait_for("Uvicorn running on");
+    (provider, format!("http://127.0.0.1:{port}"))
 }
 
 /// Provider, gate and upstream, each on a port of its own; ended when dropped.
 struct House {
-    gate: String,
+    agreed: Agreement,
     issuer: String,
-    access_token_seconds: String,
     upstream: Recorder,
     provider: Running,
     _gate: Running,
@@ -60,22 +110,14 @@ struct House {
 }
 
 impl House {
-    fn start(access_token_seconds: u32) -> Self {
+    fn start(start: Start, access_token_seconds: u32) -> Self {
         let (port, admin) = free_ports();
-        let gate = format!("http://localhost:{port}");
-        let access_token_seconds = access_token_seconds.to_string();
-        // The characters that a form and a Basic header treat differently, so that the encoding is tested too.
-        let client_secret = "s3cret+/with:%41 signs&=~";
-
-        let mut command = node();
-        command
-            .arg("provider.mjs")
-            .env("GATE", &gate)
-            .env("CLIENT_SECRET", client_secret)
-            .env("ACCESS_TOKEN_SECONDS", &access_token_seconds);
-        let mut provider = Running::start("oidc-provider", command);
-        let issuer = provider.wait_for_line("ready ").trim_start_matches("ready ").to_owned();
-
+        let agreed = Agreement {
+            gate: format!("http://localhost:{port}"),
+            client_secret: "s3cret+/with:%41 signs&=~",
+            access_token_seconds,
+        };
+        let (provider, issuer) = start(&agreed);
         let upstream = Recorder::start();
         let files = tempfile::tempdir().expect("a folder for the configuration");
         let secret = files.path().join("client-secret");
@@ -86,7 +128,7 @@ impl House {
             .output()
             .expect("rolegate secret runs");
         assert!(fresh.status.success(), "rolegate secret: {}", fresh.status);
-        fs::write(&secret, client_secret).expect("the client secret is written");
+        fs::write(&secret, agreed.client_secret).expect("the client secret is written");
         fs::write(&keys, fresh.stdout).expect("the session key is written");
         let text = format!(
             r#"
@@ -111,6 +153,7 @@ claim = "https://example.org/roles"
 path     = "/edit/**"
 any_role = ["editor"]
 "#,
+            gate = agreed.gate,
             upstream = upstream.address,
             secret = secret.display(),
             keys = keys.display(),
@@ -121,14 +164,15 @@ any_role = ["editor"]
         command.arg("run").arg("--config").arg(&config);
         let program = Running::start("rolegate run", command);
         wait_until_ready(admin);
-        Self { gate, issuer, access_token_seconds, upstream, provider, _gate: program, _files: files }
+        Self { agreed, issuer, upstream, provider, _gate: program, _files: files }
     }
 
     fn visit(&self, name: &str) {
+        let seconds = self.agreed.access_token_seconds.to_string();
         let values = [
-            ("GATE", self.gate.as_str()),
+            ("GATE", self.agreed.gate.as_str()),
             ("ISSUER", self.issuer.as_str()),
-            ("ACCESS_TOKEN_SECONDS", self.access_token_seconds.as_str()),
+            ("ACCESS_TOKEN_SECONDS", seconds.as_str()),
         ];
         in_node(FILE, name, &values);
     }
@@ -182,6 +226,16 @@ impl Recorder {
 
     fn heads(&self) -> Vec<String> {
         self.heads.lock().expect("no test thread panicked with it").clone()
+    }
+
+    /// The deep link of the tests, visited by the user with two roles.
+    fn saw_the_librarian(&self) {
+        let head = self.head_of("GET /papers?x=1&y=a%2Fb HTTP/1.1");
+        assert_eq!(head.values("x-user"), ["librarian"]);
+        assert_eq!(head.values("x-roles"), ["editor,reader"]);
+        assert!(head.values("authorization").is_empty(), "no token goes to the upstream:\n{}", head.0);
+        let cookies = head.values("cookie").concat();
+        assert!(!cookies.contains("rolegate"), "no cookie of the gate goes to the upstream:\n{}", head.0);
     }
 
     /// The one head with this request line.
