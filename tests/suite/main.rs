@@ -7,10 +7,12 @@
 #![allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
+mod browser;
 mod corpus;
 mod framing;
 mod headers;
 mod paths;
+mod provider;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
