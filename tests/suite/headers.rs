@@ -264,7 +264,7 @@ fn send_as(world: &World, session: &Session, target: &str, lines: &str) -> Excha
 /// A table of header lines, `{}` in them the claim, none of which may be seen upstream.
 fn stripped(id: &'static str, table: &'static [&'static str]) -> Case {
     let ids: &'static [&'static str] = Box::leak(Box::new([id]));
-    case(ids, |world| {
+    case(ids, move |world| {
         for lines in table {
             let lines = format!("{}\r\n", lines.replace("{}", CLAIM));
             everywhere(world, &lines, |exchange| exchange.must_be_stripped_of(CLAIM));
@@ -275,7 +275,7 @@ fn stripped(id: &'static str, table: &'static [&'static str]) -> Case {
 /// The same where refusing is as good.
 fn stripped_or_refused(id: &'static str, table: &'static [&'static str]) -> Case {
     let ids: &'static [&'static str] = Box::leak(Box::new([id]));
-    case(ids, |world| {
+    case(ids, move |world| {
         for lines in table {
             let lines = format!("{}\r\n", lines.replace("{}", CLAIM));
             everywhere(world, &lines, |exchange| exchange.must_not_show(CLAIM));
@@ -286,7 +286,7 @@ fn stripped_or_refused(id: &'static str, table: &'static [&'static str]) -> Case
 /// A table of header lines that make a request none.
 fn refused(id: &'static str, table: &'static [&'static [u8]]) -> Case {
     let ids: &'static [&'static str] = Box::leak(Box::new([id]));
-    case(ids, |world| {
+    case(ids, move |world| {
         for line in table {
             for (who, target) in places() {
                 let head = format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n");

@@ -8,13 +8,19 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod browser;
+mod cookies;
 mod corpus;
+mod forwarded;
 mod framing;
 mod headers;
+mod keys;
+mod login;
 mod paths;
 mod provider;
+mod redirects;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
 mod support_itself;
+mod tokens;
 mod verdict;
