@@ -52,6 +52,8 @@ impl Keys {
             }
             if let Err(error) = self.fetch_holding(&mut times, outbound, url).await {
                 tracing::warn!(%error, "the key set could not be fetched");
+                // Set while the lock is held: those who wait for it must not each try in turn.
+                times.quiet_until = clock::now() + QUIET;
             }
         }
         self.current()

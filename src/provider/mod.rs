@@ -64,8 +64,8 @@ pub enum PoolFault {
         /// Why.
         fault: TokenFault,
     },
-    /// A refresh that would change who someone is.
-    #[error("the refreshed ID token is about someone else")]
+    /// Two tokens of one answer about two people, or a refresh that would change who someone is.
+    #[error("a token is about someone else")]
     OtherSubject,
     /// The claims name no user.
     #[error(transparent)]
@@ -216,6 +216,10 @@ impl Provider {
             Err(_) if self.settings.kind == ProviderKind::Oidc => None,
             Err(fault) => return Err(PoolFault::Token { which: "access", fault }),
         };
+        // Their claims add up, so both must be about one person.
+        if access.as_ref().is_some_and(|access| access.get("sub") != id.get("sub")) {
+            return Err(PoolFault::OtherSubject);
+        }
         let now = clock::now();
         let access_ends = access
             .as_ref()
