@@ -22,5 +22,6 @@ mod redirects;
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
 mod support_itself;
+mod tls;
 mod tokens;
 mod verdict;
