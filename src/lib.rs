@@ -37,3 +37,4 @@ pub mod run;
 pub mod session;
 pub mod site;
 pub mod telemetry;
+pub mod tls;
