@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 /// Seconds since 1970-01-01T00:00:00Z.
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -16,6 +17,7 @@ pub fn now_millis() -> u64 {
 }
 
 /// `N` bytes from the system's generator. Fails only where the system has no entropy to give.
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn random<const N: usize>() -> Result<[u8; N], NoEntropy> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoEntropy)?;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 
-use crate::ask::host_and_port;
+use crate::ask::authority::host_and_port;
 use crate::config::settings::{Config, Scheme};
 
 /// What may be believed about a request's way here.

@@ -3,8 +3,8 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 
-use super::Plan;
 use super::headers::{Scrub, X_REQUEST_ID, fold, is_listed, listed, room, trim};
+use super::plan::Plan;
 
 /// What becomes of an answer's cacheability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

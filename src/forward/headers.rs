@@ -7,7 +7,7 @@
 use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::Plan;
+use super::plan::Plan;
 use crate::session::cookie::is_own;
 
 /// The names of the gate's own cookies, which no upstream ever sees or sets.
