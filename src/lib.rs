@@ -16,9 +16,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ask;
+pub mod authorize;
 pub mod body;
+pub mod clock;
+pub mod command;
 pub mod config;
 pub mod devpool;
 pub mod forward;
+pub mod forwarded;
+pub mod gate;
+pub mod identity;
 pub mod listen;
+pub mod login;
+pub mod provider;
+pub mod refusal;
+pub mod reply;
 pub mod rule;
+pub mod run;
+pub mod session;
+pub mod site;
+pub mod telemetry;

@@ -1,3 +1,246 @@
-//! Loading the configuration.
+//! Loading the configuration: defaults < file < environment < flags. The only file that knows figment.
+//!
+//! `raw` is what may be written, `check` judges it, `settings` is what the gate uses.
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::Serialized;
+use serde_json::Value as Json;
+
+mod check;
+mod places;
+pub mod problem;
+mod raw;
 pub mod secret;
 pub mod settings;
+mod shape;
+mod walk;
+
+pub use check::{Contents, Surroundings};
+
+use places::{File, Places};
+use problem::{Key, Place, Problem, Problems, Severity};
+use settings::Config;
+use shape::Shape;
+
+/// Where the file is looked for when nobody names one.
+pub const DEFAULT_FILE: &str = "/etc/rolegate/rolegate.toml";
+
+/// A configuration that can be run, and what is weaker in it than it looks.
+#[derive(Debug)]
+pub struct Loaded {
+    /// For the gate.
+    pub config: Config,
+    /// For people.
+    pub warnings: Problems,
+}
+
+/// What flags say: they win over everything.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    values: Vec<(String, Key, String)>,
+    left_out: Vec<Key>,
+}
+
+/// The configuration as `run` would use it: from `path`, else `ROLEGATE_CONFIG`, else `/etc/rolegate/rolegate.toml`
+/// if that exists, else from the environment alone.
+pub fn load(path: Option<&Path>, env: &[(String, String)], flags: &Overrides) -> Result<Loaded, Problems> {
+    let named = env.iter().find(|(name, _)| name == "ROLEGATE_CONFIG").map(|(_, value)| PathBuf::from(value));
+    let path = path.map(Path::to_path_buf).or(named.filter(|path| !path.as_os_str().is_empty()));
+    let path = path.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+    let text = match &path {
+        None => None,
+        Some(path) => Some(read_config(path)?),
+    };
+    let name = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    assemble(text.as_deref().map(|text| (name.as_str(), text)), env, flags)
+}
+
+/// The same, from a text: for tests, and for commands that make their own.
+pub fn from_text(
+    name: &str,
+    toml: &str,
+    env: &[(String, String)],
+    flags: &Overrides,
+) -> Result<Loaded, Problems> {
+    assemble(Some((name, toml)), env, flags)
+}
+
+/// The JSON schema of the configuration file.
+pub fn schema() -> Json {
+    raw::schema()
+}
+
+fn assemble(
+    file: Option<(&str, &str)>,
+    env: &[(String, String)],
+    flags: &Overrides,
+) -> Result<Loaded, Problems> {
+    let shape = Shape::of_schema(&raw::schema());
+    let mut problems = Problems::new(file.map_or("", |(_, text)| text));
+    let mut places = Places::new(None);
+    let mut layers = Figment::new();
+    let mut folder = PathBuf::new();
+    if let Some((name, text)) = file {
+        folder = Path::new(name).parent().map(Path::to_path_buf).unwrap_or_default();
+        match File::parse(name, text) {
+            Ok(parsed) => {
+                let document = parsed.document.clone();
+                places = Places::new(Some(parsed));
+                let mut values = walk::file(&shape, document.as_table(), &places, &mut problems);
+                flags.left_out.iter().for_each(|key| leave_out(&mut values, &key.0));
+                layers = layers.merge(Serialized::defaults(values));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let broken = problems.iter().any(|problem| problem.key == Key::default());
+    for (name, value) in env {
+        match walk::variable(&shape, name) {
+            None => {}
+            Some(Err(problem)) => problems.push(problem),
+            Some(Ok((key, inner))) => {
+                layers = layer(layers, inner, key, &format!("env:{name}"), value, &mut places, &mut problems);
+            }
+        }
+    }
+    for (flag, key, value) in &flags.values {
+        match find(&shape, key) {
+            Some(inner) => {
+                layers = layer(layers, inner, key.clone(), flag, value, &mut places, &mut problems);
+            }
+            None => problems.push(Problem {
+                severity: Severity::Error,
+                place: Place::Source(flag.clone()),
+                key: key.clone(),
+                message: "unknown key".into(),
+                fix: None,
+            }),
+        }
+    }
+    // Of a file that is not TOML nothing is known: every key would be "missing".
+    if broken {
+        return Err(problems.sorted());
+    }
+    let raw = match layers.extract::<raw::Raw>() {
+        Ok(raw) => raw,
+        Err(error) => {
+            // The walk lets nothing through that the shape does not have; this is the net below it.
+            let key = Key::of(&error.path.join("."));
+            let message = error.kind.to_string();
+            problems.push(Problem {
+                severity: Severity::Error,
+                place: places.value(&key),
+                key,
+                message,
+                fix: None,
+            });
+            return Err(problems.sorted());
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let around = Surroundings { read: &read_named, folder, cores };
+    match check::check(&raw, &places, problems, &around) {
+        (Some(config), warnings) => Ok(Loaded { config, warnings: warnings.sorted() }),
+        (None, problems) => Err(problems.sorted()),
+    }
+}
+
+/// One value more, on top of what there is.
+fn layer(
+    layers: Figment,
+    shape: &Shape,
+    key: Key,
+    source: &str,
+    text: &str,
+    places: &mut Places,
+    problems: &mut Problems,
+) -> Figment {
+    match walk::text(shape, &key, source, text) {
+        Ok(value) => {
+            places.replaced(key, source.to_owned());
+            layers.merge(Serialized::defaults(value))
+        }
+        Err(problem) => {
+            problems.push(problem);
+            layers
+        }
+    }
+}
+
+fn leave_out(values: &mut Json, path: &[problem::Step]) {
+    let [problem::Step::Name(name), rest @ ..] = path else { return };
+    let Some(table) = values.as_object_mut() else { return };
+    match table.get_mut(name) {
+        Some(inner) if !rest.is_empty() => leave_out(inner, rest),
+        _ => drop(table.remove(name)),
+    }
+}
+
+fn find<'s>(shape: &'s Shape, key: &Key) -> Option<&'s Shape> {
+    key.0.iter().try_fold(shape, |shape, step| match step {
+        problem::Step::Name(name) => shape.fields()?.get(name),
+        problem::Step::Index(_) => None,
+    })
+}
+
+fn read_config(path: &Path) -> Result<String, Problems> {
+    let unreadable = |why: String| {
+        let mut problems = Problems::default();
+        problems.push(Problem {
+            severity: Severity::Error,
+            place: Place::File(path.display().to_string()),
+            key: Key::default(),
+            message: format!("cannot read the configuration: {why}"),
+            fix: None,
+        });
+        problems
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".into()))
+}
+
+/// Secrets and certificates are small: a device or a huge file named by mistake is not swallowed whole.
+fn read_named(path: &Path) -> std::io::Result<Contents> {
+    use std::io::Read;
+    const LARGEST: u64 = 4 * 1024 * 1024;
+    let file = std::fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(Contents { bytes, world_readable: world_readable(&metadata) })
+}
+
+#[cfg(unix)]
+fn world_readable(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o004 != 0
+}
+
+#[cfg(not(unix))]
+fn world_readable(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+// === impl Overrides ===
+
+impl Overrides {
+    /// `key` (`cognito.issuer`) is `value`, because `flag` (`--pool-url`) says so. Lists are comma-separated.
+    pub fn set(&mut self, flag: &str, key: &str, value: impl Into<String>) -> &mut Self {
+        self.values.push((flag.to_owned(), Key::of(key), value.into()));
+        self
+    }
+
+    /// What the file says about `key`, a table or a key, does not count: `dev` brings its own pool and keys.
+    pub fn leave_out(&mut self, key: &str) -> &mut Self {
+        self.left_out.push(Key::of(key));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

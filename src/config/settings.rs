@@ -169,7 +169,7 @@ pub enum ProviderKind {
     Cognito {
         /// The pool id; the automatic group `<pool id>_<provider>` is recognised by it.
         pool_id: String,
-        /// The pool's domain if written; then discovery must agree with it.
+        /// The pool's domain as an origin (`https://login.example.com`) if written; then discovery must agree.
         domain: Option<String>,
     },
     /// Any other OpenID provider: no `token_use`, RP-initiated logout.

@@ -1,1 +1,248 @@
-//! A user pool on this machine, for development and tests.
+//! A user pool on this machine, for development and tests, that behaves as Amazon Cognito does to a relying party;
+//! an island: it knows `listen` and `body`, and of the rest only `run` and `main` may name it.
+//!
+//! ```text
+//! mod ┬ authorize → login     who asks, who signs in, a code
+//!     ├ token → tokens → keys a code or refresh token for signed tokens
+//!     ├ revoke · userinfo · logout
+//!     └ dev                   faults and time, for tests
+//! state  what the pool remembers, behind one lock    seed  what it begins with
+//! ```
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use crate::body::{Answer, Body};
+use crate::listen::{Handler, Peer};
+
+mod authorize;
+mod dev;
+mod http;
+mod keys;
+mod login;
+mod logout;
+mod page;
+mod random;
+mod revoke;
+pub mod sample;
+mod seed;
+mod state;
+#[cfg(test)]
+mod tests;
+mod token;
+mod tokens;
+mod userinfo;
+
+pub use keys::KeyError;
+pub use seed::{Seed, SeedError, SeedProblem};
+
+use self::http::{Asked, json, text};
+use self::keys::Keys;
+use self::state::State;
+
+/// A running user pool.
+pub struct Pool {
+    public_url: String,
+    issuer: String,
+    pool_id: String,
+    state: Mutex<State>,
+}
+
+/// Where the gate in front of the application is, so that the first client may lead back to it.
+#[derive(Debug, Clone)]
+pub struct GateAddresses {
+    /// Its origins, as in its configuration.
+    pub public_urls: Vec<String>,
+    /// The path of its own pages: `/oauth2`.
+    pub auth_prefix: String,
+}
+
+/// Serves a pool: one a listener.
+#[derive(Clone)]
+pub struct PoolHandler(Arc<Pool>);
+
+/// A pool cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// It is to be at an address that no issuer can have.
+    #[error("the pool's address {0:?} is not an origin, like http://127.0.0.1:4182")]
+    Address(String),
+    /// There are no keys to sign with.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// A pool that is reached at `public_url`. The gate's addresses, if there is one, are registered with the first
+    /// client.
+    pub fn new(seed: Seed, public_url: &str, gate: Option<&GateAddresses>) -> Result<Arc<Self>, PoolError> {
+        let public_url = origin(public_url).ok_or_else(|| PoolError::Address(public_url.to_owned()))?;
+        let at_gate = |page: &str| match gate {
+            Some(gate) => gate
+                .public_urls
+                .iter()
+                .map(|url| format!("{}{}{page}", url.trim_end_matches('/'), gate.auth_prefix))
+                .collect(),
+            None => Vec::new(),
+        };
+        let (callbacks, logouts) = match gate {
+            Some(_) => (at_gate("/callback"), at_gate("/signout")),
+            None if seed.clients.is_empty() => (alone("/callback"), alone("/")),
+            None => (Vec::new(), Vec::new()),
+        };
+        let keys = Keys::generate()?;
+        Ok(Arc::new(Self {
+            issuer: format!("{public_url}/{}", seed.pool_id),
+            pool_id: seed.pool_id.clone(),
+            public_url,
+            state: Mutex::new(State::new(seed, keys, callbacks, logouts)),
+        }))
+    }
+
+    /// The issuer, below which the discovery document is.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Id and secret of the first client. A public client's secret is empty.
+    pub fn client(&self) -> (String, String) {
+        let state = self.state();
+        let secret = |client: &state::Client| client.secrets.first().cloned().unwrap_or_default();
+        state.clients.first().map(|client| (client.id.clone(), secret(client))).unwrap_or_default()
+    }
+
+    /// The state. A panic while it was held has broken no promise between its parts, so it goes on.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn serve(&self, asked: &Asked) -> Answer {
+        if let Some(page) =
+            asked.path.strip_prefix('/').and_then(|path| path.strip_prefix(self.pool_id.as_str()))
+        {
+            return match (&asked.method, page) {
+                (&Method::GET | &Method::HEAD, "/.well-known/openid-configuration") => self.discovery(),
+                (&Method::GET | &Method::HEAD, "/.well-known/jwks.json") => self.jwks(),
+                _ => not_found(),
+            };
+        }
+        if asked.path.starts_with("/_dev/") {
+            return dev::answer(self, asked);
+        }
+        match (&asked.method, asked.path.as_str()) {
+            // `/authorize` is the old name.
+            (&Method::GET, "/oauth2/authorize" | "/authorize") => authorize::answer(self, asked),
+            (&Method::GET | &Method::POST, "/login") => login::answer(self, asked),
+            (&Method::GET, "/logout") => logout::answer(self, asked),
+            (&Method::OPTIONS, "/oauth2/token" | "/oauth2/revoke" | "/oauth2/userInfo") => token::preflight(),
+            (_, "/oauth2/token") => token::answer(self, asked).await,
+            (&Method::POST, "/oauth2/revoke") => revoke::answer(self, asked),
+            (&Method::GET | &Method::POST, "/oauth2/userInfo") => userinfo::answer(self, asked),
+            (&Method::GET, "/error") => error_page(asked),
+            _ => not_found(),
+        }
+    }
+
+    /// Cognito's twelve members, `code_challenge_methods_supported` not among them.
+    fn discovery(&self) -> Answer {
+        self.state().stats.discovery += 1;
+        let at = |path: &str| format!("{}{path}", self.public_url);
+        let document = json!({
+            "authorization_endpoint": at("/oauth2/authorize"),
+            "end_session_endpoint": at("/logout"),
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "issuer": self.issuer,
+            "jwks_uri": format!("{}/.well-known/jwks.json", self.issuer),
+            "response_types_supported": ["code", "token"],
+            "revocation_endpoint": at("/oauth2/revoke"),
+            "scopes_supported": ["openid", "email", "phone", "profile"],
+            "subject_types_supported": ["public"],
+            "token_endpoint": at("/oauth2/token"),
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "userinfo_endpoint": at("/oauth2/userInfo"),
+        });
+        json(StatusCode::OK, &document)
+    }
+
+    fn jwks(&self) -> Answer {
+        let mut state = self.state();
+        state.stats.jwks += 1;
+        json(StatusCode::OK, &state.keys.document())
+    }
+}
+
+// === impl PoolHandler ===
+
+impl PoolHandler {
+    /// For a listener.
+    pub fn new(pool: Arc<Pool>) -> Self {
+        Self(pool)
+    }
+
+    /// For [`crate::listen::serve`].
+    pub fn shared(pool: Arc<Pool>) -> Rc<Self> {
+        Rc::new(Self(pool))
+    }
+}
+
+impl Handler for PoolHandler {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        let head = request.method() == Method::HEAD;
+        let mut answer = match self::http::read(request, peer).await {
+            Ok(asked) => self.0.serve(&asked).await,
+            Err(answer) => answer,
+        };
+        if head {
+            *answer.body_mut() = Body::Empty;
+        }
+        answer
+    }
+}
+
+/// Where a browser ends whose client or address is not one of the pool's.
+fn error_page(asked: &Asked) -> Answer {
+    let parameters = asked.parameters();
+    let error = parameters.find("error").unwrap_or("unknown");
+    let client = parameters.find("client_id").unwrap_or_default();
+    let mend = match error {
+        authorize::MISMATCH => {
+            "<p>The client is unknown, or the address that it wants people sent to is not registered with it: \
+             callbacks and sign-out addresses have to match to the letter.</p>"
+        }
+        _ => "",
+    };
+    let body = format!(
+        "<main class=\"narrow\"><div class=\"sheet\"><h1>An error was encountered with the requested page.</h1>\
+         <p class=\"error\">{}</p>{mend}<p class=\"soft\">Client: <code>{}</code></p></div></main>",
+        page::escape(error),
+        page::escape(client),
+    );
+    self::http::page(StatusCode::BAD_REQUEST, page::document("Error", &body), &page::policy("'none'"))
+}
+
+fn not_found() -> Answer {
+    text(StatusCode::NOT_FOUND, "There is nothing here.")
+}
+
+/// `scheme://host[:port]` without a slash at its end.
+fn origin(address: &str) -> Option<String> {
+    let url = url::Url::parse(address).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    plain.then(|| url.origin().ascii_serialization())
+}
+
+/// Addresses of the built-in client where no gate is told: the ports that programs in development commonly have.
+fn alone(page: &str) -> Vec<String> {
+    [3000, 4180, 5173, 8000, 8080].map(|port| format!("http://localhost:{port}{page}")).into()
+}

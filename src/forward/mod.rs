@@ -1,1 +1,221 @@
-//! Sending an allowed request on, and relaying the answer.
+//! Sends an allowed request to the upstream and relays the answer; decides nothing about who may.
+//!
+//! One [`Forward`] a worker: its connections are shared with no other thread, so nothing here locks.
+
+use std::rc::Rc;
+
+use http::{HeaderName, HeaderValue, Method, Request, Version, header};
+use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
+
+use crate::body::{Answer, Body};
+use crate::config::settings::{Config, Limits, Upstream};
+
+pub mod answer;
+mod connect;
+pub mod fault;
+pub mod headers;
+mod pool;
+mod relay;
+pub mod upgrade;
+
+pub use answer::Cacheability;
+pub use fault::{Fault, SetupError};
+pub use headers::{OwnCookies, Scrub};
+
+/// What sends requests on. One per worker.
+pub struct Forward {
+    scrub: Rc<Scrub>,
+    pool: pool::Pool,
+    /// The upstream's own Host, where the client's is not passed.
+    own_host: Option<HeaderValue>,
+    limits: Limits,
+}
+
+/// Everything decided about a request before it leaves.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The canonical path and the untouched query: exactly what was decided on.
+    pub target: http::uri::PathAndQuery,
+    /// The client's Host; [`Forward`] puts the upstream's own in its place where `pass_host` is off.
+    pub host: HeaderValue,
+    /// X-User, X-Roles, mapped headers; put in last. Empty on a public path without a session.
+    pub identity: Vec<(HeaderName, HeaderValue)>,
+    /// What the upstream is told about the way in.
+    pub forwarded: Forwarded,
+    /// The request's id, sent both ways.
+    pub request_id: HeaderValue,
+    /// A WebSocket upgrade may pass. Only ever true for a request that [`upgrade::is_websocket`].
+    pub upgrade: bool,
+    /// What becomes of the answer's cacheability.
+    pub cacheability: Cacheability,
+}
+
+/// `X-Forwarded-For`, `-Proto` and `-Host`.
+#[derive(Debug, Clone)]
+pub struct Forwarded {
+    /// The client's address, after whatever trusted proxies said.
+    pub for_: HeaderValue,
+    /// `http` or `https`.
+    pub proto: &'static str,
+    /// The host as the client wrote it.
+    pub host: HeaderValue,
+}
+
+/// An upstream's answer, ready to leave.
+pub struct Relayed {
+    /// The answer; its body streams.
+    pub answer: Answer,
+    /// The status the upstream gave.
+    pub upstream_status: u16,
+    /// Whether an idle connection served it.
+    pub reused: bool,
+}
+
+// === impl Forward ===
+
+impl Forward {
+    /// Prepares connections to `config.upstream`; reads the certificates of an `https` one. Connects to nothing.
+    pub fn new(
+        config: &Config,
+        own_cookies: OwnCookies,
+        identity_names: &[HeaderName],
+    ) -> Result<Self, SetupError> {
+        let own_host = if config.pass_host { None } else { Some(own_host(&config.upstream)?) };
+        let connector = connect::Connector::new(&config.upstream, config.limits.connect_timeout)?;
+        Ok(Self {
+            scrub: Rc::new(Scrub::new(own_cookies, identity_names)),
+            pool: pool::Pool::new(connector, config.limits.upstream_idle),
+            own_host,
+            limits: config.limits.clone(),
+        })
+    }
+
+    /// Sends `request` as `plan` has it, and returns once the upstream's answer has begun.
+    pub async fn send(&self, mut request: Request<Incoming>, plan: Plan) -> Result<Relayed, Fault> {
+        // hyper would take a 2xx to it for a tunnel.
+        if request.method() == Method::CONNECT {
+            return Err(Fault::Tunnel);
+        }
+        let tunnel = if plan.upgrade { upgrade::Tunnel::begin(&mut request) } else { None };
+        let (client, body) = request.into_parts();
+        let host = self.own_host.as_ref().unwrap_or(&plan.host);
+        let empty = body.is_end_stream();
+        let length = body.size_hint().exact();
+        let (mut upload, progress) = relay::Upload::new(body, self.limits.body_idle_timeout);
+        let mut fresh_only = false;
+
+        loop {
+            let mut lease = self.pool.take(fresh_only).await?;
+            let mut outgoing = Request::new(upload);
+            *outgoing.method_mut() = client.method.clone();
+            *outgoing.uri_mut() = plan.target.clone().into();
+            *outgoing.headers_mut() = self.scrub.outgoing(&client.headers, host, &plan, tunnel.is_some());
+            frame(&mut outgoing, empty, length);
+
+            let sent = relay::await_head(lease.send(outgoing), &progress, self.limits.response_timeout).await;
+            let error = match sent {
+                None => return Err(Fault::ResponseTimeout),
+                Some(Ok(response)) => return self.relay(response, lease, &client.method, &plan, tunnel),
+                Some(Err(error)) => error,
+            };
+            upload = match lease.after(error, &client.method, empty) {
+                // Once: a fresh connection has no stale past to blame.
+                pool::After::Again(unsent) => unsent,
+                pool::After::Over(error) => return Err(Fault::from_send(error, &progress)),
+            };
+            fresh_only = true;
+        }
+    }
+
+    fn relay(
+        &self,
+        response: http::Response<Incoming>,
+        mut lease: pool::Lease,
+        method: &Method,
+        plan: &Plan,
+        tunnel: Option<upgrade::Tunnel>,
+    ) -> Result<Relayed, Fault> {
+        let status = response.status();
+        let reused = lease.reused();
+        let switched = if status == http::StatusCode::SWITCHING_PROTOCOLS {
+            // RFC 9110 §15.2.2: only to a client that asked, and only to what it asked for.
+            let tunnel = tunnel.ok_or(Fault::BadAnswer("upgrade_unasked"))?;
+            Some(tunnel.check(response.headers()).map_err(Fault::BadAnswer)?)
+        } else {
+            None
+        };
+        if let Some(seconds) = answer::keep_alive_timeout(response.headers()) {
+            lease.keep_at_most(seconds);
+        }
+        if answer::closes(response.version(), response.headers()) {
+            lease.spoil();
+        }
+        let (mut parts, body) = {
+            let mut response = response;
+            if let Some(switched) = switched {
+                switched.splice(&mut response, &plan.request_id);
+                lease.spoil();
+            }
+            response.into_parts()
+        };
+        let asked = answer::Asked { head: *method == Method::HEAD, status };
+        self.scrub.fit(&mut parts.headers, asked, plan).map_err(Fault::BadAnswer)?;
+        if status == http::StatusCode::SWITCHING_PROTOCOLS {
+            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        // The upstream's version and reason phrase are between it and us.
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+
+        let body = if body.is_end_stream() {
+            lease.finish();
+            Body::Empty
+        } else {
+            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), self.limits.body_idle_timeout))
+        };
+        Ok(Relayed {
+            answer: http::Response::from_parts(parts, body),
+            upstream_status: status.as_u16(),
+            reused,
+        })
+    }
+
+    /// Idle upstream connections of this worker, for metrics.
+    pub fn idle(&self) -> usize {
+        self.pool.idle()
+    }
+}
+
+/// Says how the body is framed where hyper would guess: it takes a GET of unknown length for an empty one,
+/// and leaves out the length of an empty POST (RFC 9110 §8.6).
+fn frame(outgoing: &mut Request<relay::Upload>, empty: bool, length: Option<u64>) {
+    let method = outgoing.method();
+    if empty {
+        if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+            outgoing.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+    } else if let Some(length) = length {
+        outgoing.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    } else {
+        outgoing.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+fn own_host(upstream: &Upstream) -> Result<HeaderValue, SetupError> {
+    let text = match upstream {
+        Upstream::Http { host, port: 80 } | Upstream::Https { host, port: 443, .. } => host.clone(),
+        Upstream::Http { host, port } | Upstream::Https { host, port, .. } => format!("{host}:{port}"),
+        Upstream::Unix(_) => "localhost".to_owned(),
+    };
+    HeaderValue::try_from(&text).map_err(|_| SetupError::Host(text))
+}
+
+/// Now, by the clock that the timers of this module go by.
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests;

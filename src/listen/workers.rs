@@ -28,31 +28,37 @@ struct Worker {
     thread: JoinHandle<()>,
 }
 
-/// Starts `count` workers; `make` builds each one's handler on its own thread.
+/// Starts `count` workers; `make` builds each one's handler on its own thread. Fails if one of them does.
 pub fn spawn<H: Handler>(
     count: usize,
-    make: impl Fn(usize) -> H + Send + Sync + 'static,
+    make: impl Fn(usize) -> io::Result<H> + Send + Sync + 'static,
     bounds: &Bounds,
     stopping: &Stopping,
 ) -> io::Result<Workers> {
     let make = Arc::new(make);
+    let (report, reports) = std::sync::mpsc::channel();
     let workers = (0..count.max(1))
         .map(|index| {
             let (sockets, inbox) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
-            let (make, bounds, stopping, counter) =
-                (make.clone(), bounds.clone(), stopping.clone(), open.clone());
+            let (make, report, counter) = (make.clone(), report.clone(), open.clone());
+            let (bounds, stopping) = (bounds.clone(), stopping.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                    Ok(runtime) => {
-                        runtime.block_on(work(inbox, Rc::new(make(index)), bounds, stopping, counter))
+                let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+                match runtime.and_then(|runtime| Ok((runtime, make(index)?))) {
+                    Ok((runtime, handler)) => {
+                        let _ = report.send(Ok(()));
+                        runtime.block_on(work(inbox, Rc::new(handler), bounds, stopping, counter));
                     }
-                    Err(error) => tracing::error!(%error, "a worker could not start"),
+                    Err(error) => drop(report.send(Err(error))),
                 }
             })?;
             Ok(Worker { sockets, open, thread })
         })
-        .collect::<io::Result<_>>()?;
+        .collect::<io::Result<Vec<_>>>()?;
+    for report in reports.iter().take(workers.len()) {
+        report?;
+    }
     Ok(Workers { workers })
 }
 

@@ -1,2 +1,100 @@
-//! Which rule covers a request: most specific wins. ★
+//! Which rule covers a request: most specific wins, by `Ord`, never by order in the file. ★
+
+use crate::config::settings::{Access, Requirement, Rule};
+
 pub mod path;
+
+use path::{CanonicalPath, PathMatch};
+
+/// The rules, and what everything else needs.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    default: Requirement,
+}
+
+/// What covers a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Found<'a> {
+    /// A rule that owns the host and path, and names the method or none.
+    Rule(&'a Rule),
+    /// No rule owns the path: what `required_roles` says.
+    Default(&'a Requirement),
+    /// Rules own the path, but none of them names the method: refused, never decided by a shorter path.
+    MethodNotNamed(&'a Rule),
+}
+
+/// How well a rule fits: an exact host over any, then an exact path over the longest prefix; of two that
+/// fit alike the one that asks for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Fit {
+    host: bool,
+    path: PathMatch,
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// The rules as configured.
+    pub fn new(rules: Vec<Rule>, default: Requirement) -> Self {
+        Self { rules, default }
+    }
+
+    /// The rule for a request. `host` is lower-case and without port.
+    pub fn find(&self, host: &str, path: &CanonicalPath<'_>, method: &str) -> Found<'_> {
+        let mut best: Option<Fit> = None;
+        let mut owner: Option<&Rule> = None;
+        let mut chosen: Option<&Rule> = None;
+        for rule in &self.rules {
+            let Some(fit) = fit(rule, host, path) else { continue };
+            if best.is_some_and(|best| fit < best) {
+                continue;
+            }
+            if best.is_none_or(|best| fit > best) {
+                (best, owner, chosen) = (Some(fit), Some(rule), None);
+            }
+            let stricter = chosen.is_none_or(|chosen| chosen.access == Access::Public);
+            if names(rule, method) && stricter {
+                chosen = Some(rule);
+            }
+        }
+        match (chosen, owner) {
+            (Some(rule), _) => Found::Rule(rule),
+            (None, Some(owner)) => Found::MethodNotNamed(owner),
+            (None, None) => Found::Default(&self.default),
+        }
+    }
+}
+
+// === impl Found ===
+
+impl Found<'_> {
+    /// How records and pages name it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Rule(rule) | Self::MethodNotNamed(rule) => &rule.name,
+            Self::Default(_) => "default",
+        }
+    }
+}
+
+fn fit(rule: &Rule, host: &str, path: &CanonicalPath<'_>) -> Option<Fit> {
+    if rule.host.as_deref().is_some_and(|wanted| wanted != host) {
+        return None;
+    }
+    let path = match rule.access {
+        Access::Public => rule.path.matches_exactly(path),
+        Access::Needs(_) => rule.path.matches_leniently(path),
+    }?;
+    Some(Fit { host: rule.host.is_some(), path })
+}
+
+/// Methods are case-sensitive (RFC 9110 §9.1). GET covers HEAD.
+fn names(rule: &Rule, method: &str) -> bool {
+    rule.methods.as_ref().is_none_or(|methods| {
+        methods.iter().any(|named| named == method || (named == "GET" && method == "HEAD"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

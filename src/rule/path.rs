@@ -123,6 +123,23 @@ impl CanonicalPath<'_> {
     }
 }
 
+// === impl PathRefusal ===
+
+impl PathRefusal {
+    /// A stable code for records and metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotAbsolute => "path_not_absolute",
+            Self::Byte => "path_byte",
+            Self::BrokenEscape => "path_broken_escape",
+            Self::AmbiguousEscape => "path_ambiguous_escape",
+            Self::DoubleEscape => "path_double_escape",
+            Self::AboveRoot => "path_above_root",
+            Self::HiddenDots => "path_hidden_dots",
+        }
+    }
+}
+
 // === impl Pattern ===
 
 impl Pattern {

@@ -1,0 +1,242 @@
+//! What a request asks, read out of its head once: everything that deciding needs, or a refusal. ★
+
+use std::net::IpAddr;
+
+use http::header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use crate::config::settings::{Config, Scheme};
+use crate::forwarded::{self, Trusted};
+use crate::refusal::Refusal;
+use crate::rule::path::{CanonicalPath, canonical};
+
+/// One request, as far as deciding goes.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The method, byte-exact.
+    pub method: Method,
+    /// The host that was asked for: lower-case, no port, no trailing dot.
+    pub host: String,
+    /// The authority as a client would write it, with port.
+    pub authority: String,
+    /// Which public origin that is; `None`: none of them.
+    pub origin: Option<usize>,
+    /// The path in its only spelling.
+    pub path: CanonicalPath<'static>,
+    /// The query without `?`, untouched.
+    pub query: Option<String>,
+    /// Who asks: a browser going somewhere, a browser's document, or a program.
+    pub kind: Kind,
+    /// The client's address: the peer's, or what trusted proxies say.
+    pub client: IpAddr,
+    /// What the upstream is told the client spoke.
+    pub scheme: Scheme,
+    /// A WebSocket upgrade.
+    pub websocket: bool,
+    /// The `Origin` header.
+    pub from: From,
+    /// The method that a CORS preflight asks about.
+    pub preflight: Option<Method>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A browser going to an address: it can follow a redirect to the pool and come back.
+    Navigation,
+    /// Another browser document (a form post, a frame): it shows a page, but is not sent away.
+    Document,
+    /// A script, a program, a prefetch.
+    Other,
+}
+
+/// What the `Origin` header says (RFC 6454 §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// No such header.
+    Nowhere,
+    /// One of the public origins.
+    Ours,
+    /// Anything else, `null` and two of them included.
+    Elsewhere,
+}
+
+// === impl Ask ===
+
+impl Ask {
+    /// Reads a request's head. `websocket`: whether it is an upgrade to a WebSocket.
+    pub fn read(head: &Parts, peer: IpAddr, websocket: bool, config: &Config) -> Result<Self, Refusal> {
+        if matches!(head.method, Method::CONNECT | Method::TRACE) {
+            return Err(Refusal::Method);
+        }
+        within_limits(head, config)?;
+
+        let trusted = config.trusted_proxies.iter().any(|network| network.contains(peer));
+        let said =
+            if trusted { forwarded::read(&head.headers, peer, config) } else { Trusted::nothing(peer) };
+        let authority = match said.host {
+            Some(host) => host,
+            None => one_host(&head.headers)?.to_ascii_lowercase(),
+        };
+        let (host, port) = host_and_port(&authority).ok_or(Refusal::Host)?;
+        agrees_with_target(head, &authority)?;
+
+        let raw_path = match (head.uri.path(), head.uri.scheme().is_some()) {
+            ("", true) => "/",
+            (path, _) => path,
+        };
+        let path = canonical(raw_path).map_err(Refusal::Path)?.into_owned();
+        let origin = config.origins.iter().position(|origin| {
+            origin.host == host && port.unwrap_or(origin.scheme.default_port()) == origin.port
+        });
+        let scheme = match origin {
+            Some(index) => config.origins[index].scheme,
+            None => said.scheme.unwrap_or(Scheme::Http),
+        };
+        Ok(Self {
+            method: head.method.clone(),
+            host,
+            origin,
+            path,
+            query: head.uri.query().map(str::to_owned),
+            kind: Kind::of(&head.method, &head.headers),
+            client: said.client,
+            scheme,
+            websocket,
+            from: From::read(&head.headers, config),
+            preflight: preflight(head),
+            authority,
+        })
+    }
+
+    /// Path and query, as forwarded and as returned to after a login.
+    pub fn target(&self) -> String {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path.as_str()),
+            None => self.path.as_str().to_owned(),
+        }
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// Reads it out of the Fetch metadata, or of Accept where a browser sends none.
+    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let (mode, dest) = (text("sec-fetch-mode"), text("sec-fetch-dest"));
+        let metadata = headers.contains_key("sec-fetch-mode") || headers.contains_key("sec-fetch-dest");
+        let prefetch = text("sec-purpose").is_some_and(|purpose| purpose.contains("prefetch"));
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        match (metadata, mode, dest) {
+            (true, Some("navigate"), Some("document")) if reads && !prefetch => Self::Navigation,
+            (true, Some("navigate"), _) if !prefetch => Self::Document,
+            (true, ..) => Self::Other,
+            (false, ..) if !names_html(headers) || prefetch => Self::Other,
+            (false, ..) if reads => Self::Navigation,
+            (false, ..) => Self::Document,
+        }
+    }
+
+    /// Whether the answer is read by a person.
+    pub fn wants_page(self) -> bool {
+        self != Self::Other
+    }
+}
+
+// === impl From ===
+
+impl From {
+    fn read(headers: &HeaderMap, config: &Config) -> Self {
+        let mut lines = headers.get_all(ORIGIN).iter();
+        match (lines.next(), lines.next()) {
+            (None, _) => Self::Nowhere,
+            (Some(line), None) if config.origins.iter().any(|origin| *line == *origin.to_string()) => {
+                Self::Ours
+            }
+            _ => Self::Elsewhere,
+        }
+    }
+}
+
+/// Our limits lie below the parser's, so that these refusals are ours.
+fn within_limits(head: &Parts, config: &Config) -> Result<(), Refusal> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > config.limits.target {
+        return Err(Refusal::TargetTooLong);
+    }
+    // `: ` and the line end count as well.
+    let bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head.headers.len() > config.limits.header_count || bytes > config.limits.header_bytes {
+        return Err(Refusal::HeadTooLarge);
+    }
+    Ok(())
+}
+
+/// Exactly one Host (RFC 9112 §3.2).
+fn one_host(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut lines = headers.get_all(HOST).iter();
+    match (lines.next(), lines.next()) {
+        (Some(host), None) => host.to_str().map_err(|_| Refusal::Host),
+        _ => Err(Refusal::Host),
+    }
+}
+
+/// Splits and checks an authority: a registered name, an IPv4 or a bracketed IPv6 address, and maybe a port.
+pub fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
+    let (host, port) = match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => {
+            let port = &authority[colon + 1..];
+            let digits =
+                !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+            let port = if digits { port.parse().ok().filter(|port| *port != 0)? } else { return None };
+            (&authority[..colon], Some(port))
+        }
+        _ => (authority, None),
+    };
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let bracketed = bare.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    let valid = match bracketed {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !bare.is_empty() && bare.len() <= 253 && bare.bytes().all(named) && !bare.contains(".."),
+    };
+    valid.then(|| (bare.to_ascii_lowercase(), port))
+}
+
+/// An absolute-form target must name the host that Host names, and nothing more (RFC 9112 §3.2.2).
+fn agrees_with_target(head: &Parts, authority: &str) -> Result<(), Refusal> {
+    let Some(scheme) = head.uri.scheme_str() else {
+        // Authority-form is CONNECT's; `*` has no path to decide on.
+        return if head.uri.authority().is_some() { Err(Refusal::Target) } else { Ok(()) };
+    };
+    let named = head.uri.authority().ok_or(Refusal::Target)?.as_str().to_ascii_lowercase();
+    let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    if !http || host_and_port(&named) != host_and_port(authority) {
+        return Err(Refusal::Target);
+    }
+    Ok(())
+}
+
+/// A true preflight asks about a method for an origin and carries neither body nor identity of its own
+/// (Fetch §4.8).
+fn preflight(head: &Parts) -> Option<Method> {
+    if head.method != Method::OPTIONS || !head.headers.contains_key(ORIGIN) {
+        return None;
+    }
+    let method = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    Method::from_bytes(method.as_bytes()).ok()
+}
+
+/// Whether Accept names text/html, as only browsers do.
+fn names_html(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).any(|line| {
+        line.split(',').any(|range| {
+            range.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("text/html"))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

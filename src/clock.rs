@@ -1,0 +1,22 @@
+//! The one place that reads the clock and the system's randomness; everything pure is handed their values.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+
+/// Seconds since 1970-01-01T00:00:00Z.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// `N` bytes from the system's generator. Fails only where the system has no entropy to give.
+pub fn random<const N: usize>() -> Result<[u8; N], NoEntropy> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| NoEntropy)?;
+    Ok(bytes)
+}
+
+/// The system's random generator failed: nothing may be sealed or begun.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the system's random generator failed")]
+pub struct NoEntropy;

@@ -1,0 +1,37 @@
+//! `rolegate secret`: a fresh session key on standard output. The one command whose purpose is to print one.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// 32 random bytes as base64, and a newline.
+pub fn run() -> ExitCode {
+    let Some(key) = fresh() else {
+        let _ = writeln!(io::stderr(), "rolegate: the system has no randomness to give");
+        return ExitCode::FAILURE;
+    };
+    match writeln!(io::stdout(), "{key}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fresh() -> Option<String> {
+    let mut bytes = [0u8; 32];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(STANDARD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fresh;
+
+    #[test]
+    fn each_key_is_new_and_32_bytes_long() {
+        let (a, b) = (fresh().unwrap(), fresh().unwrap());
+        assert_ne!(a, b);
+        assert_eq!(a.len(), 44);
+    }
+}

@@ -1,0 +1,261 @@
+//! From what was written to what the gate uses: every problem at once, or a `Config`. ★
+//!
+//! Each table has its file below. What is wrong is pushed and a stand-in takes its place, so that the rest
+//! is still judged; the stand-ins never leave this module, because one error means no `Config`.
+
+mod duration;
+mod identity;
+mod limits;
+mod network;
+mod origin;
+mod overlap;
+mod provider;
+mod rules;
+mod secrets;
+mod session;
+mod upstream;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::places::Places;
+use super::problem::{Key, Place, Problem, Problems, Severity};
+use super::raw::{OneOrMany, Raw};
+use super::settings::{Config, Log, LogFormat, ProviderKind, Requirement};
+
+/// What the judgement needs from outside.
+pub struct Surroundings<'a> {
+    /// Reads a file that the configuration names.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Contents>,
+    /// What relative file names are relative to.
+    pub folder: PathBuf,
+    /// How many cores this process may use.
+    pub cores: usize,
+}
+
+/// A file that the configuration names.
+pub struct Contents {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Whether any user of the machine may read it.
+    pub world_readable: bool,
+}
+
+/// What every check is handed.
+struct Context<'a> {
+    places: &'a Places,
+    problems: Problems,
+    around: &'a Surroundings<'a>,
+}
+
+/// Judges what was written. `problems` holds what the walk over the shape found already.
+pub(super) fn check(
+    raw: &Raw,
+    places: &Places,
+    problems: Problems,
+    around: &Surroundings<'_>,
+) -> (Option<Config>, Problems) {
+    let mut cx = Context { places, problems, around };
+    let config = config(raw, &mut cx);
+    let config = if cx.problems.has_errors() { None } else { config };
+    (config, cx.problems)
+}
+
+fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
+    let origins = origin::origins(raw.public_url.as_ref(), cx);
+    let listen = network::listen(raw.listen.as_deref(), "listen", 4180, cx);
+    let admin_listen = network::listen(raw.admin_listen.as_deref(), "admin_listen", 4181, cx);
+    if listen == admin_listen && listen.port() != 0 {
+        cx.error(&Key::of("admin_listen"), "the same address as listen", "give it a port of its own");
+    }
+    let auth_prefix = rules::auth_prefix(raw.auth_prefix.as_deref(), cx);
+    let upstream = upstream::upstream(
+        raw.upstream.as_deref(),
+        raw.upstream_ca_file.as_deref(),
+        [listen, admin_listen],
+        cx,
+    );
+    let default = default_requirement(raw.required_roles.as_ref(), cx);
+    let provider = provider::provider(raw.cognito.as_ref(), raw.oidc.as_ref(), cx);
+    let client_secret = provider.as_ref().and_then(|provider| provider.client_secret.as_ref());
+    let session = session::session(raw.session.as_ref(), client_secret, cx);
+    let rules = rules::rules(raw.rules.as_deref().unwrap_or_default(), cx);
+    rules::against_prefix(&rules, &auth_prefix, cx);
+    rules::against_origins(&rules, &origins, cx);
+    overlap::overlaps(&rules, &origins, cx);
+    // Without a provider there is no telling which defaults apply: that is an error of its own.
+    let kind = provider.as_ref().map(|provider| &provider.kind);
+    let needs_roles = rules::need_roles(&default, &rules);
+    let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, cx);
+    let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
+    let allowed_return_hosts =
+        origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
+    let limits = limits::limits(raw.limits.as_ref(), cx);
+    let workers = workers(raw.workers, cx);
+
+    Some(Config {
+        origins,
+        listen,
+        admin_listen,
+        auth_prefix,
+        upstream: upstream?,
+        pass_host: raw.pass_host.unwrap_or(true),
+        rules: rules.into_iter().map(|judged| judged.rule).collect(),
+        default,
+        provider: provider?,
+        session,
+        identity,
+        trusted_proxies,
+        allowed_return_hosts,
+        limits,
+        log: log(raw),
+        workers,
+    })
+}
+
+fn default_requirement(required: Option<&OneOrMany>, cx: &mut Context<'_>) -> Requirement {
+    let key = Key::of("required_roles");
+    let fix = "name the roles, any of which is enough: required_roles = [\"…\"]; \
+               or write required_roles = \"signed-in\" if being signed in is enough";
+    let any_role = match required {
+        None => {
+            cx.missing(&key, fix);
+            Vec::new()
+        }
+        Some(OneOrMany::One(word)) if word == "signed-in" => return Requirement::default(),
+        Some(OneOrMany::One(_)) => {
+            cx.error(&key, "expected a list of roles or the word \"signed-in\"", fix);
+            Vec::new()
+        }
+        Some(OneOrMany::Many(roles)) if roles.is_empty() => {
+            cx.error(&key, "the list is empty, which no role can fulfil", fix);
+            Vec::new()
+        }
+        Some(OneOrMany::Many(roles)) => {
+            cx.names(&key, roles);
+            if roles.iter().any(|role| role == "signed-in") {
+                cx.warning(
+                    &key,
+                    "\"signed-in\" in a list is a role of that name",
+                    "write required_roles = \"signed-in\" if being signed in is enough",
+                );
+            }
+            roles.clone()
+        }
+    };
+    Requirement { any_role, ..Requirement::default() }
+}
+
+fn workers(raw: Option<u64>, cx: &mut Context<'_>) -> usize {
+    match raw {
+        None => cx.around.cores.max(1),
+        Some(count @ 1..=1024) => usize::try_from(count).unwrap_or(1),
+        Some(count) => {
+            cx.error(
+                &Key::of("workers"),
+                &format!("{count} is not between 1 and 1024"),
+                "leave it out: one a core",
+            );
+            1
+        }
+    }
+}
+
+fn log(raw: &Raw) -> Log {
+    use super::raw::{Format, Level};
+    let default = Log::default();
+    let Some(log) = &raw.log else { return default };
+    Log {
+        format: match log.format {
+            Some(Format::Text) => LogFormat::Text,
+            Some(Format::Json) | None => LogFormat::Json,
+        },
+        level: match log.level {
+            Some(Level::Error) => "error",
+            Some(Level::Warn) => "warn",
+            Some(Level::Info) | None => "info",
+            Some(Level::Debug) => "debug",
+        }
+        .into(),
+        access: log.access.unwrap_or(default.access),
+    }
+}
+
+// === impl Context ===
+
+impl Context<'_> {
+    fn error(&mut self, key: &Key, message: &str, fix: &str) {
+        self.push(Severity::Error, self.places.value(key), key, message, fix);
+    }
+
+    fn warning(&mut self, key: &Key, message: &str, fix: &str) {
+        self.push(Severity::Warning, self.places.value(key), key, message, fix);
+    }
+
+    /// A key that must be there. Says nothing if it is there but unreadable, or if a slip of it was found.
+    fn missing(&mut self, key: &Key, fix: &str) {
+        let slip = |problem: &Problem| match (problem.key.0.split_last(), key.0.split_last()) {
+            (Some((_, theirs)), Some((super::problem::Step::Name(name), ours))) => {
+                theirs == ours && problem.fix.as_deref() == Some(&format!("did you mean {name}?"))
+            }
+            _ => false,
+        };
+        if self.problems.touches(key) || self.problems.iter().any(slip) {
+            return;
+        }
+        let place = self.places.value(key);
+        self.push(Severity::Error, place, key, "missing", fix);
+    }
+
+    fn push(&mut self, severity: Severity, place: Place, key: &Key, message: &str, fix: &str) {
+        let fix = (!fix.is_empty()).then(|| fix.to_owned());
+        let problem = Problem { severity, place, key: key.clone(), message: message.to_owned(), fix };
+        self.problems.push(problem);
+    }
+
+    /// Texts that stand for roles or users: not empty, and not blank at the ends, where nobody sees it.
+    fn names(&mut self, key: &Key, names: &[String]) {
+        for (at, name) in names.iter().enumerate() {
+            if name.trim().is_empty() {
+                self.error(&key.index(at), "an empty name, which nobody has", "leave it out");
+            } else if name.trim() != name {
+                self.error(&key.index(at), "blank at the beginning or end", "take the blanks away");
+            }
+        }
+    }
+
+    /// A file name, relative to the folder of the configuration.
+    fn path(&self, name: &str) -> PathBuf {
+        self.around.folder.join(name)
+    }
+
+    /// A PEM file with certificates: it must be there now, not at the first request.
+    fn certificates(&mut self, key: &Key, name: Option<&str>) -> Option<PathBuf> {
+        let path = self.path(name?);
+        match (self.around.read)(&path) {
+            Err(error) => self.error(
+                key,
+                &format!("cannot read {}: {error}", path.display()),
+                "check the name and the rights",
+            ),
+            Ok(contents) if !holds(&contents.bytes, b"-----BEGIN CERTIFICATE-----") => {
+                self.error(
+                    key,
+                    &format!("{} holds no certificate", path.display()),
+                    "name a PEM file with -----BEGIN CERTIFICATE-----",
+                );
+            }
+            Ok(_) => {}
+        }
+        Some(path)
+    }
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether the provider is Cognito; unknown counts as Cognito, the default.
+fn is_cognito(kind: Option<&ProviderKind>) -> bool {
+    !matches!(kind, Some(ProviderKind::Oidc))
+}

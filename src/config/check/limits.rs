@@ -1,0 +1,52 @@
+//! `[limits]`: bounds that are bounds. ★
+
+use std::time::Duration;
+
+use super::Context;
+use super::duration::duration;
+use crate::config::problem::Key;
+use crate::config::raw;
+use crate::config::settings::Limits;
+
+/// The table, with its defaults.
+pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits {
+    let default = Limits::default();
+    let Some(raw) = raw else { return default };
+    let mut time = |text: &Option<String>, name: &str, default: Duration| {
+        duration(text.as_deref(), &Key::of("limits").name(name), default, cx)
+    };
+    let header_timeout = time(&raw.header_timeout, "header_timeout", default.header_timeout);
+    let idle_timeout = time(&raw.idle_timeout, "idle_timeout", default.idle_timeout);
+    let connect_timeout = time(&raw.connect_timeout, "connect_timeout", default.connect_timeout);
+    let response_timeout = time(&raw.response_timeout, "response_timeout", default.response_timeout);
+    let body_idle_timeout = time(&raw.body_idle_timeout, "body_idle_timeout", default.body_idle_timeout);
+    let upstream_idle = time(&raw.upstream_idle, "upstream_idle", default.upstream_idle);
+    let drain = time(&raw.drain, "drain", default.drain);
+    let mut count = |number: Option<u64>,
+                     name: &str,
+                     default: usize,
+                     range: std::ops::RangeInclusive<u64>| {
+        match number {
+            None => default,
+            Some(number) if range.contains(&number) => usize::try_from(number).unwrap_or(default),
+            Some(number) => {
+                let message = format!("{number} is not between {} and {}", range.start(), range.end());
+                cx.error(&Key::of("limits").name(name), &message, &format!("the default is {default}"));
+                default
+            }
+        }
+    };
+    // The upper bounds stay below what the HTTP parser itself refuses, so that refusals are ours.
+    Limits {
+        target: count(raw.target, "target", default.target, 256..=32_768),
+        header_bytes: count(raw.header_bytes, "header_bytes", default.header_bytes, 1_024..=262_144),
+        header_count: count(raw.header_count, "header_count", default.header_count, 10..=500),
+        header_timeout,
+        idle_timeout,
+        connect_timeout,
+        response_timeout,
+        body_idle_timeout,
+        upstream_idle,
+        drain,
+    }
+}

@@ -1,0 +1,91 @@
+//! Addresses and networks: where the gate listens, and whose word counts. ★
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::Context;
+use crate::config::problem::Key;
+use crate::config::settings::Network;
+
+/// A listening address. Names are not looked up: what a listener is bound to should not depend on DNS.
+pub(super) fn listen(text: Option<&str>, key: &str, port: u16, cx: &mut Context<'_>) -> SocketAddr {
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let Some(text) = text else { return default };
+    let spelled = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    spelled.parse().unwrap_or_else(|_| {
+        let message = format!("{text:?} is not an address with a port");
+        cx.error(&Key::of(key), &message, &format!("write it as \"127.0.0.1:{port}\" or \"[::]:{port}\""));
+        default
+    })
+}
+
+/// `trusted_proxies`.
+pub(super) fn trusted(texts: &[String], cx: &mut Context<'_>) -> Vec<Network> {
+    let key = Key::of("trusted_proxies");
+    let found = networks(texts, &key, cx);
+    for (at, network) in &found {
+        if network.prefix == 0 {
+            cx.warning(
+                &key.index(*at),
+                "every peer is believed, so anybody can choose the address that rules and logs see",
+                "name the networks of your proxies",
+            );
+        }
+    }
+    found.into_iter().map(|(_, network)| network).collect()
+}
+
+/// Networks with their place in the list.
+pub(super) fn networks(texts: &[String], key: &Key, cx: &mut Context<'_>) -> Vec<(usize, Network)> {
+    let mut found = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        match network(text) {
+            Ok(network) => found.push((at, network)),
+            Err(fix) => cx.error(&key.index(at), &format!("{text:?} is not a network"), &fix),
+        }
+    }
+    found
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    let usage = || "write it as \"10.0.0.0/8\", \"fd00::/8\" or a single address".to_owned();
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().map_err(|_| usage())?;
+    let longest: u8 = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = match prefix {
+        None => longest,
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            digits.parse().ok().filter(|prefix| *prefix <= longest).ok_or_else(usage)?
+        }
+        Some(_) => return Err(usage()),
+    };
+    // `::ffff:10.0.0.0/104` would never match, because mapped addresses count as IPv4.
+    if let IpAddr::V6(v6) = address
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        return Err(format!("write it as IPv4: \"{v4}/{}\"", prefix.saturating_sub(96)));
+    }
+    let cut = first_address(address, prefix);
+    if cut != address {
+        return Err(format!("bits are set beyond the prefix: write \"{cut}/{prefix}\""));
+    }
+    Ok(Network { address, prefix })
+}
+
+fn first_address(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+            IpAddr::V4((v4.to_bits() & mask).into())
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+            IpAddr::V6((v6.to_bits() & mask).into())
+        }
+    }
+}

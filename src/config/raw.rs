@@ -1,0 +1,299 @@
+//! The shape of the TOML: what may be written, before anything is judged. Private to `config`. ★
+//!
+//! The doc comments here are the descriptions in `config/schema.json`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The configuration of rolegate. `config/rolegate.toml` shows every key with its default.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Raw {
+    /// The origin, or list of origins, that browsers use. The callback is this + `/oauth2/callback`.
+    pub(super) public_url: Option<OneOrMany>,
+    /// Where allowed requests go: `http://host:port`, `https://host:port` or `unix:/path`.
+    pub(super) upstream: Option<String>,
+    /// PEM file that replaces the system's roots for an https upstream.
+    pub(super) upstream_ca_file: Option<String>,
+    /// Forward the client's Host (default), or the upstream's own.
+    pub(super) pass_host: Option<bool>,
+    /// Any of these roles is needed where no rule says otherwise; or the word `signed-in`. Mandatory.
+    pub(super) required_roles: Option<OneOrMany>,
+    /// The public listener. Default `127.0.0.1:4180`.
+    pub(super) listen: Option<String>,
+    /// The admin listener. Default `127.0.0.1:4181`.
+    pub(super) admin_listen: Option<String>,
+    /// Where the gate's own pages live. Default `/oauth2`.
+    pub(super) auth_prefix: Option<String>,
+    /// Networks whose `X-Forwarded-*` headers are believed. Default: none.
+    pub(super) trusted_proxies: Option<Vec<String>>,
+    /// Hosts that a return address may name beside `public_url`: `host`, `.suffix`, `host:port`, `host:*`.
+    pub(super) allowed_return_hosts: Option<Vec<String>>,
+    /// Worker threads. Default: the cores this process may use.
+    pub(super) workers: Option<u64>,
+    /// The Amazon Cognito user pool. Either this table or `[oidc]`.
+    pub(super) cognito: Option<Cognito>,
+    /// Any other OpenID provider. Either this table or `[cognito]`.
+    pub(super) oidc: Option<Oidc>,
+    /// How long a session lives, and what it is sealed with.
+    pub(super) session: Option<Session>,
+    /// How claims become a user, roles and headers.
+    pub(super) identity: Option<Identity>,
+    /// What a path needs. The most specific rule wins, not the first.
+    pub(super) rules: Option<Vec<Rule>>,
+    /// Bounds on what a client or an upstream may do.
+    pub(super) limits: Option<Limits>,
+    /// What is written about each request, and how.
+    pub(super) log: Option<Log>,
+}
+
+/// One text or several.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// `[cognito]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Cognito {
+    /// The pool's id, such as `eu-central-1_AbCdEf123`. The issuer is derived from it.
+    pub(super) user_pool_id: Option<String>,
+    /// Replaces the derived issuer: a dev pool, or a private endpoint.
+    pub(super) issuer: Option<String>,
+    /// The pool's domain, such as `https://login.example.com`. Default: what discovery says.
+    pub(super) domain: Option<String>,
+    /// Further issuers that tokens may name.
+    pub(super) additional_issuers: Option<Vec<String>>,
+    /// The app client's id.
+    pub(super) client_id: Option<String>,
+    /// The app client's secret. Better: `client_secret_file`.
+    pub(super) client_secret: Option<String>,
+    /// A file holding the app client's secret.
+    pub(super) client_secret_file: Option<String>,
+    /// Scopes asked for. Default `openid email profile`.
+    pub(super) scopes: Option<Vec<String>>,
+    /// PEM file that replaces the system's roots for calls to the pool.
+    pub(super) ca_file: Option<String>,
+}
+
+/// `[oidc]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Oidc {
+    /// The provider's issuer, exactly as its discovery document has it.
+    pub(super) issuer: Option<String>,
+    /// The client's id.
+    pub(super) client_id: Option<String>,
+    /// The client's secret. Better: `client_secret_file`.
+    pub(super) client_secret: Option<String>,
+    /// A file holding the client's secret.
+    pub(super) client_secret_file: Option<String>,
+    /// Scopes asked for. Default `openid email profile`.
+    pub(super) scopes: Option<Vec<String>>,
+    /// PEM file that replaces the system's roots for calls to the provider.
+    pub(super) ca_file: Option<String>,
+    /// Further issuers that tokens may name.
+    pub(super) additional_issuers: Option<Vec<String>>,
+}
+
+/// `[session]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Session {
+    /// Sealing keys, 32 random bytes each as base64 or hex; the first seals, all open. Better: `keys_file`.
+    pub(super) keys: Option<Vec<String>>,
+    /// A file with a key a line; the first seals, all open. `rolegate secret` makes one.
+    pub(super) keys_file: Option<String>,
+    /// A session ends this long after the login. Default `12h`.
+    pub(super) max_age: Option<String>,
+    /// A session ends this long after its last use, or `off`. Default `off`.
+    pub(super) idle: Option<String>,
+    /// Roles older than this are asked for anew. Default `15m`.
+    pub(super) max_role_age: Option<String>,
+    /// How long roles are still served while the provider is down. Default `1h`.
+    pub(super) outage_grace: Option<String>,
+    /// Base of the cookie names. Default `rolegate`.
+    pub(super) cookie_name: Option<String>,
+}
+
+/// `[identity]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Identity {
+    /// The claim that becomes X-User. Default `cognito:username` for Cognito, `sub` for others.
+    pub(super) user: Option<String>,
+    /// Where roles come from; sources add up. Default for Cognito: `cognito:groups`.
+    pub(super) roles: Option<Vec<RoleSource>>,
+    /// Further claims handed to the upstream as headers.
+    pub(super) headers: Option<Vec<ClaimHeader>>,
+}
+
+/// `[[identity.roles]]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RoleSource {
+    /// The claim's literal name; never a path.
+    pub(super) claim: Option<String>,
+    /// Which token it is read from. Default `either`: every verified token that carries it.
+    pub(super) token: Option<Token>,
+    /// Cut a string at this separator.
+    pub(super) split: Option<String>,
+    /// Grant `role` where the claim equals this text.
+    pub(super) equals: Option<String>,
+    /// The role that `equals` grants.
+    pub(super) role: Option<String>,
+    /// Keep only these values.
+    pub(super) only: Option<Vec<String>>,
+}
+
+/// Which token a claim is read from.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Token {
+    Either,
+    Id,
+    Access,
+}
+
+/// `[[identity.headers]]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ClaimHeader {
+    /// The claim's literal name.
+    pub(super) claim: Option<String>,
+    /// The header's name as the upstream sees it.
+    pub(super) header: Option<String>,
+    /// Which token it is read from. Default `either`.
+    pub(super) token: Option<Token>,
+}
+
+/// `[[rules]]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rule {
+    /// `/exact`, or `/prefix/**`, which covers `/prefix` too.
+    pub(super) path: Option<String>,
+    /// Only on this host. Default: any.
+    pub(super) host: Option<String>,
+    /// Only these methods; `GET` covers `HEAD`. Methods that no rule of the path names are refused.
+    pub(super) methods: Option<Vec<String>>,
+    /// At least one of these roles.
+    pub(super) any_role: Option<Vec<String>>,
+    /// All of these roles.
+    pub(super) all_roles: Option<Vec<String>>,
+    /// One of these users (the value of X-User).
+    pub(super) any_user: Option<Vec<String>>,
+    /// Anybody, without a session.
+    pub(super) public: Option<bool>,
+    /// What a navigation without a session gets: `login` (default) or `401`.
+    pub(super) unauthenticated: Option<Unauthenticated>,
+    /// Let true CORS preflights through without identity.
+    pub(super) preflight: Option<bool>,
+    /// Only from these networks, in addition to everything else.
+    pub(super) from: Option<Vec<String>>,
+    /// Leave the answer's cacheability alone.
+    pub(super) cacheable: Option<bool>,
+}
+
+/// What a navigation without a session gets.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub(super) enum Unauthenticated {
+    #[serde(rename = "login")]
+    Login,
+    #[serde(rename = "401")]
+    Refuse,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limits {
+    /// Bytes of a request target before 414. Default 8192.
+    pub(super) target: Option<u64>,
+    /// Bytes of a request's header lines before 431. Default 32768.
+    pub(super) header_bytes: Option<u64>,
+    /// Header lines before 431. Default 100.
+    pub(super) header_count: Option<u64>,
+    /// For a whole request head to arrive. Default `10s`.
+    pub(super) header_timeout: Option<String>,
+    /// Idle keep-alive connections are closed after this. Default `60s`.
+    pub(super) idle_timeout: Option<String>,
+    /// To connect to the upstream. Default `5s`.
+    pub(super) connect_timeout: Option<String>,
+    /// For the upstream's head to arrive. Default `60s`.
+    pub(super) response_timeout: Option<String>,
+    /// Between two pieces of a body, either way. Default `60s`.
+    pub(super) body_idle_timeout: Option<String>,
+    /// Idle upstream connections are dropped after this. Default `4s`.
+    pub(super) upstream_idle: Option<String>,
+    /// How long a stop waits for open requests. Default `20s`.
+    pub(super) drain: Option<String>,
+}
+
+/// `[log]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    /// `json` (default) or `text`.
+    pub(super) format: Option<Format>,
+    /// How much is said. Default `info`.
+    pub(super) level: Option<Level>,
+    /// One access record a request on standard output. Default true.
+    pub(super) access: Option<bool>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    Json,
+    Text,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+/// The JSON schema of the configuration, with what TOML cannot express (null) left out.
+pub(super) fn schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(Raw).to_value();
+    without_null(&mut schema);
+    schema
+}
+
+/// `Option` is written as "or null"; a TOML key is either there or not.
+fn without_null(node: &mut serde_json::Value) {
+    use serde_json::Value;
+    match node {
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        Value::Object(map) => {
+            map.remove("default");
+            if let Some(Value::Array(types)) = map.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    map.insert("type".into(), only);
+                }
+            }
+            if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
+                choices.retain(|choice| choice.get("type").is_none_or(|kind| kind != "null"));
+                if let [Value::Object(only)] = choices.as_slice() {
+                    let only = only.clone();
+                    map.remove("anyOf");
+                    map.extend(only);
+                }
+            }
+            map.values_mut().for_each(without_null);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,365 @@
+//! Loading as users meet it: files under config/, fixtures with the exact lines printed, variables, flags.
+
+use std::path::{Path, PathBuf};
+
+use super::settings::{Access, ProviderKind, ReturnPort, TokenChoice, Unauthenticated, Upstream};
+use super::*;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn toml_files(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "{folder} holds no files");
+    files
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn from(toml: &str) -> Result<Loaded, Problems> {
+    from_text("a.toml", toml, &[], &Overrides::default())
+}
+
+fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn fixture(name: &str) -> Config {
+    let path = root().join("tests/fixtures/config/valid").join(name);
+    load(Some(&path), &[], &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}")).config
+}
+
+/// With the secrets that live outside the repository written in, as a test can have them.
+fn with_secrets(toml: &str) -> String {
+    toml.replace(
+        "client_secret_file = \"/run/secrets/",
+        "client_secret = \"a-secret-of-the-app-client\" # client_secret_file = \"",
+    )
+    .replace(
+        "keys_file = \"/run/secrets/session-keys\"",
+        "keys = [\"3q2+78r+ur4BI0VniavN7/7cuphmUkIfDx4tPEtaaXg=\"]",
+    )
+}
+
+const SMALL: &str = include_str!("../../tests/fixtures/config/valid/small.toml");
+
+#[test]
+fn every_valid_fixture_loads_without_a_warning() {
+    for file in toml_files("tests/fixtures/config/valid") {
+        match load(Some(&file), &[], &Overrides::default()) {
+            // A checkout makes files readable for all: the secrets among the fixtures are no secrets.
+            Ok(loaded) => {
+                let mut told =
+                    loaded.warnings.iter().filter(|problem| !problem.message.contains("every user"));
+                assert_eq!(told.next(), None, "{}", file.display());
+            }
+            Err(problems) => panic!("{}\n{problems}", file.display()),
+        }
+    }
+}
+
+#[test]
+fn every_invalid_fixture_prints_exactly_the_expected_lines() {
+    let mut differences = String::new();
+    for file in toml_files("tests/fixtures/config/invalid") {
+        let Err(problems) = load(Some(&file), &[], &Overrides::default()) else {
+            panic!("{} loads", file.display());
+        };
+        let folder = format!("{}/", file.parent().unwrap().display());
+        let lines: String = problems
+            .iter()
+            .filter(|problem| !problem.message.contains("can be read by every user"))
+            .map(|problem| format!("{problem}\n").replace(&folder, ""))
+            .collect();
+        let expected = file.with_extension("expected");
+        // UPDATE_EXPECTED=1 writes what is printed; the difference is then read in the commit.
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(&expected, &lines).unwrap();
+        } else if lines != std::fs::read_to_string(&expected).unwrap_or_default() {
+            differences += &format!("--- {}\n{lines}", file.display());
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
+}
+
+#[test]
+fn every_file_under_config_loads() {
+    for file in toml_files("config") {
+        let text = with_secrets(&read(&file));
+        match from(&text) {
+            Ok(loaded) => assert_eq!(loaded.warnings.to_string(), "", "{}", file.display()),
+            Err(problems) => panic!("{}\n{problems}", file.display()),
+        }
+    }
+}
+
+#[test]
+fn no_commented_key_of_the_reference_is_misspelt() {
+    let text = read(&root().join("config/rolegate.toml"));
+    let open: String = text
+        .lines()
+        // A comment for people has a blank after #; a commented key has none.
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.starts_with(' ') && !key.is_empty() => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let problems = from(&open).unwrap_err();
+    let shape = |problem: &&Problem| {
+        ["unknown", "expected", "TOML", "not available"].iter().any(|word| problem.message.contains(word))
+    };
+    let misspelt: Vec<String> = problems.iter().filter(shape).map(ToString::to_string).collect();
+    assert_eq!(misspelt, Vec::<String>::new());
+    // What is left: alternatives that exclude each other, files that are not here, the sample key.
+    for problem in problems.iter() {
+        let known = [
+            "both",
+            "cannot read",
+            "sample",
+            "people can write",
+            "WriteAttributes",
+            "is refused here",
+            "upstream only",
+            "a duration",
+        ];
+        assert!(known.iter().any(|word| problem.message.contains(word)), "{problem}");
+    }
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    let text = read(&root().join("config/rolegate.toml"));
+    let shape = Shape::of_schema(&schema());
+    for (name, inner) in shape.fields().unwrap() {
+        let tables = inner.fields().into_iter().flatten();
+        let nested = tables.clone().flat_map(|(_, inner)| inner.fields().into_iter().flatten());
+        for key in std::iter::once(name)
+            .chain(tables.clone().map(|(name, _)| name))
+            .chain(nested.map(|(name, _)| name))
+        {
+            let written = text.lines().any(|line| {
+                let line = line.trim_start_matches('#');
+                line.starts_with(&format!("{key} = ")) || line.trim_end_matches(']').ends_with(key.as_str())
+            });
+            assert!(written, "config/rolegate.toml lacks {key}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_what_the_gate_gets() {
+    let config = fixture("large.toml");
+    assert_eq!(config.origins[1].to_string(), "https://app.example.org:8443");
+    assert_eq!(config.upstream, Upstream::Unix("/run/app.sock".into()));
+    assert!(config.default.any_role.is_empty());
+    assert_eq!(config.admin_listen.to_string(), "[::1]:8081");
+    assert_eq!(config.auth_prefix, "/gate");
+    assert_eq!(config.trusted_proxies.len(), 3);
+    assert_eq!(config.trusted_proxies[1].prefix, 32);
+    assert!(config.allowed_return_hosts[1].subdomains);
+    assert_eq!(config.allowed_return_hosts[2].port, ReturnPort::Exactly(8443));
+    assert_eq!(config.allowed_return_hosts[3].port, ReturnPort::Any);
+    assert!(!config.pass_host);
+    assert_eq!(config.workers, 3);
+
+    assert_eq!(config.provider.client_id, "1234567");
+    assert_eq!(config.provider.client_secret.unwrap().expose(), b"a-secret-of-the-app-client");
+    let ProviderKind::Cognito { pool_id, domain } = config.provider.kind else { panic!() };
+    assert_eq!(
+        (pool_id.as_str(), domain.as_deref()),
+        ("us-gov-west-1_AbCdEf123", Some("https://login.example.com"))
+    );
+
+    assert_eq!(config.session.keys.len(), 2);
+    assert_eq!(config.session.max_age.as_secs(), 5400);
+    assert_eq!(config.session.idle.unwrap().as_secs(), 1200);
+
+    assert_eq!(config.identity.roles[0].token, TokenChoice::Access);
+    assert_eq!(config.identity.roles[1].role.as_deref(), Some("premium"));
+    assert_eq!(config.identity.headers[0].header.as_str(), "x-pet-preference");
+
+    let [admin, docs] = config.rules.as_slice() else { panic!() };
+    assert_eq!(admin.name, "rules[1] /admin/**");
+    assert_eq!(admin.unauthenticated, Unauthenticated::Refuse);
+    assert_eq!(docs.name, "rules[2] app.example.org/docs/**");
+    assert_eq!((&docs.access, docs.cacheable), (&Access::Public, true));
+    assert_eq!(config.limits.header_count, 50);
+    assert!(!config.log.access);
+}
+
+#[test]
+fn what_is_not_written_has_the_documented_default() {
+    let config = fixture("small.toml");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:4180");
+    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:4181");
+    assert_eq!(config.auth_prefix, "/oauth2");
+    assert_eq!(
+        config.provider.issuer,
+        "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEf123"
+    );
+    assert_eq!(config.provider.scopes, ["openid", "email", "profile"]);
+    assert_eq!(config.identity.user, "cognito:username");
+    assert_eq!(config.identity.roles[0].claim, "cognito:groups");
+    assert_eq!(config.session.max_age.as_secs(), 12 * 3600);
+    assert_eq!(config.session.max_role_age.as_secs(), 900);
+    assert_eq!(config.session.outage_grace.as_secs(), 3600);
+    assert_eq!((config.session.idle, config.session.cookie_name.as_str()), (None, "rolegate"));
+    assert!(config.pass_host && config.trusted_proxies.is_empty() && config.workers > 0);
+    assert_eq!(fixture("oidc.toml").identity.user, "sub");
+}
+
+#[test]
+fn configuration_from_the_environment_alone_works() {
+    let env = env(&[
+        ("ROLEGATE_PUBLIC_URL", "https://a.example.com, https://b.example.com"),
+        ("ROLEGATE_UPSTREAM", "http://127.0.0.1:8080"),
+        ("ROLEGATE_REQUIRED_ROLES", "viewer,editor"),
+        ("ROLEGATE_COGNITO__USER_POOL_ID", "eu-central-1_AbCdEf123"),
+        ("ROLEGATE_COGNITO__CLIENT_ID", "123"),
+        ("ROLEGATE_SESSION__KEYS", "3q2+78r+ur4BI0VniavN7/7cuphmUkIfDx4tPEtaaXg="),
+        ("ROLEGATE_WORKERS", "2"),
+        ("ROLEGATE_LOG__ACCESS", "false"),
+        ("ROLEGATE_PORT", "tcp://10.0.0.1:80"),
+        ("ROLEGATE_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("ROLEGATE_SERVICE_HOST", "10.0.0.1"),
+        ("PATH", "/bin"),
+    ]);
+    let config = assemble(None, &env, &Overrides::default()).unwrap_or_else(|e| panic!("{e}")).config;
+    assert_eq!(config.origins.len(), 2);
+    assert_eq!(config.default.any_role, ["viewer", "editor"]);
+    assert_eq!(config.provider.client_id, "123");
+    assert_eq!(config.workers, 2);
+    assert!(!config.log.access);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_flags_over_both() {
+    let env = env(&[("ROLEGATE_LISTEN", "127.0.0.1:1"), ("ROLEGATE_UPSTREAM", "http://127.0.0.1:9")]);
+    let mut flags = Overrides::default();
+    flags.set("--listen", "listen", "127.0.0.1:2");
+    let config = from_text("a.toml", SMALL, &env, &flags).unwrap().config;
+    assert_eq!(config.listen.port(), 2);
+    assert_eq!(config.upstream, Upstream::Http { host: "127.0.0.1".into(), port: 9 });
+}
+
+#[test]
+fn what_a_command_leaves_out_of_the_file_does_not_count() {
+    let toml = SMALL
+        .replace("keys = ", "keys_file = \"/nowhere\" # ")
+        .replace("[cognito]", "[cognito]\nclient_secret_file = \"/nowhere\"");
+    let mut flags = Overrides::default();
+    flags.leave_out("cognito").leave_out("session.keys_file");
+    flags.set("--pool-url", "cognito.issuer", "http://127.0.0.1:4182/local_DevPool");
+    flags.set("--pool-url", "cognito.user_pool_id", "local_DevPool");
+    flags.set("--pool-url", "cognito.client_id", "dev");
+    flags.set("dev", "session.keys", "3q2+78r+ur4BI0VniavN7/7cuphmUkIfDx4tPEtaaXg=");
+    let config =
+        from_text("a.toml", &toml, &[], &flags).unwrap_or_else(|problems| panic!("{problems}")).config;
+    assert_eq!(config.provider.issuer, "http://127.0.0.1:4182/local_DevPool");
+    assert!(config.provider.client_secret.is_none());
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let env = env(&[
+        ("ROLEGATE_UPSTREM", "x"),
+        ("ROLEGATE_COGNITO_CLIENT_ID", "x"),
+        ("ROLEGATE_WORKERS", "many"),
+        ("ROLEGATE_RULES", "x"),
+        ("ROLEGATE_TLS__CERT", "x"),
+        ("ROLEGATE_listen", "x"),
+        ("ROLEGATE_LISTEN", "here"),
+        ("ROLEGATE_SESSION__MAX_AGE", "long"),
+    ]);
+    let problems = from_text("a.toml", SMALL, &env, &Overrides::default()).unwrap_err();
+    assert_eq!(
+        problems.to_string().lines().collect::<Vec<_>>(),
+        [
+            "env:ROLEGATE_COGNITO_CLIENT_ID: unknown variable; did you mean ROLEGATE_COGNITO__CLIENT_ID?",
+            "env:ROLEGATE_LISTEN: listen: \"here\" is not an address with a port; write it as \"127.0.0.1:4180\" or \"[::]:4180\"",
+            "env:ROLEGATE_RULES: rules: tables cannot be written in a variable; write them in the file",
+            "env:ROLEGATE_SESSION__MAX_AGE: session.max_age: \"long\" is not a duration; write a number and a unit (ms, s, m, h, d), such as \"15m\" or \"1h30m\"",
+            "env:ROLEGATE_TLS__CERT: tls is not available in this version",
+            "env:ROLEGATE_UPSTREM: unknown variable; did you mean ROLEGATE_UPSTREAM?",
+            "env:ROLEGATE_WORKERS: workers: expected a whole number that is not negative",
+            "env:ROLEGATE_listen: unknown variable; did you mean ROLEGATE_LISTEN?",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let problems = load(Some(Path::new("/nowhere/a.toml")), &[], &Overrides::default()).unwrap_err();
+    assert!(
+        problems.to_string().starts_with("/nowhere/a.toml: cannot read the configuration: "),
+        "{problems}"
+    );
+}
+
+#[test]
+fn the_variable_names_the_file() {
+    let file = root().join("tests/fixtures/config/valid/small.toml");
+    let env = env(&[("ROLEGATE_CONFIG", file.to_str().unwrap())]);
+    assert!(load(None, &env, &Overrides::default()).is_ok());
+}
+
+#[test]
+fn a_secret_file_that_everybody_may_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "a-secret-of-the-app-client\n").unwrap();
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, SMALL.replace("[cognito]", "[cognito]\nclient_secret_file = \"secret\"")).unwrap();
+    for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        let loaded = load(Some(&file), &[], &Overrides::default()).unwrap();
+        assert_eq!(loaded.warnings.iter().count(), warnings, "{mode:o}");
+        assert_eq!(loaded.config.provider.client_secret.unwrap().expose(), b"a-secret-of-the-app-client");
+    }
+}
+
+#[test]
+fn no_problem_shows_a_secret() {
+    let toml = SMALL
+        .replace("[cognito]", "[cognito]\nclient_secret = \"hunter2 hunter2\"\nclient_secrte = \"hunter2\"")
+        .replace("3q2+78r+ur4BI0VniavN7/7cuphmUkIfDx4tPEtaaXg=", "hunter2");
+    let problems = from(&toml).unwrap_err();
+    let carets: String = problems.iter().filter_map(|problem| problems.caret(problem)).collect();
+    assert!(problems.iter().count() >= 3);
+    assert!(!format!("{problems}{carets}").contains("hunter2"), "{problems}\n{carets}");
+}
+
+#[test]
+fn text_of_any_kind_never_panics() {
+    for file in toml_files("tests/fixtures/config/invalid").into_iter().chain(toml_files("config")) {
+        let text = read(&file);
+        for (at, _) in text.char_indices().step_by(7) {
+            let _ = from(&text[..at]);
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_value_under_any_key_is_answered(key in 0usize..80, value in "\\PC{0,12}|-?[0-9]{1,20}|true|\\[\"[a-z/*.:]{0,9}\"\\]|\"[a-zA-Z0-9/*.:\\[\\]_-]{0,20}\"") {
+        let reference = include_str!("../../config/rolegate.toml");
+        let keys: Vec<&str> = reference.lines().filter(|line| line.contains(" = ") && !line.starts_with("# ")).collect();
+        let line = keys[key % keys.len()];
+        let name = line.split(" = ").next().unwrap();
+        let toml = reference.replacen(line, &format!("{} = {value}", name.trim_start_matches('#')), 1);
+        if let Err(problems) = from(&toml) {
+            for problem in problems.iter() {
+                let _ = (problem.to_string(), problems.caret(problem));
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! What a pool remembers while it runs: users, clients, and what it has given out; all of it bounded.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest;
+
+use super::keys::Keys;
+use super::random;
+use super::seed::{ClientSeed, GroupSeed, Lifetime, Seed, UserSeed, all_scopes};
+
+/// Everything that changes, behind the pool's one lock.
+pub(super) struct State {
+    pub(super) keys: Keys,
+    /// By lower-cased name: user names do not know case.
+    pub(super) users: BTreeMap<String, User>,
+    pub(super) groups: Vec<GroupSeed>,
+    pub(super) clients: Vec<Client>,
+    /// Authorization codes not yet redeemed.
+    pub(super) codes: Bounded<String, Code>,
+    /// Who is signed in at the pool, by the value of the `cognito` cookie.
+    pub(super) sessions: Bounded<String, PoolSession>,
+    /// Sign-ins, by `origin_jti`.
+    pub(super) grants: Bounded<String, Grant>,
+    /// Refresh tokens by their SHA-256.
+    pub(super) refresh_tokens: Bounded<[u8; 32], RefreshToken>,
+    pub(super) faults: Faults,
+    pub(super) stats: Stats,
+    /// Seconds that `/_dev/clock` has put the pool's clock ahead.
+    pub(super) ahead: u64,
+}
+
+/// A person.
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) password: String,
+    pub(super) sub: String,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) groups: Vec<String>,
+    pub(super) disabled: bool,
+    pub(super) pick: bool,
+}
+
+/// An app client.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) id: String,
+    pub(super) secrets: Vec<String>,
+    pub(super) callback_urls: Vec<String>,
+    pub(super) logout_urls: Vec<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) id_lifetime: u64,
+    pub(super) access_lifetime: u64,
+    pub(super) refresh_lifetime: u64,
+    pub(super) rotation: bool,
+    pub(super) grace: u64,
+    pub(super) read_attributes: Option<Vec<String>>,
+}
+
+/// What a code stands for.
+pub(super) struct Code {
+    pub(super) client_id: String,
+    pub(super) redirect_uri: String,
+    pub(super) challenge: Option<String>,
+    pub(super) nonce: Option<String>,
+    pub(super) expires: u64,
+    pub(super) grant: Grant,
+}
+
+/// One sign-in of a user at a client, with all tokens that come of it.
+#[derive(Clone)]
+pub(super) struct Grant {
+    pub(super) origin_jti: String,
+    pub(super) event_id: String,
+    pub(super) client_id: String,
+    /// Lower-cased name.
+    pub(super) user: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) auth_time: u64,
+    /// End of the refresh tokens; rotation does not move it.
+    pub(super) expires: u64,
+    pub(super) revoked: bool,
+}
+
+/// A refresh token that was given out.
+pub(super) struct RefreshToken {
+    pub(super) origin_jti: String,
+    /// When rotation replaced it.
+    pub(super) replaced: Option<u64>,
+}
+
+/// A browser that is signed in at the pool: an hour, and use does not prolong it.
+pub(super) struct PoolSession {
+    pub(super) user: String,
+    pub(super) auth_time: u64,
+    pub(super) expires: u64,
+}
+
+/// Faults asked for by `/_dev/*`.
+#[derive(Default)]
+pub(super) struct Faults {
+    /// Status of the next answers of the token endpoint, and how many.
+    pub(super) fail: Option<(u16, u32)>,
+    /// Milliseconds the token endpoint waits before it begins, and how often.
+    pub(super) slow: Option<(u64, u32)>,
+}
+
+/// How often what was called.
+#[derive(Default)]
+pub(super) struct Stats {
+    pub(super) token_calls: BTreeMap<&'static str, u64>,
+    pub(super) discovery: u64,
+    pub(super) jwks: u64,
+    pub(super) revoke: u64,
+    pub(super) user_info: u64,
+    pub(super) sign_ins: u64,
+}
+
+/// A map that forgets its oldest entry when full.
+pub(super) struct Bounded<K, V> {
+    entries: HashMap<K, V>,
+    order: VecDeque<K>,
+    most: usize,
+}
+
+// === impl State ===
+
+impl State {
+    /// The state a seed describes. Clients get `addresses` added: the first is the one the gate is given.
+    pub(super) fn new(seed: Seed, keys: Keys, callbacks: Vec<String>, logouts: Vec<String>) -> Self {
+        let users = seed.users.into_iter().map(|user| User::new(user, &seed.pool_id));
+        let mut clients: Vec<Client> = seed.clients.into_iter().map(Client::from).collect();
+        if clients.is_empty() {
+            clients.push(Client::builtin());
+        }
+        if let Some(first) = clients.first_mut() {
+            first.callback_urls.extend(callbacks);
+            first.logout_urls.extend(logouts);
+        }
+        Self {
+            keys,
+            users: users.map(|user| (user.name.to_lowercase(), user)).collect(),
+            groups: seed.groups,
+            clients,
+            codes: Bounded::new(10_000),
+            sessions: Bounded::new(10_000),
+            grants: Bounded::new(50_000),
+            refresh_tokens: Bounded::new(100_000),
+            faults: Faults::default(),
+            stats: Stats::default(),
+            ahead: 0,
+        }
+    }
+
+    /// Seconds since 1970 by the pool's clock.
+    pub(super) fn now(&self) -> u64 {
+        self.now_ms() / 1_000
+    }
+
+    /// Milliseconds since 1970 by the pool's clock: the one place that reads a clock.
+    pub(super) fn now_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(self.ahead.saturating_mul(1_000))
+    }
+
+    pub(super) fn client(&self, id: &str) -> Option<&Client> {
+        self.clients.iter().find(|client| client.id == id)
+    }
+
+    /// A user who may sign in.
+    pub(super) fn active_user(&self, name: &str) -> Option<&User> {
+        self.users.get(name).filter(|user| !user.disabled)
+    }
+
+    /// The pool's session behind a cookie, while it lasts and its user may sign in.
+    pub(super) fn session(&self, cookie: &str) -> Option<&PoolSession> {
+        let session = self.sessions.find(cookie)?;
+        (session.expires > self.now() && self.active_user(&session.user).is_some()).then_some(session)
+    }
+
+    /// Ends every sign-in of a user for the pool: refresh tokens die, userInfo refuses.
+    pub(super) fn revoke_user(&mut self, name: &str) -> usize {
+        let mut ended = 0;
+        for grant in self.grants.values_mut().filter(|grant| grant.user == name && !grant.revoked) {
+            grant.revoked = true;
+            ended += 1;
+        }
+        ended
+    }
+}
+
+/// What stands for a refresh token in the pool's memory.
+pub(super) fn fingerprint(token: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    bytes
+}
+
+// === impl User ===
+
+impl User {
+    fn new(seed: UserSeed, pool_id: &str) -> Self {
+        let sub = seed.sub.unwrap_or_else(|| sub(pool_id, &seed.name));
+        Self {
+            sub,
+            name: seed.name,
+            password: seed.password,
+            attributes: seed.attributes.into_iter().map(|(name, value)| (name, value.0)).collect(),
+            groups: once_each(seed.groups),
+            disabled: seed.disabled,
+            pick: seed.pick,
+        }
+    }
+}
+
+/// The same at every start, so that what an application stored under it stays the user's.
+fn sub(pool_id: &str, name: &str) -> String {
+    let mut first = [0; 16];
+    first.copy_from_slice(&fingerprint(&format!("{pool_id}\0{name}"))[..16]);
+    random::uuid_from(first)
+}
+
+pub(super) fn once_each(names: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
+// === impl Client ===
+
+impl Client {
+    fn builtin() -> Self {
+        Self::from(ClientSeed {
+            id: CLIENT_ID.to_owned(),
+            secrets: vec![random::secret()],
+            callback_urls: Vec::new(),
+            logout_urls: Vec::new(),
+            scopes: all_scopes(),
+            id_token_lifetime: Lifetime(3_600),
+            access_token_lifetime: Lifetime(3_600),
+            refresh_token_lifetime: Lifetime(30 * 86_400),
+            refresh_rotation: false,
+            rotation_grace: Lifetime(0),
+            read_attributes: None,
+        })
+    }
+
+    /// The client may see an attribute.
+    pub(super) fn may_read(&self, attribute: &str) -> bool {
+        self.read_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
+    }
+}
+
+impl From<ClientSeed> for Client {
+    fn from(seed: ClientSeed) -> Self {
+        Self {
+            id: seed.id,
+            secrets: seed.secrets,
+            callback_urls: seed.callback_urls,
+            logout_urls: seed.logout_urls,
+            scopes: seed.scopes,
+            id_lifetime: seed.id_token_lifetime.0,
+            access_lifetime: seed.access_token_lifetime.0,
+            refresh_lifetime: seed.refresh_token_lifetime.0,
+            rotation: seed.refresh_rotation,
+            grace: seed.rotation_grace.0,
+            read_attributes: seed.read_attributes,
+        }
+    }
+}
+
+// === impl Faults ===
+
+impl Faults {
+    /// The status the token endpoint is to fail with now, if any.
+    pub(super) fn next_failure(&mut self) -> Option<u16> {
+        next(&mut self.fail)
+    }
+
+    /// The milliseconds the token endpoint is to wait now, if any.
+    pub(super) fn next_delay(&mut self) -> Option<u64> {
+        next(&mut self.slow)
+    }
+}
+
+fn next<T: Copy>(fault: &mut Option<(T, u32)>) -> Option<T> {
+    let (what, left) = (*fault)?;
+    *fault = (left > 1).then(|| (what, left - 1));
+    Some(what)
+}
+
+// === impl Bounded ===
+
+impl<K: Hash + Eq + Clone, V> Bounded<K, V> {
+    pub(super) fn new(most: usize) -> Self {
+        Self { entries: HashMap::new(), order: VecDeque::new(), most }
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        if self.entries.insert(key.clone(), value).is_none() {
+            self.order.push_back(key);
+        }
+        // Removed entries leave their key in the order until it comes to the front.
+        while self.order.len() > self.most {
+            if let Some(oldest) = self.order.pop_front() {
+                self.entries.remove(&oldest);
+            }
+        }
+    }
+
+    pub(super) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.entries.get(key)
+    }
+
+    pub(super) fn find_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.entries.get_mut(key)
+    }
+
+    pub(super) fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.entries.remove(key)
+    }
+
+    fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.values_mut()
+    }
+}
+
+/// The built-in client: of Cognito's 26 letters and digits.
+const CLIENT_ID: &str = "devclient4rolegate7local25";

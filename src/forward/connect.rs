@@ -1,0 +1,213 @@
+//! A new connection to the upstream: TCP, TLS over it, or a unix socket; speaks no HTTP.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::fault::{Fault, SetupError};
+use crate::config::settings::Upstream;
+
+/// Knows how to reach one upstream.
+pub(super) struct Connector {
+    upstream: Upstream,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    patience: Duration,
+}
+
+/// A connection, and whether anything was ever heard on it since it was last asked something.
+pub(super) struct Stream {
+    inner: Transport,
+    heard: Heard,
+}
+
+/// Shared with whoever must know whether an answer had begun. Atomic only because hyper wants `Send` of what
+/// may be upgraded; it never leaves its thread.
+#[derive(Clone, Default)]
+pub(super) struct Heard(Arc<AtomicBool>);
+
+enum Transport {
+    Tcp(TcpStream),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
+
+// === impl Connector ===
+
+impl Connector {
+    pub(super) fn new(upstream: &Upstream, patience: Duration) -> Result<Self, SetupError> {
+        let tls = match upstream {
+            Upstream::Https { host, ca_file, .. } => {
+                let name = ServerName::try_from(bare(host).to_owned())
+                    .map_err(|_| SetupError::Host(host.clone()))?;
+                Some((TlsConnector::from(Arc::new(tls_config(ca_file.as_deref())?)), name))
+            }
+            Upstream::Http { .. } | Upstream::Unix(_) => None,
+        };
+        Ok(Self { upstream: upstream.clone(), tls, patience })
+    }
+
+    /// A new connection, ready to speak, within the patience there is for all of it.
+    pub(super) async fn connect(&self) -> Result<Stream, Fault> {
+        match timeout(self.patience, self.reach()).await {
+            Ok(reached) => Ok(Stream { inner: reached?, heard: Heard::default() }),
+            Err(_) => Err(Fault::ConnectTimeout),
+        }
+    }
+
+    async fn reach(&self) -> Result<Transport, Fault> {
+        let (host, port) = match &self.upstream {
+            Upstream::Unix(path) => {
+                return UnixStream::connect(path).await.map(Transport::Unix).map_err(Fault::Connect);
+            }
+            Upstream::Http { host, port } | Upstream::Https { host, port, .. } => (bare(host), *port),
+        };
+        let tcp = self.dial(host, port).await.map_err(Fault::Connect)?;
+        // Heads and the last piece of a body would otherwise wait for an acknowledgement.
+        let _ = tcp.set_nodelay(true);
+        let Some((connector, name)) = &self.tls else { return Ok(Transport::Tcp(tcp)) };
+        let tls = connector.connect(name.clone(), tcp).await.map_err(Fault::Tls)?;
+        Ok(Transport::Tls(Box::new(tls)))
+    }
+
+    /// The first address that answers. Each has its share of the patience, so that one that swallows packets
+    /// does not keep the next from being tried.
+    async fn dial(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+        let share = self.patience / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+}
+
+fn tls_config(ca_file: Option<&std::path::Path>) -> Result<ClientConfig, SetupError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = match ca_file {
+        None => builder.with_platform_verifier()?.with_no_client_auth(),
+        Some(path) => builder.with_root_certificates(roots(path)?).with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn roots(path: &std::path::Path) -> Result<RootCertStore, SetupError> {
+    let wrong = |why: String| SetupError::Certificates { path: path.display().to_string(), why };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(wrong("holds no certificate".to_owned()));
+    }
+    Ok(roots)
+}
+
+/// A host as the resolver and TLS want it: an IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+// === impl Heard ===
+
+impl Heard {
+    pub(super) fn forget(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn anything(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Stream ===
+
+impl Stream {
+    pub(super) fn heard(&self) -> Heard {
+        self.heard.clone()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = match &mut self.inner {
+            Transport::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Transport::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        };
+        if buffer.filled().len() > before {
+            self.heard.0.store(true, Ordering::Relaxed);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.inner {
+            Transport::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.inner {
+            Transport::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Transport::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.inner {
+            Transport::Tcp(stream) => stream.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
+            Transport::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Transport::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Transport::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a request got no answer from the upstream, and whose fault it is; knows no status codes.
+
+use std::io;
+
+use super::relay::Progress;
+
+/// Why there is no answer. The reply module turns it into a page.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// CONNECT: a tunnel to anywhere is not what a gate is for.
+    #[error("CONNECT is not forwarded")]
+    Tunnel,
+    /// No connection: refused, unreachable, unknown host.
+    #[error("cannot connect to the upstream: {0}")]
+    Connect(#[source] io::Error),
+    /// No connection in time.
+    #[error("connecting to the upstream took too long")]
+    ConnectTimeout,
+    /// The TLS handshake failed, or the certificate is not acceptable.
+    #[error("no TLS with the upstream: {0}")]
+    Tls(#[source] io::Error),
+    /// The connection ended before the answer's head was complete.
+    #[error("the upstream closed the connection: {0}")]
+    Closed(#[source] hyper::Error),
+    /// No head in time.
+    #[error("the upstream did not answer in time")]
+    ResponseTimeout,
+    /// The answer has no single meaning, or is not one to what was asked.
+    #[error("the upstream's answer is not acceptable: {0}")]
+    BadAnswer(&'static str),
+    /// What came is not HTTP/1.1.
+    #[error("the upstream's answer cannot be read: {0}")]
+    Unreadable(#[source] hyper::Error),
+    /// The client's body broke off or broke its framing.
+    #[error("the request's body ended early")]
+    RequestBody,
+    /// The client stopped sending its body.
+    #[error("the request's body stalled")]
+    RequestBodyTimeout,
+}
+
+/// Whose fault it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The client's.
+    Client,
+    /// The upstream refuses or breaks.
+    Upstream,
+    /// The upstream is slow.
+    UpstreamSlow,
+}
+
+/// Why a [`super::Forward`] cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A bundle of certificates cannot be read.
+    #[error("{path}: {why}")]
+    Certificates {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS to the upstream: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The upstream's host is not one.
+    #[error("`{0}` is not a host name")]
+    Host(String),
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// A stable code for logs, metrics and pages.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Tunnel => "connect_method",
+            Self::Connect(_) => "upstream_connect",
+            Self::ConnectTimeout => "upstream_connect_timeout",
+            Self::Tls(_) => "upstream_tls",
+            Self::Closed(_) => "upstream_closed",
+            Self::ResponseTimeout => "upstream_timeout",
+            Self::BadAnswer(_) | Self::Unreadable(_) => "upstream_bad_answer",
+            Self::RequestBody => "request_body",
+            Self::RequestBodyTimeout => "request_body_timeout",
+        }
+    }
+
+    /// Whose fault it is: the client's, or an upstream that breaks (502) or is slow (504).
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Tunnel | Self::RequestBody | Self::RequestBodyTimeout => Blame::Client,
+            Self::ConnectTimeout | Self::ResponseTimeout => Blame::UpstreamSlow,
+            _ => Blame::Upstream,
+        }
+    }
+
+    /// What an error of the connection means: a broken request body shows as one, too.
+    pub(super) fn from_send(error: hyper::Error, progress: &Progress) -> Self {
+        if progress.stalled.get() {
+            Self::RequestBodyTimeout
+        } else if progress.broken.get() {
+            Self::RequestBody
+        } else if error.is_parse() {
+            Self::Unreadable(error)
+        } else {
+            Self::Closed(error)
+        }
+    }
+}

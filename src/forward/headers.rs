@@ -1,0 +1,346 @@
+//! What an upstream may see of a request's head: rebuilt from the client's, never passed. ★
+//!
+//! A backend may read `X_User`, `X.User` and `X-User` as the same thing (CGI, WSGI and PHP do), so names are
+//! compared by class: their ASCII alphanumerics alone. Everything of a client's that is in the class of a
+//! header the gate speaks with is dropped, then the gate's own goes in, identity last.
+
+use bytes::{BufMut, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::Plan;
+
+/// The names of the gate's own cookies, which no upstream ever sees or sets.
+#[derive(Debug, Clone)]
+pub struct OwnCookies {
+    /// The passes' names as sent, e.g. `__Host-rolegate`; the others' begin with them.
+    pub bases: Vec<String>,
+}
+
+/// Takes from a head what must not pass.
+#[derive(Debug)]
+pub struct Scrub {
+    pub(super) own: OwnCookies,
+    /// Folded names of the identity headers beyond [`STRIPPED`].
+    identity: Vec<Box<[u8]>>,
+    /// A bit for each initial of a class that is dropped: most names are decided by it.
+    initials: u64,
+}
+
+/// The code of [`framing_faults`] that asks for 417 instead of 400.
+pub const EXPECTATION: &str = "expectation";
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longer names than any that matters are dropped: they cannot be told from an alias by looking at a part.
+const LONGEST: usize = 96;
+/// More in `Connection` than any client has a reason to say; each name costs a pass over the head.
+const CONNECTION_BYTES: usize = 1024;
+
+// === impl OwnCookies ===
+
+impl OwnCookies {
+    /// Whether a cookie of this name is the gate's. Byte-exact: names are never decoded or folded.
+    pub fn is_own(&self, name: &[u8]) -> bool {
+        self.bases.iter().any(|base| Self::is_of(base, name))
+    }
+
+    fn is_of(base: &str, name: &[u8]) -> bool {
+        let Some(rest) = name.strip_prefix(base.as_bytes()) else { return false };
+        let part = |rest: &[u8]| match rest {
+            [] => true,
+            [b'.', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+        part(rest)
+            || rest.strip_prefix(b"-refresh").is_some_and(part)
+            || rest.strip_prefix(b"-token").is_some_and(part)
+            || rest.starts_with(b"-login-")
+    }
+
+    /// Whether a `name=value` piece would be read by anyone as a cookie of the gate. A nameless piece goes by
+    /// its value, which is what it looks like once it is in a `Cookie` line.
+    pub(super) fn owns_pair(&self, pair: &[u8]) -> bool {
+        let mut pair = trim(pair);
+        while let [b'=', rest @ ..] = pair {
+            pair = trim(rest);
+        }
+        let name = pair.split(|&byte| byte == b'=').next().unwrap_or(pair);
+        self.is_own(trim(name))
+    }
+}
+
+// === impl Scrub ===
+
+impl Scrub {
+    /// `identity_names`: every header that carries identity, X-User and X-Roles under their configured names
+    /// and mapped claims.
+    pub fn new(own: OwnCookies, identity_names: &[HeaderName]) -> Self {
+        let identity: Vec<Box<[u8]>> = identity_names
+            .iter()
+            .map(|name| name.as_str().bytes().filter(u8::is_ascii_alphanumeric).collect())
+            .collect();
+        let initials = STRIPPED
+            .iter()
+            .chain(PREFIXES)
+            .chain(MESSAGE)
+            .copied()
+            .chain(identity.iter().map(AsRef::as_ref))
+            .filter_map(<[u8]>::first)
+            .fold(0, |bits, &byte| bits | bit(byte));
+        Self { own, identity, initials }
+    }
+
+    /// The head that is sent instead of the client's.
+    pub(super) fn outgoing(
+        &self,
+        client: &HeaderMap,
+        host: &HeaderValue,
+        plan: &Plan,
+        upgrade: bool,
+    ) -> HeaderMap {
+        let listed = listed(client);
+        let mut head = HeaderMap::with_capacity(client.len() + 8 + plan.identity.len());
+        head.insert(header::HOST, host.clone());
+        for (name, value) in client {
+            if !self.drops(name) && !is_listed(&listed, name) {
+                head.append(name.clone(), value.clone());
+            }
+        }
+        if let Some(cookies) = self.cookies(client) {
+            head.insert(header::COOKIE, cookies);
+        }
+        if upgrade {
+            head.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            head.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        head.insert(&X_FORWARDED_FOR, plan.forwarded.for_.clone());
+        head.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(plan.forwarded.proto));
+        head.insert(&X_FORWARDED_HOST, plan.forwarded.host.clone());
+        head.insert(&X_REQUEST_ID, plan.request_id.clone());
+        for (name, value) in &plan.identity {
+            head.insert(name, value.clone());
+        }
+        head
+    }
+
+    /// Whether a client's header of this name stays here: identity, forwarding, hop-by-hop, framing, cookies,
+    /// under any spelling.
+    pub fn drops(&self, name: &HeaderName) -> bool {
+        let name = name.as_str();
+        let Some(first) = name.bytes().find(u8::is_ascii_alphanumeric) else {
+            // Nothing but punctuation: no class, and no use.
+            return true;
+        };
+        if self.initials & bit(first) == 0 {
+            return false;
+        }
+        let mut buffer = [0; LONGEST];
+        let Some(folded) = fold(name, &mut buffer) else { return true };
+        self.is_identity(folded)
+            || STRIPPED.contains(&folded)
+            || MESSAGE.contains(&folded)
+            || PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+    }
+
+    /// Whether the gate alone may say this, folded.
+    pub(super) fn is_identity(&self, folded: &[u8]) -> bool {
+        self.identity.iter().any(|name| **name == *folded)
+            || matches!(folded, b"xuser" | b"xroles" | b"xrolegateassertion")
+    }
+
+    /// All `Cookie` lines as one, without the gate's own. `None` if nothing is left.
+    fn cookies(&self, client: &HeaderMap) -> Option<HeaderValue> {
+        let mut lines = client.get_all(header::COOKIE).iter();
+        let first = lines.next()?;
+        let one_line = lines.next().is_none();
+        let own = |line: &HeaderValue| {
+            line.as_bytes().split(|&byte| byte == b';').any(|pair| self.own.owns_pair(pair))
+        };
+        if one_line && !own(first) {
+            return Some(first.clone());
+        }
+        let size = client.get_all(header::COOKIE).iter().map(|line| line.len() + 2).sum();
+        let mut kept = BytesMut::with_capacity(size);
+        for line in client.get_all(header::COOKIE) {
+            for pair in line.as_bytes().split(|&byte| byte == b';').map(trim) {
+                if !pair.is_empty() && !self.own.owns_pair(pair) {
+                    if !kept.is_empty() {
+                        kept.put_slice(b"; ");
+                    }
+                    kept.put_slice(pair);
+                }
+            }
+        }
+        if kept.is_empty() {
+            return None;
+        }
+        // Made of bytes that were header values before; were they not, dropping them is the safe end.
+        HeaderValue::from_maybe_shared(kept.freeze()).ok()
+    }
+}
+
+/// Why the request's framing has more than one meaning, or `None`. Asked before anything else about a request;
+/// what is refused here is refused with the connection closed.
+///
+/// hyper settles some of it first and shows nothing of it: beside a Transfer-Encoding it removes the
+/// Content-Length and closes after the answer, and of equal Content-Lengths it shows one.
+pub fn framing_faults(head: &HeaderMap) -> Option<&'static str> {
+    let mut encodings = head.get_all(header::TRANSFER_ENCODING).iter();
+    let encoding = encodings.next();
+    if let Some(value) = encoding {
+        // RFC 9112 §6.1 knows others; no browser sends them, and proxies disagree about every one.
+        if encodings.next().is_some() || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Some("transfer_encoding");
+        }
+    }
+    let lengths = head.get_all(header::CONTENT_LENGTH).iter().count();
+    if lengths > 1 {
+        return Some("content_length_twice");
+    }
+    if lengths == 1 && encoding.is_some() {
+        return Some("length_and_encoding");
+    }
+    if head.get_all(header::HOST).iter().count() > 1 {
+        return Some("host_twice");
+    }
+    for name in head.keys() {
+        if is_framing_alias(name.as_str()) {
+            return Some("framing_alias");
+        }
+    }
+    if head.get_all(header::CONNECTION).iter().map(HeaderValue::len).sum::<usize>() > CONNECTION_BYTES {
+        return Some("connection_options");
+    }
+    let mut expectations = head.get_all(header::EXPECT).iter();
+    if let Some(value) = expectations.next()
+        && (expectations.next().is_some() || !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        return Some(EXPECTATION);
+    }
+    None
+}
+
+fn is_framing_alias(name: &str) -> bool {
+    // The true names are in no alias's way; everything else is looked at only if its initial fits.
+    if !matches!(name.bytes().find(u8::is_ascii_alphanumeric), Some(b't' | b'c' | b'h'))
+        || matches!(name, "transfer-encoding" | "content-length" | "host")
+    {
+        return false;
+    }
+    let mut buffer = [0; LONGEST];
+    fold(name, &mut buffer)
+        .is_some_and(|folded| matches!(folded, b"transferencoding" | b"contentlength" | b"host"))
+}
+
+/// The names that `Connection` lists over all its lines, beside those that are dropped anyway (RFC 9110 §7.6.1).
+pub(super) fn listed(head: &HeaderMap) -> Vec<&[u8]> {
+    let mut names = Vec::new();
+    for line in head.get_all(header::CONNECTION) {
+        for name in line.as_bytes().split(|&byte| byte == b',').map(trim) {
+            let usual = [&b""[..], b"keep-alive", b"close", b"upgrade", b"te"];
+            if !usual.iter().any(|usual| name.eq_ignore_ascii_case(usual)) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// Whether `Connection` takes this header away. Those that decide over access or meaning stay: a client that
+/// lists them gains nothing (HDR-13).
+pub(super) fn is_listed(listed: &[&[u8]], name: &HeaderName) -> bool {
+    !listed.is_empty()
+        && !ALWAYS_STAY.contains(name)
+        && listed.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_str().as_bytes()))
+}
+
+/// Folds a (lower-case) header name to its class; `None` if it is too long to be told.
+pub(super) fn fold<'b>(name: &str, buffer: &'b mut [u8; LONGEST]) -> Option<&'b [u8]> {
+    let mut length = 0;
+    for byte in name.bytes().filter(u8::is_ascii_alphanumeric) {
+        *buffer.get_mut(length)? = byte;
+        length += 1;
+    }
+    buffer.get(..length)
+}
+
+/// Room for [`fold`].
+pub(super) fn room() -> [u8; LONGEST] {
+    [0; LONGEST]
+}
+
+/// Without leading and trailing SP and HTAB, and nothing else: Unicode spaces are part of a name.
+pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Names are lower-case here: letters and digits fit a word.
+fn bit(byte: u8) -> u64 {
+    1 << (byte & 63)
+}
+
+static ALWAYS_STAY: [HeaderName; 8] = [
+    header::COOKIE,
+    header::AUTHORIZATION,
+    header::HOST,
+    header::ORIGIN,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CACHE_CONTROL,
+    header::SET_COOKIE,
+];
+
+/// Hop-by-hop and framing (RFC 9110 §7.6.1), and what is put in anew. `Expect` ends here: hyper answers it when
+/// the body is first wanted. `Trailer` has nothing to announce, the trailers being dropped.
+const MESSAGE: &[&[u8]] = &[
+    b"connection",
+    b"keepalive",
+    b"te",
+    b"trailer",
+    b"transferencoding",
+    b"contentlength",
+    b"upgrade",
+    b"expect",
+    b"http2settings",
+    b"host",
+    b"cookie",
+];
+
+/// Identity and forwarding headers, ours and other proxies', folded.
+const STRIPPED: &[&[u8]] = &[
+    b"xuser",
+    b"xroles",
+    b"xrolegateassertion",
+    b"xrequestid",
+    b"forwarded",
+    b"xrealip",
+    b"xclientip",
+    b"xclusterclientip",
+    b"trueclientip",
+    b"cfconnectingip",
+    b"xoriginalhost",
+    b"xoriginalurl",
+    b"xoriginaluri",
+    b"xoriginalmethod",
+    b"xrewriteurl",
+    b"xenvoyoriginalpath",
+    b"xenvoyexternaladdress",
+    b"xauthusername",
+    b"remoteuser",
+    b"xremoteuser",
+    b"xclientcert",
+];
+
+/// Families of the same: `X-Forwarded-*`, `X-Auth-Request-*`, `X-WEBAUTH-*`, `X-Amzn-Oidc-*`, `Ssl-Client-*`, and
+/// `Proxy` and `Proxy-*` (CVE-2016-5385: a CGI reads `Proxy` as `HTTP_PROXY`).
+const PREFIXES: &[&[u8]] =
+    &[b"xforwarded", b"xauthrequest", b"xwebauth", b"xamznoidc", b"sslclient", b"proxy"];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! Bodies on their way, up and down: streamed, timed, trailers filtered; never held in memory.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::headers::Scrub;
+use super::now;
+use super::pool::Lease;
+use crate::body::BodyError;
+
+/// A request's body on its way to the upstream.
+pub(super) enum Upload {
+    /// None.
+    Empty,
+    /// As it comes from the client.
+    Stream(Box<Uploading>),
+}
+
+pub(super) struct Uploading {
+    body: Incoming,
+    patience: Patience,
+    progress: Rc<Progress>,
+}
+
+/// How a request's body fares, for whoever waits for the answer.
+pub(super) struct Progress {
+    /// When something last moved.
+    last: Cell<Instant>,
+    /// The client is who is waited for.
+    waiting: Cell<bool>,
+    /// The client's body broke.
+    pub(super) broken: Cell<bool>,
+    /// The client stopped sending.
+    pub(super) stalled: Cell<bool>,
+}
+
+/// An answer's body on its way to the client. Its end gives the connection back; its breaking, or the client's
+/// going away, closes it.
+pub(super) struct Download {
+    body: Incoming,
+    lease: Option<Lease>,
+    scrub: Rc<Scrub>,
+    patience: Patience,
+}
+
+/// A timer that is armed only while something is waited for: a body that is there in time costs none.
+struct Patience {
+    time: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    armed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("nothing came for too long")]
+struct Stalled;
+
+/// The answer's head; `None` if the upstream takes too long. While the client's body is what is waited for,
+/// the upstream's time does not run.
+pub(super) async fn await_head<T>(
+    answer: impl Future<Output = T>,
+    progress: &Progress,
+    time: Duration,
+) -> Option<T> {
+    let mut answer = pin!(answer);
+    progress.last.set(now());
+    loop {
+        let deadline = if progress.waiting.get() { now() } else { progress.last.get() } + time;
+        match tokio::time::timeout_at(deadline, answer.as_mut()).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if progress.waiting.get() || progress.last.get() + time > deadline => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+// === impl Upload ===
+
+impl Upload {
+    pub(super) fn new(body: Incoming, time: Duration) -> (Self, Rc<Progress>) {
+        let progress = Rc::new(Progress::new());
+        let upload = if body.is_end_stream() {
+            Self::Empty
+        } else {
+            Self::Stream(Box::new(Uploading {
+                body,
+                patience: Patience::new(time),
+                progress: progress.clone(),
+            }))
+        };
+        (upload, progress)
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    // hyper polls this once the head is on its way upstream; the first poll is also what makes the server side
+    // answer `Expect: 100-continue`. So a client is never told to go on before there is someone to send to.
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Stream(uploading) => uploading.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(uploading) => uploading.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Stream(uploading) => uploading.body.size_hint(),
+        }
+    }
+}
+
+// === impl Uploading ===
+
+impl Uploading {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                self.progress.waiting.set(true);
+                ready!(self.patience.poll(cx));
+                self.progress.stalled.set(true);
+                return Poll::Ready(Some(Err(BodyError(Box::new(Stalled)))));
+            };
+            self.patience.rest();
+            self.progress.waiting.set(false);
+            self.progress.last.set(now());
+            return Poll::Ready(match frame {
+                // A trailer could become a header further on (RFC 9110 §6.5.1); none is passed.
+                Some(Ok(frame)) if !frame.is_data() => continue,
+                Some(Ok(frame)) => Some(Ok(frame)),
+                Some(Err(error)) => {
+                    self.progress.broken.set(true);
+                    Some(Err(BodyError(Box::new(error))))
+                }
+                None => None,
+            });
+        }
+    }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            last: Cell::new(now()),
+            waiting: Cell::new(false),
+            broken: Cell::new(false),
+            stalled: Cell::new(false),
+        }
+    }
+}
+
+// === impl Download ===
+
+impl Download {
+    pub(super) fn new(body: Incoming, lease: Lease, scrub: Rc<Scrub>, time: Duration) -> Self {
+        Self { body, lease: Some(lease), scrub, patience: Patience::new(time) }
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.finish();
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            ready!(self.patience.poll(cx));
+            self.lease = None;
+            return Poll::Ready(Some(Err(BodyError(Box::new(Stalled)))));
+        };
+        self.patience.rest();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                // Whoever reads this may not poll again once it knows that it has all.
+                if self.body.is_end_stream() {
+                    self.finish();
+                }
+                Some(Ok(match frame.into_trailers() {
+                    Ok(trailers) => Frame::trailers(
+                        trailers
+                            .iter()
+                            .filter(|(name, _)| self.scrub.passes_trailer(name))
+                            .map(|(name, value)| (name.clone(), value.clone()))
+                            .collect(),
+                    ),
+                    Err(data) => data,
+                }))
+            }
+            // The client's connection ends abnormally: an answer cut short must not look whole.
+            Some(Err(error)) => {
+                self.lease = None;
+                Some(Err(BodyError(Box::new(error))))
+            }
+            None => {
+                self.finish();
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+// === impl Patience ===
+
+impl Patience {
+    fn new(time: Duration) -> Self {
+        Self { time, timer: None, armed: false }
+    }
+
+    /// Ready once nothing has come for too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = now() + self.time;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if !self.armed {
+            timer.as_mut().reset(deadline);
+            self.armed = true;
+        }
+        timer.as_mut().poll(cx)
+    }
+
+    fn rest(&mut self) {
+        self.armed = false;
+    }
+}

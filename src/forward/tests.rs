@@ -1,0 +1,6 @@
+//! The whole way over real sockets, with upstreams named for their misbehaviour.
+
+mod bodies;
+mod connections;
+mod stage;
+mod websocket;

@@ -1,0 +1,228 @@
+//! Facts about connections: which are used again, and which never.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use super::super::*;
+use super::stage::*;
+use crate::config::settings::Upstream;
+
+#[test]
+fn the_upstream_sees_the_rebuilt_head_and_connections_are_reused() {
+    let (sender, seen) = mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let (gate, connections) = before(move |mut upstream, _| {
+        while let Some(head) = upstream.head() {
+            sender.lock().unwrap().send(head).unwrap();
+            upstream.say(OK);
+        }
+    });
+    for _ in 0..3 {
+        let answer = ask(
+            gate,
+            "GET /a?b=%2F HTTP/1.1\r\nHost: a\r\nX-User: root\r\nX_User: root\r\nConnection: close, X-User\r\n\r\n",
+        );
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
+        assert!(answer.contains("x-request-id: gate-1\r\n"));
+        let head = seen.recv().unwrap();
+        assert!(head.starts_with("GET /a?b=%2F HTTP/1.1\r\nhost: app.example.com\r\n"), "{head}");
+        assert!(head.contains("x-user: viewer\r\n") && !head.contains("root"), "{head}");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+fn closes_on_the_second(mut upstream: Conversation, number: usize) {
+    let mut served = 0;
+    while upstream.head().is_some() {
+        if number == 0 && served == 1 {
+            return;
+        }
+        served += 1;
+        upstream.say(OK);
+    }
+}
+
+#[test]
+fn a_stale_connection_is_tried_once_more_on_a_fresh_one() {
+    let (gate, connections) = before(closes_on_the_second);
+    assert!(get(gate, "/").ends_with("ok"));
+    assert!(get(gate, "/").ends_with("ok"));
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_post_that_may_have_been_acted_on_is_not_sent_twice() {
+    let (gate, connections) = before(closes_on_the_second);
+    assert!(get(gate, "/").ends_with("ok"));
+    assert!(post(gate, "x").ends_with("upstream_closed"));
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_connection_closed_while_idle_is_not_used() {
+    let (gate, connections) = before(|mut upstream, _| {
+        upstream.head();
+        upstream.say(OK);
+    });
+    for _ in 0..3 {
+        assert!(get(gate, "/").ends_with("ok"));
+        pause();
+    }
+    pause();
+    assert!(post(gate, "x").ends_with("ok"));
+    assert_eq!(connections.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_fresh_connection_that_closes_is_not_tried_again() {
+    let (gate, connections) = before(|mut closes_at_once, _| drop(closes_at_once.head()));
+    assert!(get(gate, "/").ends_with("upstream_closed"));
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_second_answer_reaches_nobody() {
+    // SMG-49
+    let (gate, connections) = before(|mut sends_two_answers, number| {
+        while sends_two_answers.head().is_some() {
+            sends_two_answers.say(&format!("{OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nevil-{number}"));
+        }
+    });
+    for _ in 0..3 {
+        assert!(get(gate, "/").ends_with("\r\n\r\nok"));
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn a_late_second_answer_ends_the_idle_connection() {
+    let (gate, connections) = before(|mut speaks_unasked, _| {
+        while speaks_unasked.head().is_some() {
+            speaks_unasked.say(OK);
+            pause();
+            speaks_unasked.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+        }
+    });
+    for _ in 0..2 {
+        assert!(get(gate, "/").ends_with("ok"));
+        pause();
+        pause();
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn an_idle_connection_is_closed_in_time_without_another_request() {
+    let (sender, closed) = mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let (gate, _) = before(move |mut upstream, _| {
+        upstream.head();
+        upstream.say(OK);
+        assert!(upstream.head().is_none());
+        sender.lock().unwrap().send(()).unwrap();
+    });
+    get(gate, "/");
+    closed.recv_timeout(Duration::from_secs(3)).unwrap();
+}
+
+#[test]
+fn a_body_after_head_reaches_nobody() {
+    let (gate, _) = before(|mut answers_head_with_a_body, _| {
+        while answers_head_with_a_body.head().is_some() {
+            answers_head_with_a_body.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+        }
+    });
+    for _ in 0..2 {
+        let answer = ask(gate, "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(answer.contains("content-length: 4\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
+#[test]
+fn a_short_keep_alive_and_a_close_are_honoured() {
+    for head in ["Keep-Alive: timeout=1", "Connection: close"] {
+        let (gate, connections) = before(move |mut upstream, _| {
+            while upstream.head().is_some() {
+                upstream.say(&format!("HTTP/1.1 200 OK\r\n{head}\r\nContent-Length: 2\r\n\r\nok"));
+            }
+        });
+        get(gate, "/");
+        get(gate, "/");
+        assert_eq!(connections.load(Ordering::SeqCst), 2, "{head}");
+    }
+}
+
+#[test]
+fn a_unix_socket_is_an_upstream() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+            stream.write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    assert!(get(gate(Upstream::Unix(path)), "/").ends_with("ok"));
+}
+
+#[test]
+fn an_upstream_that_cannot_be_reached_is_named_as_such() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let refuses = Upstream::Http { host: "127.0.0.1".into(), port };
+    assert!(get(gate(refuses), "/").ends_with("upstream_connect"));
+    assert!(get(gate(Upstream::Unix("/nowhere/app.sock".into())), "/").ends_with("upstream_connect"));
+}
+
+#[test]
+fn an_https_upstream_is_verified_by_name_and_authority() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/forward/tests/tls");
+    let certificate = CertificateDer::from_pem_file(format!("{folder}/upstream.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(format!("{folder}/upstream.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let tls = Arc::new(tls);
+    let (address, _) = upstream(move |upstream, _| {
+        let session = rustls::ServerConnection::new(tls.clone()).unwrap();
+        let mut stream = rustls::StreamOwned::new(session, upstream.0.into_inner());
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+            stream.write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let https = |host: &str, ca_file: Option<&str>| Upstream::Https {
+        host: host.into(),
+        port: address.port(),
+        ca_file: ca_file.map(Into::into),
+    };
+    let ca = format!("{folder}/ca.pem");
+    let good = gate(https("127.0.0.1", Some(&ca)));
+    assert!(get(good, "/").ends_with("ok"));
+    assert!(get(good, "/").ends_with("ok"));
+    assert!(get(gate(https("localhost", Some(&ca))), "/").ends_with("upstream_tls"));
+
+    let names = [HeaderName::from_static("x-user")];
+    let make = |upstream| {
+        Forward::new(
+            &config(upstream, patient()),
+            OwnCookies { bases: vec!["__Host-rolegate".into()] },
+            &names,
+        )
+    };
+    let missing = make(https("127.0.0.1", Some("/nowhere.pem")));
+    assert!(matches!(missing, Err(SetupError::Certificates { .. })));
+    let no_certificate = make(https("127.0.0.1", Some(&format!("{folder}/upstream.key"))));
+    assert!(matches!(no_certificate, Err(SetupError::Certificates { .. })));
+}

@@ -1,0 +1,270 @@
+//! One request, head to answer: every step is one call, in the order in which it must happen.
+
+use std::sync::Arc;
+
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+
+use crate::ask::{Ask, Kind};
+use crate::authorize::{Decision, Person, Why, judge};
+use crate::body::Answer;
+use crate::config::settings::{Access, Config};
+use crate::forward::upgrade::{Websocket, is_websocket};
+use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
+use crate::identity::header_values;
+use crate::listen::{Handler, Peer};
+use crate::login::{Login, OwnPage, Visitor};
+use crate::refusal::Refusal;
+use crate::reply::{self, Context, Reply};
+use crate::rule::{Found, Rules};
+use crate::session::Session;
+use crate::session::cookie::Jar;
+use crate::session::visit::{Sessions, Visit};
+use crate::site::Site;
+use crate::telemetry::{Record, Telemetry};
+
+/// A worker's gate.
+pub struct Gate {
+    shared: Arc<Shared>,
+    forward: Forward,
+}
+
+/// What all workers share: read-only, or with its own lock inside.
+pub struct Shared {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The rules.
+    pub rules: Rules,
+    /// One for each public origin.
+    pub sites: Vec<Site>,
+    /// The sessions.
+    pub sessions: Arc<Sessions>,
+    /// The gate's own pages.
+    pub login: Login,
+    /// Records and metrics.
+    pub telemetry: Arc<Telemetry>,
+}
+
+/// What is known of a request on its way through, for its answer and its record.
+struct Trip {
+    context: Context,
+    record: Record,
+}
+
+// === impl Gate ===
+
+impl Handler for Gate {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        let mut trip = self.begin(&request, peer);
+        let answer = match self.pass(request, peer, &mut trip).await {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                trip.record.refused(refusal.code());
+                reply::from_refusal(&refusal, &trip.context)
+            }
+        };
+        trip.record.end(answer.status(), &self.shared.telemetry);
+        answer
+    }
+}
+
+impl Gate {
+    /// A gate that sends on through `forward`.
+    pub fn new(shared: Arc<Shared>, forward: Forward) -> Self {
+        Self { shared, forward }
+    }
+
+    /// The way of a request. What is not clearly allowed is refused; nothing is forwarded but at the end.
+    async fn pass(&self, request: Request<Incoming>, peer: Peer, trip: &mut Trip) -> Result<Answer, Refusal> {
+        let (head, body) = request.into_parts();
+        let ask = self.read(&head, peer, trip)?;
+        let site = ask.origin.map(|index| &self.shared.sites[index]);
+        // On a host that is no public origin cookies are not read.
+        let jar = site.map(|site| Jar::read(&head.headers, &site.names)).unwrap_or_default();
+        let fetch_site = head.headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+        let visitor = site.map(|site| Visitor { ask: &ask, site, jar: &jar, fetch_site });
+
+        if let Some(page) = OwnPage::of(&ask, &self.shared.config.auth_prefix) {
+            return self.own_page(page, visitor.as_ref(), &ask, trip).await;
+        }
+        let visit = self.visit(visitor.as_ref(), trip).await?;
+        let person = visit.session.as_ref().map(Person::of);
+        let (found, decision) = judge(&self.shared.rules, person.as_ref(), &ask);
+        trip.record.decided(&found, &decision, person.as_ref());
+        match decision {
+            Decision::Forward | Decision::ForwardAnonymous => {
+                let session = visit.session.as_ref().filter(|_| decision == Decision::Forward);
+                let plan = self.plan(&ask, &found, session, trip)?;
+                self.send(Request::from_parts(head, body), plan, trip).await
+            }
+            // A session that only an outage keeps from counting is not sent to a pool that cannot answer.
+            Decision::Login | Decision::Challenge if visit.outage => Err(Refusal::Outage),
+            Decision::Login => {
+                let visitor = visitor.as_ref().ok_or(Refusal::Misdirected)?;
+                let (reply, cookies) = self.shared.login.send_to_pool(visitor)?;
+                Ok(self.reply(reply, cookies, trip))
+            }
+            Decision::Elsewhere => Ok(self.reply(self.elsewhere(&ask), vec![], trip)),
+            refused => Err(Refusal::of(refused, person.as_ref())),
+        }
+    }
+
+    /// The head as what it asks, or a refusal; nothing else looks at a header that decides.
+    fn read(&self, head: &http::request::Parts, peer: Peer, trip: &mut Trip) -> Result<Ask, Refusal> {
+        match forward::headers::framing_faults(&head.headers) {
+            Some(forward::headers::EXPECTATION) => return Err(Refusal::Expectation),
+            Some(fault) => return Err(Refusal::Framing(fault)),
+            None => {}
+        }
+        let websocket = is_websocket(head) == Websocket::Yes;
+        let ask =
+            Ask::read(head, peer.address.ip(), websocket, &self.shared.config).inspect_err(|refusal| {
+                if *refusal == Refusal::HeadTooLarge {
+                    // Most often it is cookies that grew too many; ours must not keep a browser out.
+                    let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
+                    trip.context.cookies = self.shared.sites.first().map(forget).unwrap_or_default();
+                }
+            })?;
+        trip.context.target = Some(ask.target());
+        trip.record.asked(&ask);
+        Ok(ask)
+    }
+
+    async fn own_page(
+        &self,
+        page: OwnPage,
+        visitor: Option<&Visitor<'_>>,
+        ask: &Ask,
+        trip: &mut Trip,
+    ) -> Result<Answer, Refusal> {
+        trip.record.own_page(page);
+        // What such a page should return to is in its own parameters, never its own address.
+        trip.context.target = None;
+        match visitor {
+            Some(visitor) => {
+                let (reply, cookies) = self.shared.login.answer(page, visitor).await?;
+                Ok(self.reply(reply, cookies, trip))
+            }
+            None if ask.kind == Kind::Navigation && ask.method == http::Method::GET => {
+                Ok(self.reply(self.elsewhere(ask), vec![], trip))
+            }
+            None => Err(Refusal::Misdirected),
+        }
+    }
+
+    /// Who came in, with the cookies that the answer must carry whatever it will be.
+    async fn visit(&self, visitor: Option<&Visitor<'_>>, trip: &mut Trip) -> Result<Visit, Refusal> {
+        let Some(visitor) = visitor else { return Ok(Visit::default()) };
+        let visit = self.shared.sessions.visit(visitor.site, visitor.jar).await;
+        let mut visit = visit.map_err(|_| Refusal::NoEntropy)?;
+        trip.context.cookies = std::mem::take(&mut visit.cookies);
+        Ok(visit)
+    }
+
+    /// Everything that is decided about a request before it leaves.
+    fn plan(
+        &self,
+        ask: &Ask,
+        found: &Found<'_>,
+        session: Option<&Session>,
+        trip: &Trip,
+    ) -> Result<Plan, Refusal> {
+        let identity = match session {
+            Some(session) => {
+                header_values(&session.user, &session.roles, &session.headers).ok_or(Refusal::Unwritable)?
+            }
+            None => vec![],
+        };
+        let cacheability = match found {
+            _ if !trip.context.cookies.is_empty() => Cacheability::PrivateNoStore,
+            Found::Rule(rule) if rule.cacheable || rule.access == Access::Public => Cacheability::Keep,
+            _ => Cacheability::Private,
+        };
+        let host = HeaderValue::try_from(&ask.authority).map_err(|_| Refusal::Host)?;
+        Ok(Plan {
+            target: ask.target().try_into().map_err(|_| Refusal::Target)?,
+            identity,
+            forwarded: Forwarded {
+                for_: HeaderValue::try_from(ask.client.to_string()).map_err(|_| Refusal::Host)?,
+                proto: ask.scheme.as_str(),
+                host: host.clone(),
+            },
+            host,
+            request_id: trip.context.request_id.clone(),
+            upgrade: ask.websocket,
+            cacheability,
+        })
+    }
+
+    async fn send(&self, request: Request<Incoming>, plan: Plan, trip: &mut Trip) -> Result<Answer, Refusal> {
+        trip.record.leaves();
+        let relayed = self.forward.send(request, plan).await.map_err(|fault| {
+            tracing::warn!(reason = fault.reason(), %fault, "the upstream gave no answer");
+            Refusal::of_fault(&fault)
+        })?;
+        trip.record.comes_back(relayed.upstream_status);
+        let mut answer = relayed.answer;
+        for cookie in &trip.context.cookies {
+            answer.headers_mut().append(SET_COOKIE, cookie.clone());
+        }
+        Ok(answer)
+    }
+
+    fn reply(&self, reply: Reply, cookies: Vec<HeaderValue>, trip: &mut Trip) -> Answer {
+        trip.context.cookies.extend(cookies);
+        reply::from_reply(reply, &trip.context)
+    }
+
+    /// The same target at the first public origin.
+    fn elsewhere(&self, ask: &Ask) -> Reply {
+        Reply::Redirect(format!("{}{}", self.shared.sites[0].origin, ask.target()))
+    }
+
+    fn begin(&self, request: &Request<Incoming>, peer: Peer) -> Trip {
+        let request_id = self.shared.telemetry.request_id();
+        Trip {
+            context: Context {
+                kind: Kind::of(request.method(), request.headers()),
+                method: request.method().clone(),
+                request_id: request_id.clone(),
+                auth_prefix: self.shared.config.auth_prefix.clone(),
+                target: None,
+                cookies: vec![],
+            },
+            record: Record::begin(request_id, request.method(), peer.address.ip()),
+        }
+    }
+}
+
+// === impl Person ===
+
+impl<'a> Person<'a> {
+    fn of(session: &'a Session) -> Self {
+        Self { user: &session.user, roles: &session.roles }
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// What a decision that refuses says to the one who is refused.
+    fn of(decision: Decision<'_>, person: Option<&Person<'_>>) -> Self {
+        match decision {
+            Decision::Forbid(Why::Missing(requirement)) => Self::RoleMissing {
+                user: person.map(|person| person.user.to_owned()).unwrap_or_default(),
+                requirement: requirement.clone(),
+            },
+            Decision::Forbid(Why::Method) => Self::MethodNotNamed,
+            Decision::Forbid(Why::Address) => Self::Address,
+            Decision::Forbid(Why::Origin) => Self::Origin,
+            Decision::Misdirected => Self::Misdirected,
+            _ => Self::LoginRequired,
+        }
+    }
+
+    fn of_fault(fault: &Fault) -> Self {
+        let slow = fault.blame() == forward::fault::Blame::UpstreamSlow;
+        Self::Upstream { reason: fault.reason(), slow, busy: false }
+    }
+}

@@ -1,0 +1,187 @@
+//! The callback: what the browser brings back from the pool becomes a session, or a reason why not.
+//!
+//! The order is the protection: form, then state (RFC 6749 §10.12), then what the pool says, and only then
+//! the one exchange of the code.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderValue, Method};
+
+use super::attempt::{Attempt, State};
+use super::parameters::{Malformed, Parameters};
+use super::return_to::ReturnTo;
+use super::{Answered, Login, Visitor, only};
+use crate::clock;
+use crate::identity::header_values;
+use crate::provider::{Granted, PoolFault};
+use crate::refusal::{LoginRefusal, Refusal};
+use crate::reply::Reply;
+use crate::session::{Session, Ticket};
+
+/// What a callback says, once its form is right.
+struct Callback<'a> {
+    state: State<'a>,
+    outcome: Result<&'a str, LoginRefusal>,
+    issuer: Option<&'a str>,
+}
+
+impl Login {
+    pub(super) async fn callback(&self, visitor: &Visitor<'_>) -> Answered {
+        only(visitor, &[Method::GET], "GET")?;
+        let parameters = Parameters::read(visitor.ask.query.as_deref())
+            .map_err(|_| LoginRefusal::Parameters("callback_parameters"))?;
+        let callback = Callback::read(&parameters)?;
+
+        let Visitor { site, jar, .. } = visitor;
+        let now = clock::now();
+        let attempt = callback.state.attempt(jar, &site.names, &site.sealer, now);
+        let attempt = match attempt.filter(|attempt| self.used.use_up(&attempt.state(), now)) {
+            Some(attempt) => attempt,
+            None => return self.stale(callback.state, visitor).await,
+        };
+        let forget = site.names.forget(&attempt.cookie_name(&site.names));
+        let code = callback.outcome.clone()?;
+        self.issued_here(&callback)?;
+
+        let granted = self.redeem(visitor, code, &attempt).await?;
+        let (session, ticket) = self.session(granted, now)?;
+        let cookies = self
+            .sessions
+            .cookies(site, jar, &session, ticket.as_ref(), now)
+            .map_err(|_| Refusal::NoEntropy)?
+            .ok_or_else(|| {
+                tracing::warn!(user = %session.user, roles = session.roles.len(), "a session is too large for cookies");
+                LoginRefusal::TooLarge
+            })?;
+        tracing::info!(user = %session.user, session = %session.id, roles = session.roles.len(), "signed in");
+        Ok((Reply::Redirect(back_to(&attempt, visitor)), cookies.into_iter().chain(forget).collect()))
+    }
+
+    /// A state whose attempt this browser did not bring, or brought before: an old tab, a bookmark, the back
+    /// button. Someone signed in goes on; anyone else begins anew, once.
+    async fn stale(&self, state: State<'_>, visitor: &Visitor<'_>) -> Answered {
+        let home = ReturnTo::home(&visitor.site.origin);
+        let visit = self.sessions.visit(visitor.site, visitor.jar).await.map_err(|_| Refusal::NoEntropy)?;
+        if visit.session.is_some() {
+            return Ok((Reply::Redirect(home.as_str().to_owned()), visit.cookies));
+        }
+        // Where cookies are blocked there is nothing else to count in than the state itself.
+        if state.restarted() {
+            return Err(LoginRefusal::CookiesOff.into());
+        }
+        self.begin(visitor, &home, true)
+    }
+
+    /// RFC 9207: a callback that names an issuer must name ours; where the provider promises one it must.
+    fn issued_here(&self, callback: &Callback<'_>) -> Result<(), LoginRefusal> {
+        let (issuer, required) = self.provider.callback_issuer();
+        match callback.issuer {
+            Some(named) if named == issuer => Ok(()),
+            None if !required => Ok(()),
+            _ => Err(LoginRefusal::Parameters("callback_issuer")),
+        }
+    }
+
+    /// The exchange runs to its end even if the browser goes away: the code is used up by it.
+    async fn redeem(
+        &self,
+        visitor: &Visitor<'_>,
+        code: &str,
+        attempt: &Attempt,
+    ) -> Result<Granted, LoginRefusal> {
+        let provider = self.provider.clone();
+        let (redirect_uri, code) = (visitor.site.callback.clone(), code.to_owned());
+        let (verifier, nonce) = (attempt.verifier(), attempt.nonce());
+        let exchange = self.control.spawn(async move {
+            let granted = provider.redeem(&redirect_uri, &code, &verifier, &nonce).await;
+            if let Err(fault) = &granted {
+                tracing::warn!(reason = fault.code(), %fault, callback = %redirect_uri, "a login failed");
+            }
+            granted
+        });
+        let granted = exchange.await.map_err(|_| LoginRefusal::PoolAnswer("exchange_aborted"))?;
+        granted.map_err(|fault| match fault {
+            PoolFault::Identity(_) => LoginRefusal::NoIdentity(fault.code()),
+            _ if fault.unreachable() => LoginRefusal::PoolUnreachable(fault.code()),
+            _ => LoginRefusal::PoolAnswer(fault.code()),
+        })
+    }
+
+    /// A new session, with an id of its own: one that was there before is simply replaced.
+    fn session(&self, granted: Granted, now: u64) -> Result<(Session, Option<Ticket>), Refusal> {
+        let Granted { identity, access_ends, refresh_token } = granted;
+        if header_values(&identity.user, &identity.roles, &identity.headers).is_none() {
+            return Err(LoginRefusal::NoIdentity("unwritable_identity").into());
+        }
+        let id = clock::random::<16>().map_err(|_| Refusal::NoEntropy)?;
+        let session = Session {
+            id: URL_SAFE_NO_PAD.encode(id),
+            sub: identity.sub,
+            user: identity.user,
+            roles: identity.roles,
+            headers: identity.headers,
+            begun: now,
+            ends: now.saturating_add(self.config.session.max_age.as_secs()),
+            refreshed: now,
+            seen: now,
+            access_ends,
+            has_ticket: refresh_token.is_some(),
+        };
+        let ticket = refresh_token.map(|refresh_token| Ticket {
+            id: session.id.clone(),
+            begun: session.begun,
+            ends: session.ends,
+            refresh_token,
+        });
+        Ok((session, ticket))
+    }
+}
+
+// === impl Callback ===
+
+impl<'a> Callback<'a> {
+    /// Reads the parameters. Each may stand there once; a token in the query is no part of this flow.
+    fn read(parameters: &'a Parameters<'_>) -> Result<Self, LoginRefusal> {
+        let one = |name| {
+            parameters.one(name).map_err(|Malformed| LoginRefusal::Parameters("callback_repeated_parameter"))
+        };
+        let state = one("state")?.ok_or(LoginRefusal::Parameters("callback_without_state"));
+        let (code, error, description) = (one("code")?, one("error")?, one("error_description")?);
+        let issuer = one("iss")?;
+        let outcome = match (code, error) {
+            (_, Some(error)) => Err(said(error, description)),
+            (Some(code), None) if !code.is_empty() && code.len() <= MAX_CODE => Ok(code),
+            _ => Err(LoginRefusal::Parameters("callback_without_code")),
+        };
+        // An error without a state is still worth its reason: it is shown, and nothing else happens.
+        let state = match (state, &outcome) {
+            (Ok(state), _) => state,
+            (Err(_), Err(refusal @ LoginRefusal::PoolSaid { .. })) => return Err(refusal.clone()),
+            (Err(refusal), _) => return Err(refusal),
+        };
+        let state = State::parse(state).ok_or(LoginRefusal::Parameters("callback_state"))?;
+        Ok(Self { state, outcome, issuer })
+    }
+}
+
+fn said(error: &str, description: Option<&str>) -> LoginRefusal {
+    let description = description.map(str::to_owned);
+    if error == "access_denied" {
+        LoginRefusal::Denied { description }
+    } else {
+        LoginRefusal::PoolSaid { error: error.to_owned(), description }
+    }
+}
+
+fn back_to(attempt: &Attempt, visitor: &Visitor<'_>) -> String {
+    if attempt.target.starts_with('/') {
+        format!("{}{}", visitor.site.origin, attempt.target)
+    } else {
+        attempt.target.clone()
+    }
+}
+
+/// Lines beside the reply.
+pub(super) type Cookies = Vec<HeaderValue>;
+/// Codes are tens of bytes at Cognito and hundreds elsewhere.
+const MAX_CODE: usize = 2048;

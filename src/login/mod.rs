@@ -1,0 +1,177 @@
+//! The gate's own pages: starting a login, its callback, signing out, and who is signed in.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+use tokio::runtime::Handle;
+
+use crate::ask::{Ask, Kind};
+use crate::clock;
+use crate::config::settings::Config;
+use crate::provider::{AttemptValues, Provider};
+use crate::refusal::{LoginRefusal, Refusal};
+use crate::reply::Reply;
+use crate::session::cookie::Jar;
+use crate::session::visit::Sessions;
+use crate::site::{Site, seal_nonce};
+
+pub mod attempt;
+mod callback;
+mod parameters;
+pub mod return_to;
+mod signout;
+mod used;
+mod userinfo;
+
+use attempt::Attempt;
+use parameters::Parameters;
+use return_to::{Bounds, ReturnTo};
+
+/// Everything that signing in and out needs.
+pub struct Login {
+    config: Arc<Config>,
+    provider: Arc<Provider>,
+    sessions: Arc<Sessions>,
+    /// Where calls to the pool run: a tab that is closed does not lose a redeemed code.
+    control: Handle,
+    used: used::States,
+}
+
+/// A request for one of the gate's own pages.
+#[derive(Clone, Copy)]
+pub struct Visitor<'a> {
+    /// What is asked.
+    pub ask: &'a Ask,
+    /// The origin it is asked on.
+    pub site: &'a Site,
+    /// The gate's cookies that came with it.
+    pub jar: &'a Jar<'a>,
+    /// `Sec-Fetch-Site`: where the navigation came from.
+    pub fetch_site: Option<&'a str>,
+}
+
+/// An answer of the gate's own, and the cookies that go with it.
+pub type Answered = Result<(Reply, Vec<HeaderValue>), Refusal>;
+
+/// One of the gate's own pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnPage {
+    /// Begins a login.
+    Start,
+    /// Finishes one.
+    Callback,
+    /// Signs out, and what is shown afterwards.
+    SignOut,
+    /// Who is signed in.
+    UserInfo,
+    /// Nothing that there is; never the upstream's.
+    Unknown,
+}
+
+// === impl OwnPage ===
+
+impl OwnPage {
+    /// Which page of the gate `ask` is for; `None` if it is none. Whatever an upstream might take for the
+    /// prefix counts as under it; a page itself has exactly one spelling.
+    pub fn of(ask: &Ask, prefix: &str) -> Option<Self> {
+        let seen = ask.path.for_role_rules();
+        let head = seen.get(..prefix.len())?;
+        let boundary = matches!(seen.as_bytes().get(prefix.len()), None | Some(b'/'));
+        if !head.eq_ignore_ascii_case(prefix) || !boundary {
+            return None;
+        }
+        let page = ask.path.as_str().strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
+        Some(match page {
+            Some("start") => Self::Start,
+            Some("callback") => Self::Callback,
+            Some("signout" | "sign_out") => Self::SignOut,
+            Some("userinfo") => Self::UserInfo,
+            _ => Self::Unknown,
+        })
+    }
+}
+
+// === impl Login ===
+
+impl Login {
+    /// The login desk of a gate.
+    pub fn new(
+        config: Arc<Config>,
+        provider: Arc<Provider>,
+        sessions: Arc<Sessions>,
+        control: Handle,
+    ) -> Self {
+        Self { config, provider, sessions, control, used: used::States::default() }
+    }
+
+    /// Answers one of the gate's own pages.
+    pub async fn answer(&self, page: OwnPage, visitor: &Visitor<'_>) -> Answered {
+        match page {
+            OwnPage::Start => self.start(visitor),
+            OwnPage::Callback => self.callback(visitor).await,
+            OwnPage::SignOut => self.sign_out(visitor).await,
+            OwnPage::UserInfo => self.user_info(visitor).await,
+            OwnPage::Unknown => Err(Refusal::NotFound),
+        }
+    }
+
+    /// Sends a navigation to the pool; it comes back to what it asked for.
+    pub fn send_to_pool(&self, visitor: &Visitor<'_>) -> Answered {
+        let target = self.acceptable(&visitor.ask.target(), visitor.site);
+        self.begin(visitor, &target, false)
+    }
+
+    fn start(&self, visitor: &Visitor<'_>) -> Answered {
+        only(visitor, &[Method::GET], "GET")?;
+        let parameters = Parameters::read(visitor.ask.query.as_deref())
+            .map_err(|_| LoginRefusal::Parameters("start_parameters"))?;
+        let rd = parameters.one("rd").map_err(|_| LoginRefusal::Parameters("start_rd_repeated"))?;
+        if rd.is_some_and(|rd| rd.len() > return_to::MAX_LEN) {
+            return Err(LoginRefusal::Parameters("start_rd_too_long").into());
+        }
+        // Only what can go to the pool and come back gets a login cookie.
+        if visitor.ask.kind != Kind::Navigation {
+            return Err(Refusal::LoginRequired);
+        }
+        let target = self.acceptable(rd.unwrap_or("/"), visitor.site);
+        self.begin(visitor, &target, false)
+    }
+
+    /// Begins an attempt: a sealed cookie here, a redirect to the pool there.
+    fn begin(&self, visitor: &Visitor<'_>, target: &ReturnTo, restarted: bool) -> Answered {
+        let Visitor { site, jar, .. } = visitor;
+        let now = clock::now();
+        let random = clock::random().map_err(|_| Refusal::NoEntropy)?;
+        let target = target.relative_to(&site.origin).to_owned();
+        let attempt = Attempt::new(random, now, restarted, target);
+        let values =
+            AttemptValues { state: &attempt.state(), nonce: &attempt.nonce(), verifier: &attempt.verifier() };
+        let url = self.provider.authorize_url(&site.callback, &values).map_err(|fault| {
+            tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
+            LoginRefusal::PoolUnreachable(fault.code())
+        })?;
+
+        let nonce = seal_nonce().map_err(|_| Refusal::NoEntropy)?;
+        let text = attempt.seal(&site.sealer, &site.names, nonce).ok_or(LoginRefusal::TooLarge)?;
+        let name = attempt.cookie_name(&site.names);
+        let crowded_out = attempt::crowded_out(jar, &site.names, &site.sealer, name.len() + text.len(), now);
+        let mut cookies: Vec<_> = crowded_out.iter().filter_map(|name| site.names.forget(name)).collect();
+        cookies.extend(site.names.keep(&Jar::default(), &name, &text, attempt::LIFE));
+        Ok((Reply::Redirect(url.to_string()), cookies))
+    }
+
+    /// A return address, or the start page where it is not acceptable.
+    fn acceptable(&self, given: &str, site: &Site) -> ReturnTo {
+        let bounds = Bounds {
+            origin: &site.origin,
+            origins: &self.config.origins,
+            hosts: &self.config.allowed_return_hosts,
+            auth_prefix: &self.config.auth_prefix,
+        };
+        ReturnTo::parse(given, &bounds).unwrap_or_else(|| ReturnTo::home(&site.origin))
+    }
+}
+
+fn only(visitor: &Visitor<'_>, methods: &[Method], allow: &'static str) -> Result<(), Refusal> {
+    if methods.contains(&visitor.ask.method) { Ok(()) } else { Err(Refusal::MethodNotAllowed { allow }) }
+}

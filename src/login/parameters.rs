@@ -1,0 +1,68 @@
+//! The parameters of the gate's own pages: decoded once, strictly, and never the first of several. ★
+
+use std::borrow::Cow;
+
+/// Decoded names and values, in order.
+#[derive(Debug, Default)]
+pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+/// A query that cannot be decoded, or a parameter that stands there twice.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+// === impl Parameters ===
+
+impl<'a> Parameters<'a> {
+    /// Decodes a query (`application/x-www-form-urlencoded`). Broken escapes, bytes that are no UTF-8 and
+    /// control characters are refused, not repaired.
+    pub(super) fn read(query: Option<&'a str>) -> Result<Self, Malformed> {
+        let query = query.unwrap_or_default();
+        let bytes = query.as_bytes();
+        for (at, _) in query.match_indices('%') {
+            let hex = |offset: usize| bytes.get(at + offset).is_some_and(u8::is_ascii_hexdigit);
+            if !hex(1) || !hex(2) {
+                return Err(Malformed);
+            }
+        }
+        let pairs: Vec<_> = url::form_urlencoded::parse(bytes).collect();
+        // The decoder puts U+FFFD where there was no UTF-8.
+        let broken = |text: &str| text.chars().any(|char| char == '\u{fffd}');
+        if pairs.len() > MAX_PARAMETERS || pairs.iter().any(|(name, value)| broken(name) || broken(value)) {
+            return Err(Malformed);
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of `name`, which may stand there once.
+    pub(super) fn one(&self, name: &str) -> Result<Option<&str>, Malformed> {
+        let mut values = self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_ref());
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(Malformed),
+            (value, None) => Ok(value),
+        }
+    }
+}
+
+const MAX_PARAMETERS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_stands_there_twice_is_malformed() {
+        let parameters = Parameters::read(Some("rd=/a&rd=/b&x=1")).unwrap();
+        assert_eq!(parameters.one("rd"), Err(Malformed));
+        assert_eq!(parameters.one("x"), Ok(Some("1")));
+        assert_eq!(parameters.one("y"), Ok(None));
+        assert!(Parameters::read(Some("%72d=/a&rd=/b")).unwrap().one("rd").is_err());
+    }
+
+    #[test]
+    fn what_does_not_decode_is_malformed() {
+        for query in ["rd=%", "rd=%2", "rd=%zz", "rd=%ff"] {
+            assert!(Parameters::read(Some(query)).is_err(), "{query}");
+        }
+        assert_eq!(Parameters::read(Some("rd=%2Fa%3Fb%3D%2525")).unwrap().one("rd"), Ok(Some("/a?b=%25")));
+    }
+}

@@ -1,0 +1,137 @@
+//! Signing out: here, at the pool, and what is shown afterwards.
+//!
+//! Only the visitor's own doing signs out: a POST, or a link followed on the gate's own origin or typed in.
+//! A picture on a foreign page gets the landing page (login CSRF has a twin: logout CSRF).
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use super::callback::Cookies;
+use super::parameters::Parameters;
+use super::return_to::{self, ReturnTo};
+use super::{Answered, Login, Visitor, only};
+use crate::ask::Kind;
+use crate::clock;
+use crate::refusal::{LoginRefusal, Refusal};
+use crate::reply::{Link, Page, Reply};
+use crate::session::cookie::Jar;
+use crate::session::seal::Purpose;
+use crate::site::seal_nonce;
+
+/// What is kept, sealed, while the browser is at the pool's sign-out.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Afterwards {
+    /// Begin a new login at once: "use another account".
+    switch: bool,
+    /// Where to go then.
+    target: String,
+    /// When, seconds since 1970.
+    begun: u64,
+}
+
+impl Login {
+    pub(super) async fn sign_out(&self, visitor: &Visitor<'_>) -> Answered {
+        only(visitor, &[Method::GET, Method::HEAD, Method::POST], "GET, HEAD, POST")?;
+        let parameters = Parameters::read(visitor.ask.query.as_deref())
+            .map_err(|_| LoginRefusal::Parameters("signout_parameters"))?;
+        let repeated = |_| LoginRefusal::Parameters("signout_repeated_parameter");
+        let rd = parameters.one("rd").map_err(repeated)?;
+        let switch = parameters.one("switch").map_err(repeated)? == Some("1");
+        if rd.is_some_and(|rd| rd.len() > return_to::MAX_LEN) {
+            return Err(LoginRefusal::Parameters("signout_rd_too_long").into());
+        }
+
+        let Visitor { site, jar, .. } = visitor;
+        let own_doing = matches!(visitor.fetch_site, None | Some("none" | "same-origin"));
+        let signed_in = jar.has(&site.names.pass) || jar.has(&site.names.ticket);
+        if visitor.ask.method == Method::HEAD || !own_doing || !signed_in {
+            return self.landing(visitor);
+        }
+
+        self.end(visitor);
+        let target = rd.map(|rd| self.acceptable(rd, site));
+        let mut cookies = site.names.forget_all(jar);
+        if switch || target.is_some() {
+            let target = target.unwrap_or_else(|| ReturnTo::home(&site.origin));
+            cookies.extend(self.afterwards(visitor, switch, &target)?);
+        }
+        let to = self
+            .provider
+            .logout_url(&site.landing)
+            .map_or_else(|| site.landing.clone(), |url| url.to_string());
+        Ok((Reply::Redirect(to), cookies))
+    }
+
+    /// Ends the session in this process and revokes its refresh token at the pool, without waiting for it.
+    fn end(&self, visitor: &Visitor<'_>) {
+        let Visitor { site, jar, .. } = visitor;
+        if let Some(session) = self.sessions.pass(site, jar) {
+            tracing::info!(user = %session.user, session = %session.id, "signed out");
+            self.sessions.sign_out(&session);
+        }
+        for ticket in self.sessions.tickets(site, jar) {
+            let provider = self.provider.clone();
+            self.control.spawn(async move { provider.revoke(&ticket.refresh_token).await });
+        }
+    }
+
+    /// The public page after signing out, and for anyone who comes by.
+    fn landing(&self, visitor: &Visitor<'_>) -> Answered {
+        let Visitor { site, jar, .. } = visitor;
+        let name = &site.names.after_signout;
+        let now = clock::now();
+        let afterwards: Option<Afterwards> = jar
+            .candidates(name)
+            .filter_map(|text| site.sealer.open(Purpose::Return, name, &text))
+            .filter_map(|plain| serde_json::from_slice(&plain).ok())
+            .find(|afterwards: &Afterwards| now < afterwards.begun.saturating_add(LIFE));
+        let forget = site.names.forget(name).filter(|_| jar.has(name));
+
+        let target = afterwards.as_ref().map(|afterwards| self.acceptable(&afterwards.target, site));
+        if let (Some(Afterwards { switch: true, .. }), Some(target), Kind::Navigation) =
+            (&afterwards, &target, visitor.ask.kind)
+        {
+            let (reply, mut cookies) = self.begin(visitor, target, false)?;
+            cookies.extend(forget);
+            return Ok((reply, cookies));
+        }
+        let prefix = &self.config.auth_prefix;
+        let page = match self.sessions.pass(site, jar) {
+            Some(session) => Page {
+                title: "You are signed in".into(),
+                rows: vec![("User".into(), session.user)],
+                links: vec![
+                    Link::new("Sign out", format!("{prefix}/signout")),
+                    Link::new("Start page", format!("{}/", site.origin)),
+                ],
+                ..Page::default()
+            },
+            None => Page {
+                title: "You are signed out".into(),
+                paragraphs: vec!["Your session here and at the sign-in service has ended.".into()],
+                links: vec![Link::new(
+                    "Sign in again",
+                    target.unwrap_or_else(|| ReturnTo::home(&site.origin)).as_str(),
+                )],
+                ..Page::default()
+            },
+        };
+        Ok((Reply::Page(page), forget.into_iter().collect()))
+    }
+
+    fn afterwards(&self, visitor: &Visitor<'_>, switch: bool, target: &ReturnTo) -> Result<Cookies, Refusal> {
+        let site = visitor.site;
+        let target = target.relative_to(&site.origin).to_owned();
+        let plain =
+            serde_json::to_vec(&Afterwards { switch, target, begun: clock::now() }).unwrap_or_default();
+        let nonce = seal_nonce().map_err(|_| Refusal::NoEntropy)?;
+        let name = &site.names.after_signout;
+        let text = site.sealer.seal(Purpose::Return, name, &plain, MAX_BYTES, nonce);
+        Ok(text.map(|text| site.names.keep(&Jar::default(), name, &text, LIFE)).unwrap_or_default())
+    }
+}
+
+/// How long the browser may stay at the pool's sign-out, seconds.
+const LIFE: u64 = 300;
+const MAX_BYTES: usize = 3800;

@@ -1,0 +1,39 @@
+//! Who the gate thinks you are: page or JSON, never a token.
+
+use http::Method;
+use serde_json::json;
+
+use super::{Answered, Login, Visitor, only};
+use crate::refusal::Refusal;
+use crate::reply::{Link, Page, Reply};
+
+impl Login {
+    pub(super) async fn user_info(&self, visitor: &Visitor<'_>) -> Answered {
+        only(visitor, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+        let visit = self.sessions.visit(visitor.site, visitor.jar).await.map_err(|_| Refusal::NoEntropy)?;
+        if visit.outage {
+            return Err(Refusal::Outage);
+        }
+        let session = visit.session.ok_or(Refusal::LoginRequired)?;
+        let reply = if visitor.ask.kind.wants_page() {
+            let prefix = &self.config.auth_prefix;
+            let roles = if session.roles.is_empty() { "none".into() } else { session.roles.join(", ") };
+            Reply::Page(Page {
+                title: "You are signed in".into(),
+                rows: vec![("User".into(), session.user), ("Roles".into(), roles)],
+                links: vec![Link::new("Start page", "/"), Link::new("Sign out", format!("{prefix}/signout"))],
+                ..Page::default()
+            })
+        } else {
+            Reply::Json(json!({
+                "user": session.user,
+                "sub": session.sub,
+                "roles": session.roles,
+                "signed_in_at": session.begun,
+                "roles_read_at": session.refreshed,
+                "ends_at": session.ends,
+            }))
+        };
+        Ok((reply, visit.cookies))
+    }
+}

@@ -1,0 +1,91 @@
+//! The provider's keys, kept fresh: a good set is never replaced by nothing, and nobody can make us fetch.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
+
+use super::outbound::Outbound;
+use crate::clock;
+use crate::identity::jwks::KeySet;
+
+/// The current key set and when it may be fetched again.
+#[derive(Default)]
+pub struct Keys {
+    set: ArcSwapOption<KeySet>,
+    /// Held during a fetch, so that one fetch serves all who wait. Times are seconds since 1970.
+    times: Mutex<Times>,
+}
+
+#[derive(Default)]
+struct Times {
+    fetched: u64,
+    quiet_until: u64,
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// The set as it is now; `None` before the first one.
+    pub fn current(&self) -> Option<Arc<KeySet>> {
+        self.set.load_full()
+    }
+
+    /// Fetches the set; on failure the old one stays until it is older than [`MAX_STALE`].
+    pub async fn fetch(&self, outbound: &Outbound, url: &str) -> Result<(), String> {
+        let mut times = self.times.lock().await;
+        self.fetch_holding(&mut times, outbound, url).await
+    }
+
+    /// For a token whose key is not in `seen`: a newer set, if someone has fetched one or one may be fetched.
+    pub async fn newer_than(
+        &self,
+        seen: &Arc<KeySet>,
+        outbound: &Outbound,
+        url: &str,
+    ) -> Option<Arc<KeySet>> {
+        let mut times = self.times.lock().await;
+        let someone_fetched = self.current().is_some_and(|current| !Arc::ptr_eq(&current, seen));
+        if !someone_fetched {
+            if clock::now() < times.quiet_until {
+                return None;
+            }
+            if let Err(error) = self.fetch_holding(&mut times, outbound, url).await {
+                tracing::warn!(%error, "the key set could not be fetched");
+            }
+        }
+        self.current()
+    }
+
+    /// The newer set did not have the key either: no token makes us fetch again for [`QUIET`].
+    pub async fn quieten(&self) {
+        self.times.lock().await.quiet_until = clock::now() + QUIET;
+    }
+
+    async fn fetch_holding(&self, times: &mut Times, outbound: &Outbound, url: &str) -> Result<(), String> {
+        let now = clock::now();
+        let fetched = match outbound.get(url).await {
+            Ok(Ok(body)) => KeySet::parse(&body).ok_or_else(|| "no usable key in the answer".to_owned()),
+            Ok(Err(status)) => Err(format!("status {status}")),
+            Err(error) => Err(error.to_string()),
+        };
+        match fetched {
+            Ok(set) => {
+                times.fetched = now;
+                self.set.store(Some(Arc::new(set)));
+                Ok(())
+            }
+            Err(error) => {
+                if now.saturating_sub(times.fetched) > MAX_STALE {
+                    self.set.store(None);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// After a fetch that did not bring the wanted key, seconds.
+const QUIET: u64 = 10;
+/// A set that could not be renewed for this long is trusted no more, seconds.
+const MAX_STALE: u64 = 24 * 3600;

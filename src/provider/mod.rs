@@ -1,0 +1,307 @@
+//! The identity provider as the gate sees it: who someone is for a code, who for a refresh token.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use url::Url;
+
+use crate::clock;
+use crate::config::settings::{self, ProviderKind};
+use crate::identity::json::Claims;
+use crate::identity::token::{self, Expect, Kind, TokenFault};
+use crate::identity::{Identity, IdentityFault, Tokens, identify};
+
+pub mod client;
+pub mod discovery;
+pub mod keys;
+pub mod outbound;
+
+pub use client::{AttemptValues, TokenEndpointFault};
+use discovery::Endpoints;
+use keys::Keys;
+use outbound::Outbound;
+
+/// The provider, its endpoints and its keys.
+pub struct Provider {
+    settings: settings::Provider,
+    identity: settings::Identity,
+    issuers: Vec<String>,
+    outbound: Outbound,
+    endpoints: ArcSwapOption<Endpoints>,
+    keys: Keys,
+}
+
+/// What a login or a refresh gives.
+#[derive(Clone)]
+pub struct Granted {
+    /// Who this is now.
+    pub identity: Identity,
+    /// When the access token ends, seconds since 1970.
+    pub access_ends: u64,
+    /// The refresh token to use next, if a new one came.
+    pub refresh_token: Option<String>,
+}
+
+/// Why it gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolFault {
+    /// Discovery has not succeeded yet.
+    #[error("the provider's discovery document or keys have not been read yet")]
+    NotReady,
+    /// The token endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] TokenEndpointFault),
+    /// No ID token in the answer.
+    #[error("the token endpoint's answer has no ID token")]
+    NoIdToken,
+    /// A token that does not count.
+    #[error("{which} token: {fault}")]
+    Token {
+        /// `ID` or `access`.
+        which: &'static str,
+        /// Why.
+        fault: TokenFault,
+    },
+    /// A refresh that would change who someone is.
+    #[error("the refreshed ID token is about someone else")]
+    OtherSubject,
+    /// The claims name no user.
+    #[error(transparent)]
+    Identity(#[from] IdentityFault),
+}
+
+// === impl Provider ===
+
+impl Provider {
+    /// A provider that has been asked nothing yet.
+    pub fn new(settings: settings::Provider, identity: settings::Identity) -> io::Result<Self> {
+        let outbound = Outbound::new(settings.ca_file.as_deref())?;
+        let mut issuers = vec![settings.issuer.clone()];
+        issuers.extend(settings.additional_issuers.iter().cloned());
+        let (endpoints, keys) = (ArcSwapOption::empty(), Keys::default());
+        Ok(Self { settings, identity, issuers, outbound, endpoints, keys })
+    }
+
+    /// Whether logins can begin and tokens be verified.
+    pub fn ready(&self) -> bool {
+        self.endpoints.load().is_some() && self.keys.current().is_some()
+    }
+
+    /// Reads discovery and keys, again and again with growing pauses until both are there; then keeps the
+    /// keys fresh. Never returns.
+    pub async fn keep(&self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.discover().await {
+                Ok(()) => {
+                    tracing::info!(issuer = %self.settings.issuer, "provider is ready");
+                    break;
+                }
+                Err(error) => {
+                    let issuer = &self.settings.issuer;
+                    tracing::warn!(%issuer, %error, retry_ms = pause.as_millis(), "provider is not ready");
+                }
+            }
+            tokio::time::sleep(jittered(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        let mut pause = KEYS_TTL;
+        loop {
+            tokio::time::sleep(jittered(pause)).await;
+            let Some(endpoints) = self.endpoints.load_full() else { continue };
+            pause = match self.keys.fetch(&self.outbound, endpoints.jwks.as_str()).await {
+                Ok(()) => KEYS_TTL,
+                Err(error) => {
+                    tracing::warn!(%error, "the key set could not be renewed, the old one stays");
+                    LONGEST_PAUSE
+                }
+            };
+        }
+    }
+
+    /// Where a browser is sent to sign in.
+    pub fn authorize_url(&self, redirect_uri: &str, attempt: &AttemptValues<'_>) -> Result<Url, PoolFault> {
+        if !self.ready() {
+            return Err(PoolFault::NotReady);
+        }
+        let endpoints = self.endpoints()?;
+        client::authorize_url(&self.settings, &endpoints, redirect_uri, attempt).ok_or(PoolFault::NotReady)
+    }
+
+    /// Who signed in, for the code that the browser brought.
+    pub async fn redeem(
+        &self,
+        redirect_uri: &str,
+        code: &str,
+        verifier: &str,
+        nonce: &str,
+    ) -> Result<Granted, PoolFault> {
+        let endpoints = self.endpoints()?;
+        let tokens =
+            client::redeem(&self.settings, &endpoints, &self.outbound, redirect_uri, code, verifier).await?;
+        self.granted(&endpoints, &tokens, Some(nonce)).await
+    }
+
+    /// Who it is now, for a refresh token. `sub` must be the one who signed in.
+    pub async fn refresh(&self, refresh_token: &str, sub: &str) -> Result<Granted, PoolFault> {
+        let endpoints = self.endpoints()?;
+        let tokens = client::refresh(&self.settings, &endpoints, &self.outbound, refresh_token).await?;
+        let granted = self.granted(&endpoints, &tokens, None).await?;
+        if granted.identity.sub == sub { Ok(granted) } else { Err(PoolFault::OtherSubject) }
+    }
+
+    /// Revokes a refresh token; tried once more, since signing out must not wait for an unwell pool.
+    pub async fn revoke(&self, refresh_token: &str) {
+        for last in [false, true] {
+            let Ok(endpoints) = self.endpoints() else { return };
+            match client::revoke(&self.settings, &endpoints, &self.outbound, refresh_token).await {
+                Ok(_) => return,
+                Err(error) if last => tracing::warn!(%error, "a refresh token could not be revoked"),
+                Err(_) => tokio::time::sleep(FIRST_PAUSE).await,
+            }
+        }
+    }
+
+    /// Where a browser is sent to end the provider's own session; `None` if there is no such place (yet).
+    pub fn logout_url(&self, landing: &str) -> Option<Url> {
+        client::logout_url(&self.settings, &*self.endpoints().ok()?, landing)
+    }
+
+    /// The issuer that a callback's `iss` must name (RFC 9207), and whether it must be there.
+    pub fn callback_issuer(&self) -> (&str, bool) {
+        let required = self.endpoints.load().as_ref().is_some_and(|endpoints| endpoints.iss_in_callback);
+        (&self.settings.issuer, required)
+    }
+
+    async fn discover(&self) -> Result<(), String> {
+        let base = self.settings.issuer.trim_end_matches('/');
+        let url = format!("{base}/.well-known/openid-configuration");
+        let document = match self.outbound.get(&url).await {
+            Ok(Ok(document)) => document,
+            Ok(Err(status)) => return Err(format!("{url} answered {status}")),
+            Err(error) => return Err(format!("{url}: {error}")),
+        };
+        let endpoints =
+            discovery::read(&document, &self.settings).map_err(|error| format!("{url}: {error}"))?;
+        self.keys
+            .fetch(&self.outbound, endpoints.jwks.as_str())
+            .await
+            .map_err(|error| format!("{}: {error}", endpoints.jwks))?;
+        self.endpoints.store(Some(Arc::new(endpoints)));
+        Ok(())
+    }
+
+    fn endpoints(&self) -> Result<Arc<Endpoints>, PoolFault> {
+        self.endpoints.load_full().ok_or(PoolFault::NotReady)
+    }
+
+    async fn granted(
+        &self,
+        endpoints: &Endpoints,
+        tokens: &client::Tokens,
+        nonce: Option<&str>,
+    ) -> Result<Granted, PoolFault> {
+        let id_token = tokens.id_token().filter(|token| !token.is_empty()).ok_or(PoolFault::NoIdToken)?;
+        let access_token = tokens.access_token();
+        let id_kind = Kind::Id { nonce, access_token: Some(access_token) };
+        let id = self
+            .verified(endpoints, id_token, id_kind)
+            .await
+            .map_err(|fault| PoolFault::Token { which: "ID", fault })?;
+        let access = match self.verified(endpoints, access_token, Kind::Access).await {
+            Ok(access) => Some(access),
+            // Elsewhere than at Cognito an access token need not be one that we can read.
+            Err(_) if self.settings.kind == ProviderKind::Oidc => None,
+            Err(fault) => return Err(PoolFault::Token { which: "access", fault }),
+        };
+        let now = clock::now();
+        let access_ends = access
+            .as_ref()
+            .and_then(token::ends)
+            .or_else(|| tokens.expires_in().map(|seconds| now.saturating_add(seconds)))
+            .or_else(|| token::ends(&id))
+            .unwrap_or(now);
+        let identity =
+            identify(&self.identity, &self.settings.kind, &Tokens { id: &id, access: access.as_ref() })?;
+        let refresh_token = tokens.refresh_token().map(str::to_owned);
+        Ok(Granted { identity, access_ends, refresh_token })
+    }
+
+    /// Verifies with the keys at hand; a key that is not among them is looked for once.
+    async fn verified(
+        &self,
+        endpoints: &Endpoints,
+        token: &str,
+        kind: Kind<'_>,
+    ) -> Result<Claims, TokenFault> {
+        let expect = Expect {
+            issuers: &self.issuers,
+            client_id: &self.settings.client_id,
+            cognito: self.settings.kind != ProviderKind::Oidc,
+            kind,
+        };
+        let keys = self.keys.current().ok_or(TokenFault::UnknownKey)?;
+        let verified = token::verify(token, &keys, &expect, clock::now());
+        if verified != Err(TokenFault::UnknownKey) {
+            return verified;
+        }
+        let url = endpoints.jwks.as_str();
+        let keys = self.keys.newer_than(&keys, &self.outbound, url).await.ok_or(TokenFault::UnknownKey)?;
+        let verified = token::verify(token, &keys, &expect, clock::now());
+        if verified == Err(TokenFault::UnknownKey) {
+            self.keys.quieten().await;
+        }
+        verified
+    }
+}
+
+// === impl PoolFault ===
+
+impl PoolFault {
+    /// Whether the pool could not be reached, as opposed to having answered something wrong.
+    pub fn unreachable(&self) -> bool {
+        matches!(self, Self::NotReady | Self::Endpoint(TokenEndpointFault::Unreachable(_)))
+    }
+
+    /// Whether the pool itself said that this refresh token or code counts no more.
+    pub fn grant_is_dead(&self) -> bool {
+        matches!(self, Self::Endpoint(TokenEndpointFault::Refused { error, .. }) if error == "invalid_grant")
+    }
+
+    /// Whether the answer says who this is, and it is nobody that may come in.
+    pub fn is_about_the_person(&self) -> bool {
+        matches!(self, Self::OtherSubject | Self::Identity(_) | Self::Token { .. })
+    }
+
+    /// A stable code for logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotReady => "pool_not_ready",
+            Self::Endpoint(TokenEndpointFault::Unreachable(_)) => "pool_unreachable",
+            Self::Endpoint(TokenEndpointFault::Refused { error, .. }) => match error.as_str() {
+                "invalid_grant" => "invalid_grant",
+                "invalid_client" => "invalid_client",
+                "unauthorized_client" => "unauthorized_client",
+                _ => "pool_refused",
+            },
+            Self::Endpoint(TokenEndpointFault::Answer(_)) => "pool_answer",
+            Self::NoIdToken => "no_id_token",
+            Self::Token { fault, .. } => fault.code(),
+            Self::OtherSubject => "other_subject",
+            Self::Identity(IdentityFault::NoUser(_)) => "no_user_claim",
+            Self::Identity(IdentityFault::UnverifiedEmail) => "email_not_verified",
+        }
+    }
+}
+
+/// Up to a quarter more, so that replicas do not ask in step.
+fn jittered(pause: Duration) -> Duration {
+    let share = clock::random::<1>().map_or(0, |[byte]| u32::from(byte));
+    pause + pause * share / 1024
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const KEYS_TTL: Duration = Duration::from_secs(3600);

@@ -1,0 +1,128 @@
+//! Calls to the provider: bounded in time and size, never following a redirect.
+//!
+//! Threat: a discovery document or token endpoint that sends the gate elsewhere (SSRF), or answers without
+//! end. The answer of a redirect is simply not the answer that was asked for.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use rustls_platform_verifier::ConfigVerifierExt;
+
+/// A client for the provider's endpoints.
+#[derive(Clone)]
+pub struct Outbound {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// Why a call gave no answer at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundFault {
+    /// Name, connection, TLS or a connection that broke.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Longer than [`TIMEOUT`].
+    #[error("no answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
+    /// Larger than [`MAX_ANSWER`].
+    #[error("the answer is larger than {MAX_ANSWER} bytes")]
+    TooLarge,
+}
+
+// === impl Outbound ===
+
+impl Outbound {
+    /// A client that trusts the system's roots, or those of `ca_file` alone.
+    pub fn new(ca_file: Option<&Path>) -> io::Result<Self> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls_config(ca_file)?)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(20))
+            .build(connector);
+        Ok(Self { client })
+    }
+
+    /// One request and its whole answer, whatever its status.
+    pub async fn exchange(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OutboundFault> {
+        let request = request.map(|body| Full::new(Bytes::from(body)));
+        let exchange = async {
+            let answer = self.client.request(request).await.map_err(|error| unreachable(&error))?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| {
+                if error.is::<http_body_util::LengthLimitError>() {
+                    OutboundFault::TooLarge
+                } else {
+                    OutboundFault::Unreachable(error.to_string())
+                }
+            })?;
+            Ok(Response::from_parts(head, body.to_bytes().to_vec()))
+        };
+        tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(OutboundFault::Timeout))
+    }
+
+    /// The body of a GET, if the answer is a 200.
+    pub async fn get(&self, url: &str) -> Result<Result<Vec<u8>, http::StatusCode>, OutboundFault> {
+        let request = Request::get(url)
+            .header(http::header::ACCEPT, "application/json")
+            .body(Vec::new())
+            .map_err(|error| OutboundFault::Unreachable(error.to_string()))?;
+        let answer = self.exchange(request).await?;
+        Ok(if answer.status() == http::StatusCode::OK {
+            Ok(answer.into_body())
+        } else {
+            Err(answer.status())
+        })
+    }
+}
+
+/// A TLS client configuration with the system's roots, or those of `ca_file` alone.
+pub fn tls_config(ca_file: Option<&Path>) -> io::Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    let Some(path) = ca_file else {
+        return ClientConfig::with_platform_verifier().map_err(io::Error::other);
+    };
+    let mut roots = RootCertStore::empty();
+    let named = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| named(&error))? {
+        roots.add(certificate.map_err(|error| named(&error))?).map_err(|error| named(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(named(&"no certificate in it"));
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The whole chain of causes: "connection refused" is what helps, not "client error".
+fn unreachable(error: &dyn std::error::Error) -> OutboundFault {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    OutboundFault::Unreachable(text)
+}
+
+/// For a whole exchange. Cognito answers in well under a second.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// Discovery, key set and token answers are a few KiB.
+pub const MAX_ANSWER: usize = 256 * 1024;

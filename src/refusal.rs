@@ -1,0 +1,148 @@
+//! Every way in which the gate says no, with its stable code. What it looks like is `reply`'s. ★
+
+use crate::config::settings::Requirement;
+use crate::rule::path::PathRefusal;
+
+/// Why a request is not forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The head's framing can be read in two ways.
+    Framing(&'static str),
+    /// An `Expect` that we do not meet.
+    Expectation,
+    /// `CONNECT` and `TRACE`.
+    Method,
+    /// Not exactly one valid Host.
+    Host,
+    /// The target's form, or an authority that Host does not name.
+    Target,
+    /// The path has no single meaning.
+    Path(PathRefusal),
+    /// The target is too long.
+    TargetTooLong,
+    /// Too many header lines, or too many bytes of them.
+    HeadTooLarge,
+    /// A host that is no public origin, where only a session could decide.
+    Misdirected,
+    /// No session, and this is not something that can go and sign in by a redirect.
+    LoginRequired,
+    /// Signed in, and a role or another requirement is missing.
+    RoleMissing {
+        /// Who is signed in.
+        user: String,
+        /// What the rule asks.
+        requirement: Requirement,
+    },
+    /// Rules own the path, and none names the method.
+    MethodNotNamed,
+    /// The rule is not for this client address.
+    Address,
+    /// A WebSocket from a page of another origin.
+    Origin,
+    /// The session's identity cannot be written as headers.
+    Unwritable,
+    /// The session needs the pool, and the pool cannot be reached.
+    Outage,
+    /// The system's random generator failed.
+    NoEntropy,
+    /// No such page of the gate.
+    NotFound,
+    /// A page of the gate that is not for this method.
+    MethodNotAllowed {
+        /// What it is for.
+        allow: &'static str,
+    },
+    /// A login went wrong.
+    Login(LoginRefusal),
+    /// The upstream gave no answer that could be passed on.
+    Upstream {
+        /// Its stable code.
+        reason: &'static str,
+        /// Whether it was slow rather than wrong.
+        slow: bool,
+        /// Whether there is no room to ask it at all.
+        busy: bool,
+    },
+}
+
+/// Why a login did not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginRefusal {
+    /// A parameter of the callback or of `start` is missing, repeated or malformed.
+    Parameters(&'static str),
+    /// The browser brought no attempt for a restarted login: it does not keep cookies.
+    CookiesOff,
+    /// The person, or the pool, said no.
+    Denied {
+        /// The pool's words, untrusted.
+        description: Option<String>,
+    },
+    /// The pool answered the sign-in with an error.
+    PoolSaid {
+        /// OAuth error code, untrusted.
+        error: String,
+        /// The pool's words, untrusted.
+        description: Option<String>,
+    },
+    /// The pool answered something wrong.
+    PoolAnswer(&'static str),
+    /// The pool could not be reached.
+    PoolUnreachable(&'static str),
+    /// The claims do not say who this is.
+    NoIdentity(&'static str),
+    /// What would have to be kept does not fit into cookies.
+    TooLarge,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A stable code for records and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Framing(what) => what,
+            Self::Expectation => "expectation",
+            Self::Method => "method",
+            Self::Host => "host",
+            Self::Target => "target",
+            Self::Path(refusal) => refusal.code(),
+            Self::TargetTooLong => "target_too_long",
+            Self::HeadTooLarge => "head_too_large",
+            Self::Misdirected => "misdirected",
+            Self::LoginRequired => "login_required",
+            Self::RoleMissing { .. } => "role_missing",
+            Self::MethodNotNamed => "method_not_named",
+            Self::Address => "address",
+            Self::Origin => "origin",
+            Self::Unwritable => "unwritable_identity",
+            Self::Outage => "pool_outage",
+            Self::NoEntropy => "no_entropy",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::Login(refusal) => refusal.code(),
+            Self::Upstream { reason, .. } => reason,
+        }
+    }
+}
+
+// === impl LoginRefusal ===
+
+impl LoginRefusal {
+    /// A stable code for records and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Parameters(what) => what,
+            Self::CookiesOff => "cookies_off",
+            Self::Denied { .. } => "access_denied",
+            Self::PoolSaid { .. } => "pool_error",
+            Self::PoolAnswer(what) | Self::PoolUnreachable(what) | Self::NoIdentity(what) => what,
+            Self::TooLarge => "session_too_large",
+        }
+    }
+}
+
+impl From<LoginRefusal> for Refusal {
+    fn from(refusal: LoginRefusal) -> Self {
+        Self::Login(refusal)
+    }
+}

@@ -1,0 +1,214 @@
+//! Every answer of the gate's own, as page or JSON: the only place with status codes beside `forward`.
+//!
+//! All of them are unstorable, unframeable, without scripts and forms, and say nothing but what they were
+//! handed; text from outside is escaped where it is put in, and nowhere else.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::ask::Kind;
+use crate::body::{Answer, Body};
+use crate::refusal::{LoginRefusal, Refusal};
+
+mod page;
+mod words;
+
+pub use page::{Link, Page};
+
+/// What every answer needs to know about its request.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Page or JSON.
+    pub kind: Kind,
+    /// For HEAD the body is left out.
+    pub method: Method,
+    /// Names the request in logs and on pages.
+    pub request_id: HeaderValue,
+    /// Where the gate's own pages live.
+    pub auth_prefix: String,
+    /// The path and query that were asked for, where they have a single meaning.
+    pub target: Option<String>,
+    /// Cookies that the answer carries.
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// An answer that is no refusal.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// 302.
+    Redirect(String),
+    /// 200, a page.
+    Page(Page),
+    /// 200, JSON.
+    Json(Value),
+    /// 200, plain text.
+    Text(String),
+}
+
+/// Turns a refusal into its answer.
+pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
+    let status = status(refusal);
+    let words = words::of(refusal, context);
+    let mut answer = if context.kind.wants_page() {
+        html(status, &words.page(status, context), context)
+    } else {
+        let request_id = context.request_id.to_str().unwrap_or_default();
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": words.title,
+            "status": status.as_u16(),
+            "error": refusal.code(),
+            "detail": words.detail,
+            "request_id": request_id,
+        });
+        if *refusal == Refusal::LoginRequired {
+            problem["login_url"] = words::login_url(context).into();
+        }
+        let mut answer = with_body(status, "application/problem+json", problem.to_string(), context);
+        if let Refusal::LoginRequired = refusal {
+            // RFC 9110 §15.5.2 asks for a challenge; this one makes no browser show a password box.
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
+        }
+        answer
+    };
+    match refusal {
+        Refusal::MethodNotAllowed { allow } => {
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        Refusal::Method => {
+            answer
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        // Where the body ends is in doubt, so nothing after it is read as a request (RFC 9112 §9.3).
+        Refusal::Framing(_) => {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// Writes a reply.
+pub fn from_reply(reply: Reply, context: &Context) -> Answer {
+    match reply {
+        Reply::Redirect(to) => match HeaderValue::try_from(to) {
+            Ok(location) => {
+                let mut answer =
+                    with_body(StatusCode::FOUND, "text/plain; charset=utf-8", String::new(), context);
+                answer.headers_mut().insert(LOCATION, location);
+                answer
+            }
+            // Only checked addresses come here; one that is no header value is not sent anywhere.
+            Err(_) => from_refusal(&Refusal::Target, context),
+        },
+        Reply::Page(page) => html(StatusCode::OK, &page, context),
+        Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
+        Reply::Text(text) => with_body(StatusCode::OK, "text/plain; charset=utf-8", text, context),
+    }
+}
+
+/// What an admin listener answers: a status and a line of text.
+pub fn plain(ok: bool, text: String, content_type: &'static str) -> Answer {
+    let mut answer = Response::new(Body::from(text));
+    *answer.status_mut() = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// What an admin listener answers to anything else.
+pub fn not_found() -> Answer {
+    let mut answer = plain(true, "not found\n".into(), "text/plain");
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    answer
+}
+
+fn status(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => StatusCode::BAD_REQUEST,
+        Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
+        Refusal::Method | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
+        Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        Refusal::LoginRequired => StatusCode::UNAUTHORIZED,
+        Refusal::RoleMissing { .. }
+        | Refusal::MethodNotNamed
+        | Refusal::Address
+        | Refusal::Origin
+        | Refusal::Unwritable => StatusCode::FORBIDDEN,
+        Refusal::Outage => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::NoEntropy => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::Upstream { slow: true, .. } => StatusCode::GATEWAY_TIMEOUT,
+        Refusal::Upstream { busy: true, .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Upstream { .. } => StatusCode::BAD_GATEWAY,
+        Refusal::Login(refusal) => match refusal {
+            LoginRefusal::Parameters(_) | LoginRefusal::CookiesOff | LoginRefusal::PoolSaid { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            LoginRefusal::Denied { .. } | LoginRefusal::NoIdentity(_) | LoginRefusal::TooLarge => {
+                StatusCode::FORBIDDEN
+            }
+            LoginRefusal::PoolAnswer(_) => StatusCode::BAD_GATEWAY,
+            LoginRefusal::PoolUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        },
+    }
+}
+
+fn html(status: StatusCode, page: &Page, context: &Context) -> Answer {
+    let request_id = context.request_id.to_str().unwrap_or_default();
+    with_body(status, "text/html; charset=utf-8", page.render(request_id), context)
+}
+
+fn with_body(status: StatusCode, content_type: &'static str, text: String, context: &Context) -> Answer {
+    let length = text.len();
+    let head_only = context.method == Method::HEAD;
+    let mut answer = Response::new(if head_only { Body::Empty } else { Body::from(text) });
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (CONTENT_SECURITY_POLICY, POLICY.clone()),
+        (CORP, HeaderValue::from_static("same-origin")),
+        (REQUEST_ID, context.request_id.clone()),
+    ] {
+        headers.insert(name, value);
+    }
+    if head_only {
+        headers.insert(http::header::CONTENT_LENGTH, length.into());
+    }
+    for cookie in &context.cookies {
+        headers.append(SET_COOKIE, cookie.clone());
+    }
+    answer
+}
+
+/// The pages' one style sheet is allowed by its hash, and nothing else is.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest(&SHA256, page::STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// Names the request, in answers and toward the upstream.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");

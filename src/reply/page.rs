@@ -1,0 +1,137 @@
+//! The gate's pages: one shape, readable without scripts, on a phone and in the dark.
+
+use std::fmt::Write;
+
+/// A page of the gate. All of it is text; escaping happens in [`Page::render`] alone.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The title and heading.
+    pub title: String,
+    /// A short line above the heading, e.g. the status.
+    pub eyebrow: String,
+    /// Paragraphs.
+    pub paragraphs: Vec<String>,
+    /// Rows of a small table.
+    pub rows: Vec<(String, String)>,
+    /// What to do next; the first one is the obvious one.
+    pub links: Vec<Link>,
+}
+
+/// A link on a page.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// What it says.
+    pub text: String,
+    /// Where it goes: an address of the gate's own making.
+    pub href: String,
+}
+
+// === impl Page ===
+
+impl Page {
+    /// The whole document.
+    pub fn render(&self, request_id: &str) -> String {
+        let mut out = String::with_capacity(4096);
+        let title = escape(&self.title);
+        let _ = write!(
+            out,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
+             </head>\n<body>\n<main>\n"
+        );
+        if !self.eyebrow.is_empty() {
+            let _ = writeln!(out, "<p class=\"eyebrow\">{}</p>", escape(&self.eyebrow));
+        }
+        let _ = writeln!(out, "<h1>{title}</h1>");
+        for paragraph in &self.paragraphs {
+            let _ = writeln!(out, "<p>{}</p>", escape(paragraph));
+        }
+        if !self.rows.is_empty() {
+            out.push_str("<dl>\n");
+            for (name, value) in &self.rows {
+                let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+            }
+            out.push_str("</dl>\n");
+        }
+        if !self.links.is_empty() {
+            out.push_str("<nav aria-label=\"What to do next\">\n");
+            for (index, link) in self.links.iter().enumerate() {
+                let class = if index == 0 { " class=\"first\"" } else { "" };
+                let _ = writeln!(out, "<a{class} href=\"{}\">{}</a>", escape(&link.href), escape(&link.text));
+            }
+            out.push_str("</nav>\n");
+        }
+        let _ = write!(
+            out,
+            "</main>\n<footer>rolegate · request <code>{}</code></footer>\n</body>\n</html>\n",
+            escape(request_id)
+        );
+        out
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    /// A link.
+    pub fn new(text: &str, href: impl Into<String>) -> Self {
+        Self { text: text.into(), href: href.into() }
+    }
+}
+
+/// For element content and double-quoted attributes. Controls and direction overrides become visible.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
+            char if char.is_control() => out.push('\u{fffd}'),
+            char => out.push(char),
+        }
+    }
+    out
+}
+
+/// Allowed by its hash in the Content-Security-Policy.
+pub(super) const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1c1f23;--soft:#5a6370;--line:#d9dee5;--card:#fff;--back:#f3f5f8;--go:#0b57d0}\
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--soft:#a3adba;--line:#3a414b;--card:#1d2126;--back:#121417;--go:#8ab4f8}}\
+*{box-sizing:border-box}\
+body{margin:0;min-height:100vh;display:flex;flex-direction:column;align-items:center;justify-content:center;gap:1rem;\
+padding:1rem;background:var(--back);color:var(--ink);font:1rem/1.55 system-ui,sans-serif}\
+main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:2rem}\
+h1{margin:0 0 1rem;font-size:1.5rem;line-height:1.25;overflow-wrap:anywhere}\
+p{margin:0 0 1rem;overflow-wrap:anywhere}\
+.eyebrow{margin:0 0 .25rem;color:var(--soft);font-size:.875rem}\
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:0 0 1rem}\
+dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}\
+nav{display:flex;flex-wrap:wrap;gap:.75rem;margin-top:1.5rem}\
+a{color:var(--go);padding:.5rem 1rem;border:1px solid var(--go);border-radius:.5rem;text-decoration:none}\
+a.first{background:var(--go);color:var(--card)}\
+a:focus-visible{outline:3px solid var(--go);outline-offset:2px}\
+footer{color:var(--soft);font-size:.8125rem}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_is_escaped_everywhere() {
+        let evil = "<script>\"'&\u{202e}\n";
+        let page = Page {
+            title: evil.into(),
+            eyebrow: evil.into(),
+            paragraphs: vec![evil.into()],
+            rows: vec![(evil.into(), evil.into())],
+            links: vec![Link::new(evil, evil)],
+        };
+        let html = page.render(evil);
+        assert!(!html.contains("<script>") && !html.contains("\u{202e}") && !html.contains("'&"));
+    }
+}

@@ -1,0 +1,179 @@
+//! What each refusal says: what happened, why, and the way out.
+
+use http::StatusCode;
+use url::form_urlencoded::byte_serialize;
+
+use super::{Context, Link, Page};
+use crate::config::settings::Requirement;
+use crate::refusal::{LoginRefusal, Refusal};
+
+pub(super) struct Words {
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+    links: Vec<Link>,
+}
+
+pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
+    match refusal {
+        Refusal::LoginRequired => Words {
+            title: "Please sign in",
+            detail: "This needs a signed-in session.".into(),
+            links: vec![Link::new("Sign in", login_url(context))],
+        },
+        Refusal::RoleMissing { user, requirement } => Words {
+            title: "You may not see this",
+            detail: format!("You are signed in as {user}. {}", missing(requirement)),
+            links: vec![another_account(context), Link::new("Start page", "/")],
+        },
+        Refusal::MethodNotNamed => say("This method is not allowed here", "No rule for this path names the method of your request."),
+        Refusal::Address => say("You may not see this from here", "This path is not open to your network address."),
+        Refusal::Origin => say("Connection refused", "A page of another site tried to open a connection with your session."),
+        Refusal::Unwritable => say("Your account cannot be passed on", "Something in your account cannot be written as a header; the administrator can see what in the log."),
+        Refusal::Outage => Words {
+            title: "Please try again in a moment",
+            detail: "Your session needs to be renewed, and the sign-in service cannot be reached.".into(),
+            links: retry(context),
+        },
+        Refusal::NoEntropy => say("Something is wrong here", "The system has no randomness to give, so nothing can be signed in."),
+        Refusal::NotFound => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
+        Refusal::MethodNotAllowed { .. } | Refusal::Method => say("This method is not allowed here", "The address does not answer this kind of request."),
+        Refusal::Misdirected => say("Wrong address", "This service is reached under another host name."),
+        Refusal::TargetTooLong => say("The address is too long", "The address of this request is longer than this service accepts."),
+        Refusal::HeadTooLarge => Words {
+            title: "Your browser sent too much",
+            detail: "The headers of the request, cookies included, are larger than this service accepts. The gate's own cookies have been cleared.".into(),
+            links: retry(context),
+        },
+        Refusal::Expectation => say("Expectation failed", "The request expects something that this service does not do."),
+        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => {
+            say("This request has no single meaning", "Servers could read this address or request in different ways, so it was refused.")
+        }
+        Refusal::Upstream { slow: true, .. } => Words {
+            title: "The application is too slow",
+            detail: "It did not answer in time.".into(),
+            links: retry(context),
+        },
+        Refusal::Upstream { .. } => Words {
+            title: "The application cannot be reached",
+            detail: "You are through the gate, but what lies behind it gave no usable answer.".into(),
+            links: retry(context),
+        },
+        Refusal::Login(refusal) => of_login(refusal, context),
+    }
+}
+
+/// Where a program, or a person on a page, is told to begin a login for what was asked.
+pub(super) fn login_url(context: &Context) -> String {
+    let start = format!("{}/start", context.auth_prefix);
+    match &context.target {
+        Some(target) => format!("{start}?rd={}", encoded(target)),
+        None => start,
+    }
+}
+
+// === impl Words ===
+
+impl Words {
+    pub(super) fn page(self, status: StatusCode, context: &Context) -> Page {
+        let links = if self.links.is_empty() { vec![Link::new("Start page", "/")] } else { self.links };
+        let _ = context;
+        Page {
+            title: self.title.into(),
+            eyebrow: format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default()),
+            paragraphs: vec![self.detail],
+            rows: vec![],
+            links,
+        }
+    }
+}
+
+fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
+    let again = || vec![Link::new("Sign in again", format!("{}/start", context.auth_prefix))];
+    let words = |title, detail: &str, links| Words { title, detail: detail.to_owned(), links };
+    match refusal {
+        LoginRefusal::Parameters(_) => words(
+            "The sign-in could not be finished",
+            "The sign-in service sent your browser back with an address that is not as it should be.",
+            again(),
+        ),
+        LoginRefusal::CookiesOff => words(
+            "Your browser did not send the sign-in cookie",
+            "Signing in needs cookies for this site. Allow them, and sign in again.",
+            again(),
+        ),
+        LoginRefusal::Denied { description } => Words {
+            title: "The sign-in was refused",
+            detail: said("The sign-in service did not let you in.", "access_denied", description.as_deref()),
+            links: again(),
+        },
+        LoginRefusal::PoolSaid { error, description } => Words {
+            title: "The sign-in did not work",
+            detail: said("The sign-in service reported an error.", error, description.as_deref()),
+            links: again(),
+        },
+        LoginRefusal::PoolAnswer(_) => words(
+            "The sign-in did not work",
+            "The sign-in service gave an answer that cannot be trusted. The administrator can see why in the log.",
+            again(),
+        ),
+        LoginRefusal::PoolUnreachable(_) => words(
+            "Signing in is not possible right now",
+            "The sign-in service cannot be reached. Whoever is signed in already stays so.",
+            again(),
+        ),
+        LoginRefusal::NoIdentity(_) => words(
+            "Your account cannot be used here",
+            "The sign-in service did not say who you are in the way that this service needs: the name or address is missing or not verified.",
+            vec![another_account(context)],
+        ),
+        LoginRefusal::TooLarge => words(
+            "Your account has too many roles",
+            "What the sign-in service says about your account does not fit into your browser's cookies.",
+            vec![another_account(context)],
+        ),
+    }
+}
+
+fn say(title: &'static str, detail: &str) -> Words {
+    Words { title, detail: detail.into(), links: vec![] }
+}
+
+fn said(what: &str, error: &str, description: Option<&str>) -> String {
+    let short = |text: &str| text.chars().take(300).collect::<String>();
+    match description {
+        Some(description) => format!("{what} {} ({})", short(description), short(error)),
+        None => format!("{what} ({})", short(error)),
+    }
+}
+
+fn missing(requirement: &Requirement) -> String {
+    let Requirement { any_role, all_roles, any_user } = requirement;
+    let mut parts = Vec::new();
+    match any_role.as_slice() {
+        [] => {}
+        [role] => parts.push(format!("This page needs the role {role}.")),
+        roles => parts.push(format!("This page needs one of the roles {}.", roles.join(", "))),
+    }
+    if !all_roles.is_empty() {
+        parts.push(format!("This page needs the roles {}.", all_roles.join(" and ")));
+    }
+    if !any_user.is_empty() {
+        parts.push("This page is for certain people.".into());
+    }
+    parts.join(" ")
+}
+
+fn another_account(context: &Context) -> Link {
+    let target = context.target.as_deref().unwrap_or("/");
+    let href = format!("{}/signout?switch=1&rd={}", context.auth_prefix, encoded(target));
+    Link::new("Use another account", href)
+}
+
+fn retry(context: &Context) -> Vec<Link> {
+    let target = context.target.clone().unwrap_or_else(|| "/".into());
+    vec![Link::new("Try again", target)]
+}
+
+fn encoded(text: &str) -> String {
+    byte_serialize(text.as_bytes()).collect()
+}

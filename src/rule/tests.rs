@@ -1,0 +1,80 @@
+use super::*;
+use crate::config::settings::Unauthenticated;
+
+fn rule(name: &str, path: &str, access: Access) -> Rule {
+    Rule {
+        name: name.into(),
+        host: None,
+        path: path::Pattern::parse(path).unwrap(),
+        methods: None,
+        access,
+        unauthenticated: Unauthenticated::Login,
+        preflight: false,
+        from: vec![],
+        cacheable: false,
+    }
+}
+
+fn needs(role: &str) -> Access {
+    Access::Needs(Requirement { any_role: vec![role.into()], ..Requirement::default() })
+}
+
+fn found(rules: Vec<Rule>, host: &str, raw: &str, method: &str) -> String {
+    let rules = Rules::new(rules, Requirement::default());
+    match rules.find(host, &path::canonical(raw).unwrap(), method) {
+        Found::MethodNotNamed(rule) => format!("method of {}", rule.name),
+        found => found.name().to_owned(),
+    }
+}
+
+#[test]
+fn the_longest_prefix_wins_and_an_exact_path_beats_it_in_any_order() {
+    let rules = || {
+        vec![
+            rule("exact", "/a/b", needs("x")),
+            rule("short", "/a/**", needs("x")),
+            rule("long", "/a/b/**", needs("x")),
+        ]
+    };
+    let mut reversed = rules();
+    reversed.reverse();
+    for rules in [rules(), reversed] {
+        assert_eq!(found(rules.clone(), "h", "/a/b", "GET"), "exact");
+        assert_eq!(found(rules.clone(), "h", "/a/b/c", "GET"), "long");
+        assert_eq!(found(rules.clone(), "h", "/a/c", "GET"), "short");
+        assert_eq!(found(rules, "h", "/c", "GET"), "default");
+    }
+}
+
+#[test]
+fn an_exact_host_wins_over_any_path() {
+    let mut hosted = rule("hosted", "/**", needs("x"));
+    hosted.host = Some("admin.test".into());
+    let rules = vec![rule("path", "/a", needs("x")), hosted];
+    assert_eq!(found(rules.clone(), "admin.test", "/a", "GET"), "hosted");
+    assert_eq!(found(rules, "app.test", "/a", "GET"), "path");
+}
+
+#[test]
+fn a_method_that_no_owner_names_is_refused_and_not_decided_by_a_shorter_path() {
+    let mut get = rule("get", "/a/**", needs("x"));
+    get.methods = Some(vec!["GET".into()]);
+    let rules = vec![get, rule("all", "/**", Access::Public)];
+    assert_eq!(found(rules.clone(), "h", "/a/x", "HEAD"), "get");
+    assert_eq!(found(rules.clone(), "h", "/a/x", "POST"), "method of get");
+    assert_eq!(found(rules, "h", "/a/x", "get"), "method of get");
+}
+
+#[test]
+fn of_two_rules_that_fit_alike_the_one_that_asks_for_something_decides() {
+    let rules = vec![rule("public", "/a", Access::Public), rule("role", "/A", needs("x"))];
+    assert_eq!(found(rules.clone(), "h", "/a", "GET"), "role");
+    assert_eq!(found(rules, "h", "/A", "GET"), "role");
+}
+
+#[test]
+fn another_case_is_never_public() {
+    let rules = vec![rule("public", "/public/**", Access::Public), rule("role", "/admin/**", needs("x"))];
+    assert_eq!(found(rules.clone(), "h", "/Public/x", "GET"), "default");
+    assert_eq!(found(rules, "h", "/ADMIN/x", "GET"), "role");
+}

@@ -1,0 +1,194 @@
+//! Wires a configuration to keys, stores and listeners; signals and drain.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, LocalOptions};
+
+use crate::config::settings::Config;
+use crate::forward::{Forward, OwnCookies, SetupError};
+use crate::gate::{Gate, Shared};
+use crate::identity::{X_ROLES, X_USER};
+use crate::listen::workers::{self, Workers};
+use crate::listen::{self, Bounds, Stop, Stopping};
+use crate::login::Login;
+use crate::provider::Provider;
+use crate::rule::Rules;
+use crate::session::refresh::Refresher;
+use crate::session::visit::Sessions;
+use crate::site::sites;
+use crate::telemetry::admin::Admin;
+use crate::telemetry::{Records, Telemetry};
+
+pub mod dev;
+pub mod signals;
+
+/// A running gate. Dropping it does not stop it; [`Running::stop`] does.
+pub struct Running {
+    /// Where the public listener is.
+    pub address: SocketAddr,
+    /// Where the admin listener is.
+    pub admin_address: SocketAddr,
+    stop: Stop,
+    workers: Arc<Workers>,
+    control: Control,
+    drain: Duration,
+}
+
+/// Why a gate could not start. Names the key or flag to change.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address is taken or not ours.
+    #[error("cannot listen on {address} ({key}): {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The configuration key or flag that names it.
+        key: &'static str,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Binds `address`, or says which key to change.
+pub fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+    listen::bind(address).map_err(|error| StartError::Listen { address, key, error })
+}
+
+/// Binds the configuration's own addresses and starts.
+pub fn start(config: Config) -> Result<Running, StartError> {
+    let public = bind(config.listen, "listen")?;
+    let admin = bind(config.admin_listen, "admin_listen")?;
+    start_on(config, public, admin)
+}
+
+/// Starts on listeners that are bound already.
+pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Result<Running, StartError> {
+    let address = public.local_addr().map_err(other)?;
+    let admin_address = admin.local_addr().map_err(other)?;
+    let config = Arc::new(config);
+    let records = if config.log.access { Some(Records::to_stdout().map_err(other)?) } else { None };
+    let telemetry = Arc::new(Telemetry::new(records).map_err(other)?);
+    let provider = Provider::new(config.provider.clone(), config.identity.clone()).map_err(other)?;
+    let provider = Arc::new(provider);
+
+    let (stop, stopping) = listen::stop::pair();
+    let admin_handler = Admin { telemetry: telemetry.clone(), provider: provider.clone() };
+    let control = Control::start(admin, admin_handler, stopping.clone())?;
+    let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &control.handle)?);
+
+    let workers = {
+        let shared = shared.clone();
+        let make = move |_| make_gate(&shared).map_err(io::Error::other);
+        workers::spawn(config.workers, make, &Bounds::default(), &stopping).map_err(other)?
+    };
+    let workers = Arc::new(workers);
+    control.handle.spawn(async move { provider.keep().await });
+    let feeding = workers.clone();
+    control.handle.spawn(async move {
+        if let Err(error) = feeding.feed(public, stopping).await {
+            tracing::error!(%error, "the public listener failed");
+        }
+    });
+    tracing::info!(listen = %address, admin = %admin_address, "listening");
+    Ok(Running { address, admin_address, stop, workers, control, drain: config.limits.drain })
+}
+
+fn share(
+    config: Arc<Config>,
+    provider: Arc<Provider>,
+    telemetry: Arc<Telemetry>,
+    control: &Handle,
+) -> Result<Shared, StartError> {
+    let refresher = Arc::new(Refresher::new(provider.clone(), control.clone()));
+    let sessions = Arc::new(Sessions::new(config.session.clone(), refresher));
+    Ok(Shared {
+        rules: Rules::new(config.rules.clone(), config.default.clone()),
+        sites: sites(&config).map_err(other)?,
+        login: Login::new(config.clone(), provider, sessions.clone(), control.clone()),
+        config,
+        sessions,
+        telemetry,
+    })
+}
+
+fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
+    let mut bases: Vec<_> = shared.sites.iter().map(|site| site.names.pass.clone()).collect();
+    bases.dedup();
+    let mapped = shared.config.identity.headers.iter().map(|mapped| mapped.header.clone());
+    let identity_names: Vec<_> = [X_USER, X_ROLES].into_iter().chain(mapped).collect();
+    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names)?;
+    Ok(Gate::new(shared.clone(), forward))
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
+    pub fn stop(self) {
+        let Self { stop, workers, control, drain, .. } = self;
+        let (done, is_done) = std::sync::mpsc::channel();
+        control.handle.spawn(async move {
+            stop.begin();
+            if tokio::time::timeout(drain, stop.done()).await.is_err() {
+                tracing::warn!("open requests did not finish in time");
+            }
+            let _ = done.send(());
+        });
+        let _ = is_done.recv();
+        control.end();
+        // The acceptor's share of the workers went with the control thread.
+        if let Some(workers) = Arc::into_inner(workers) {
+            workers.join();
+        }
+    }
+}
+
+/// The thread beside the workers: the admin listener, and every call to the provider. What it does goes on
+/// when the request that wanted it goes away.
+struct Control {
+    handle: Handle,
+    end: tokio::sync::oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Control {
+    fn start(admin: TcpListener, handler: Admin, stopping: Stopping) -> Result<Self, StartError> {
+        let (send, receive) = std::sync::mpsc::channel();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let run = move || {
+            let runtime =
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(send.send(Err(error))),
+                };
+            let _ = send.send(Ok(runtime.handle().clone()));
+            runtime.block_on(async move {
+                if let Err(error) = listen::serve(admin, Rc::new(handler), Bounds::default(), stopping).await
+                {
+                    tracing::error!(%error, "the admin listener failed");
+                }
+                let _ = ended.await;
+            });
+        };
+        let thread = std::thread::Builder::new().name("control".into()).spawn(run).map_err(other)?;
+        let handle = receive.recv().map_err(other)?.map_err(other)?;
+        Ok(Self { handle, end, thread })
+    }
+
+    fn end(self) {
+        let _ = self.end.send(());
+        let _ = self.thread.join();
+    }
+}
+
+fn other(error: impl std::fmt::Display) -> StartError {
+    StartError::Other(error.to_string())
+}

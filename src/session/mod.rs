@@ -1,0 +1,137 @@
+//! Who came in before: the session and its life, as functions of `now`. ★
+//!
+//! A session is two sealed cookies. The *pass* is opened on every request and says who this is; the *ticket*
+//! holds the refresh token, is opened only when a refresh is due, and counts only with its pass. Neither
+//! holds an access or ID token.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::settings;
+
+pub mod cookie;
+pub mod refresh;
+pub mod seal;
+pub mod visit;
+
+/// Who this is, as the pass says. Times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Names the session, never a person; fresh at each login.
+    #[serde(rename = "i")]
+    pub id: String,
+    /// The `sub` claim: what stays the same over refreshes.
+    #[serde(rename = "s")]
+    pub sub: String,
+    /// X-User before encoding.
+    #[serde(rename = "u")]
+    pub user: String,
+    /// Sorted, unique.
+    #[serde(rename = "r")]
+    pub roles: Vec<String>,
+    /// Mapped claims: header name and encoded value.
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// When the person signed in.
+    #[serde(rename = "b")]
+    pub begun: u64,
+    /// When the session ends, whatever happens.
+    #[serde(rename = "e")]
+    pub ends: u64,
+    /// When roles were last read from a token.
+    #[serde(rename = "f")]
+    pub refreshed: u64,
+    /// When the access token ends.
+    #[serde(rename = "a")]
+    pub access_ends: u64,
+    /// When the pass was last sealed, for the idle limit.
+    #[serde(rename = "l")]
+    pub seen: u64,
+    /// Whether a ticket was given with this pass.
+    #[serde(rename = "t")]
+    pub has_ticket: bool,
+}
+
+/// What the refresh ticket holds. It repeats what ties it to its pass.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ticket {
+    /// [`Session::id`].
+    #[serde(rename = "i")]
+    pub id: String,
+    /// [`Session::begun`].
+    #[serde(rename = "b")]
+    pub begun: u64,
+    /// [`Session::ends`].
+    #[serde(rename = "e")]
+    pub ends: u64,
+    /// The pool's refresh token.
+    #[serde(rename = "r")]
+    pub refresh_token: String,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It counts as it is.
+    Fresh,
+    /// It should be refreshed before it counts; if the pool cannot be reached it still counts.
+    Due,
+    /// It should be refreshed, and without it counts no more: only an outage within the grace excuses.
+    Overdue,
+    /// It counts no more, whatever the pool says.
+    Ended,
+}
+
+// === impl Session ===
+
+impl Session {
+    /// Where the session stands at `now`.
+    pub fn standing(&self, now: u64, policy: &settings::Session) -> Standing {
+        let idle = policy.idle.is_some_and(|idle| now.saturating_sub(self.seen) >= idle.as_secs());
+        if now >= self.ends || idle {
+            return Standing::Ended;
+        }
+        if !self.has_ticket {
+            return if now >= self.access_ends { Standing::Ended } else { Standing::Fresh };
+        }
+        if now >= self.access_ends {
+            return Standing::Overdue;
+        }
+        let roles_are_old = now.saturating_sub(self.refreshed) >= policy.max_role_age.as_secs();
+        if roles_are_old || now + self.margin() >= self.access_ends { Standing::Due } else { Standing::Fresh }
+    }
+
+    /// Whether roles may still be served at `now` while the pool cannot be reached.
+    pub fn survives_outage(&self, now: u64, policy: &settings::Session) -> bool {
+        now < self.access_ends.saturating_add(policy.outage_grace.as_secs()) && now < self.ends
+    }
+
+    /// Whether the pass should be sealed anew so that the idle limit sees this visit.
+    pub fn wants_new_seal(&self, now: u64, policy: &settings::Session) -> bool {
+        policy.idle.is_some_and(|idle| now.saturating_sub(self.seen) >= (idle.as_secs() / 10).max(1))
+    }
+
+    /// A minute before the access token's end, less where it lives only minutes.
+    fn margin(&self) -> u64 {
+        (self.access_ends.saturating_sub(self.refreshed) / 5).min(60)
+    }
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// Whether this ticket belongs to `session`: a ticket of another login counts for nothing.
+    pub fn belongs_to(&self, session: &Session) -> bool {
+        self.id == session.id && self.begun == session.begun && self.ends == session.ends
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

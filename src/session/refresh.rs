@@ -1,0 +1,147 @@
+//! Refreshing a session: one token call for any number of requests, its result kept for late-comers.
+//!
+//! A flight belongs to one generation of one session: its key is a digest of the session's id, the time of
+//! its last refresh and the refresh token, so no two people can share one (OWASP calls the opposite
+//! "single-flight key collision").
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::{Session, Ticket};
+use crate::clock;
+use crate::provider::{Granted, Provider};
+
+/// All refreshes of this process.
+pub struct Refresher {
+    provider: Arc<Provider>,
+    /// Where token calls run: a request that goes away does not lose what the pool answered.
+    control: Handle,
+    flights: Mutex<HashMap<Key, Flight>>,
+}
+
+/// How a refresh ended.
+#[derive(Debug, Clone)]
+pub enum Renewal {
+    /// The session as it is now, and the ticket that goes with it.
+    Renewed(Arc<(Session, Ticket)>),
+    /// The pool says that this refresh token counts no more.
+    Dead,
+    /// The pool could not be reached, or answered nonsense.
+    Unavailable,
+}
+
+type Key = [u8; 32];
+
+struct Flight {
+    result: watch::Receiver<Option<Renewal>>,
+    /// Until when the result is kept; for an open flight the time it may take.
+    until: u64,
+}
+
+// === impl Refresher ===
+
+impl Refresher {
+    /// A refresher whose token calls run on `control`.
+    pub fn new(provider: Arc<Provider>, control: Handle) -> Self {
+        Self { provider, control, flights: Mutex::default() }
+    }
+
+    /// Refreshes `session`, or takes the result of whoever is doing so or has just done so.
+    pub async fn renew(self: &Arc<Self>, session: &Session, ticket: &Ticket) -> Renewal {
+        let key = key(session, ticket);
+        let mut result = self.flight(key, session, ticket);
+        match result.wait_for(Option::is_some).await {
+            Ok(renewal) => renewal.clone().unwrap_or(Renewal::Unavailable),
+            // The task is gone without a word: that is an outage of ours, and nobody is logged out for it.
+            Err(_) => Renewal::Unavailable,
+        }
+    }
+
+    fn flight(
+        self: &Arc<Self>,
+        key: Key,
+        session: &Session,
+        ticket: &Ticket,
+    ) -> watch::Receiver<Option<Renewal>> {
+        let now = clock::now();
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = flights.get(&key).filter(|flight| now < flight.until) {
+            return flight.result.clone();
+        }
+        flights.retain(|_, flight| now < flight.until);
+        let (sender, receiver) = watch::channel(None);
+        flights.insert(key, Flight { result: receiver.clone(), until: now + LONGEST_FLIGHT });
+        drop(flights);
+
+        let (refresher, session, ticket) = (self.clone(), session.clone(), ticket.clone());
+        self.control.spawn(async move {
+            let (renewal, keep) = refresher.fly(&session, &ticket).await;
+            let mut flights = refresher.flights.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(flight) = flights.get_mut(&key) {
+                flight.until = clock::now() + keep;
+            }
+            drop(flights);
+            let _ = sender.send(Some(renewal));
+        });
+        receiver
+    }
+
+    /// The one token call, and for how long its result is kept, seconds.
+    async fn fly(&self, session: &Session, ticket: &Ticket) -> (Renewal, u64) {
+        match self.provider.refresh(&ticket.refresh_token, &session.sub).await {
+            Ok(granted) => {
+                tracing::debug!(session = %session.id, "session refreshed");
+                (Renewal::Renewed(Arc::new(renewed(session, ticket, granted, clock::now()))), KEEP_RENEWED)
+            }
+            Err(fault) if fault.grant_is_dead() || fault.is_about_the_person() => {
+                tracing::info!(session = %session.id, reason = fault.code(), "session ended at refresh");
+                (Renewal::Dead, KEEP_DEAD)
+            }
+            Err(fault) => {
+                tracing::warn!(reason = fault.code(), %fault, "a session could not be refreshed");
+                (Renewal::Unavailable, KEEP_UNAVAILABLE)
+            }
+        }
+    }
+}
+
+/// The next generation of a session. Its id, beginning and absolute end stay.
+fn renewed(session: &Session, ticket: &Ticket, granted: Granted, now: u64) -> (Session, Ticket) {
+    let Granted { identity, access_ends, refresh_token } = granted;
+    let session = Session {
+        user: identity.user,
+        roles: identity.roles,
+        headers: identity.headers,
+        refreshed: now,
+        seen: now,
+        access_ends,
+        ..session.clone()
+    };
+    // Without rotation no new token comes, and the old one stays good.
+    let refresh_token = refresh_token.unwrap_or_else(|| ticket.refresh_token.clone());
+    (session, Ticket { refresh_token, ..ticket.clone() })
+}
+
+fn key(session: &Session, ticket: &Ticket) -> Key {
+    let mut hash = Context::new(&SHA256);
+    for part in [session.id.as_bytes(), &session.refreshed.to_be_bytes(), ticket.refresh_token.as_bytes()] {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(hash.finish().as_ref());
+    key
+}
+
+/// A late request with the cookie from before the refresh is served from its result for this long, seconds.
+const KEEP_RENEWED: u64 = 60;
+/// A refresh token that the pool refused is not shown to it again for this long, seconds.
+const KEEP_DEAD: u64 = 60;
+/// While the pool is unwell each session asks it no more often than this, seconds.
+const KEEP_UNAVAILABLE: u64 = 5;
+/// Longer than any token call may take, seconds.
+const LONGEST_FLIGHT: u64 = 30;

@@ -1,0 +1,196 @@
+//! Sealing what a browser keeps for us: one AEAD, one key ring, one frame. ★
+//!
+//! Sealed text is base64url without padding of `version ‖ parts ‖ key id ‖ nonce ‖ ciphertext ‖ tag`.
+//! AES-256-GCM-SIV (RFC 8452) under an HKDF subkey (RFC 5869) a purpose, so that a nonce met twice costs
+//! nothing but the knowledge that two plaintexts were equal. The associated data binds the text to where it
+//! belongs; every part is length-prefixed, so that no two frames share an encoding.
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::config::secret::Secret;
+
+/// What a sealed text is for. Each has a key of its own: a login attempt can never pass as a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The pass: who came in.
+    Pass,
+    /// The refresh ticket.
+    Ticket,
+    /// A login attempt between start and callback.
+    Attempt,
+    /// Where to go after signing out.
+    Return,
+}
+
+/// The key ring: the first key seals, every key opens.
+pub struct Ring {
+    keys: Vec<Key>,
+}
+
+/// A ring at one public origin of one client at one issuer.
+pub struct Sealer {
+    ring: std::sync::Arc<Ring>,
+    issuer: String,
+    client_id: String,
+    origin: String,
+}
+
+/// A key could not be used. Only a key of a wrong length can cause it.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a session key is not 32 bytes long")]
+pub struct BadKey;
+
+struct Key {
+    id: [u8; KEY_ID_LEN],
+    purposes: [LessSafeKey; 4],
+}
+
+// === impl Ring ===
+
+impl Ring {
+    /// Derives a subkey a purpose from each 32-byte key.
+    pub fn new(keys: &[Secret]) -> Result<Self, BadKey> {
+        let keys = keys.iter().map(|key| Key::derive(key.expose())).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(BadKey) } else { Ok(Self { keys }) }
+    }
+}
+
+// === impl Sealer ===
+
+impl Sealer {
+    /// Binds a ring to where its texts belong.
+    pub fn new(ring: std::sync::Arc<Ring>, issuer: &str, client_id: &str, origin: &str) -> Self {
+        Self { ring, issuer: issuer.into(), client_id: client_id.into(), origin: origin.into() }
+    }
+
+    /// Seals `plain` for the cookie `name`. `part_len` is how much text one cookie holds; the number of parts
+    /// that follows from it is part of the seal. `None` if it would take more than [`MAX_PARTS`].
+    pub fn seal(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        plain: &[u8],
+        part_len: usize,
+        nonce: [u8; NONCE_LEN],
+    ) -> Option<String> {
+        let key = self.ring.keys.first()?;
+        let text_len = ((HEAD_LEN + plain.len() + TAG_LEN) * 4).div_ceil(3);
+        let parts = u8::try_from(text_len.div_ceil(part_len)).ok().filter(|parts| *parts <= MAX_PARTS)?;
+
+        let mut sealed = plain.to_vec();
+        let aad = self.frame(key, purpose, name, parts);
+        let nonce_of = Nonce::assume_unique_for_key(nonce);
+        key.of(purpose).seal_in_place_append_tag(nonce_of, Aad::from(aad), &mut sealed).ok()?;
+
+        let mut bytes = Vec::with_capacity(HEAD_LEN + sealed.len());
+        bytes.extend([VERSION, parts]);
+        bytes.extend(key.id);
+        bytes.extend(nonce);
+        bytes.extend(sealed);
+        Some(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Opens what [`Sealer::seal`] made for the same purpose, cookie, origin, client and issuer. Anything
+    /// else is `None`, whatever the reason: the answer must not tell them apart.
+    pub fn open(&self, purpose: Purpose, name: &str, text: &str) -> Option<Vec<u8>> {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        // Strict: no padding, no other alphabet, no stray trailing bits.
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (head, sealed) = bytes.split_at_mut_checked(HEAD_LEN)?;
+        let (&mut [version, parts], rest) = head.split_first_chunk_mut::<2>()?;
+        if version != VERSION {
+            return None;
+        }
+        let (id, nonce) = rest.split_at(KEY_ID_LEN);
+        let key = self.ring.keys.iter().find(|key| key.id == id)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let aad = self.frame(key, purpose, name, parts);
+        let plain = key.of(purpose).open_in_place(nonce, Aad::from(aad), sealed).ok()?;
+        Some(plain.to_vec())
+    }
+
+    fn frame(&self, key: &Key, purpose: Purpose, name: &str, parts: u8) -> Vec<u8> {
+        let mut aad = Vec::with_capacity(192);
+        for part in [
+            &[VERSION][..],
+            &key.id,
+            purpose.label().as_bytes(),
+            name.as_bytes(),
+            self.issuer.as_bytes(),
+            self.client_id.as_bytes(),
+            self.origin.as_bytes(),
+            &[parts],
+        ] {
+            aad.extend((part.len() as u64).to_be_bytes());
+            aad.extend(part);
+        }
+        aad
+    }
+}
+
+/// How many parts the sealed text that begins with `first` says it has; `None` if it is no sealed text.
+pub fn parts_of(first: &str) -> Option<u8> {
+    let head = URL_SAFE_NO_PAD.decode(first.get(..4)?).ok()?;
+    (head[0] == VERSION && (1..=MAX_PARTS).contains(&head[1])).then_some(head[1])
+}
+
+// === impl Key ===
+
+impl Key {
+    fn derive(key: &[u8]) -> Result<Self, BadKey> {
+        if key.len() != 32 {
+            return Err(BadKey);
+        }
+        let extracted = Salt::new(HKDF_SHA256, b"rolegate session keys v1").extract(key);
+        let subkey = |purpose: Purpose| {
+            let info = [purpose.label().as_bytes()];
+            let okm = extracted.expand(&info, &AES_256_GCM_SIV).map_err(|_| BadKey)?;
+            Ok::<_, BadKey>(LessSafeKey::new(UnboundKey::from(okm)))
+        };
+        let hash = digest(&SHA256, &[b"rolegate key id v1".as_slice(), key].concat());
+        let mut id = [0; KEY_ID_LEN];
+        id.copy_from_slice(&hash.as_ref()[..KEY_ID_LEN]);
+        let purposes = [
+            subkey(Purpose::Pass)?,
+            subkey(Purpose::Ticket)?,
+            subkey(Purpose::Attempt)?,
+            subkey(Purpose::Return)?,
+        ];
+        Ok(Self { id, purposes })
+    }
+
+    fn of(&self, purpose: Purpose) -> &LessSafeKey {
+        &self.purposes[purpose as usize]
+    }
+}
+
+// === impl Purpose ===
+
+impl Purpose {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Ticket => "ticket",
+            Self::Attempt => "attempt",
+            Self::Return => "return",
+        }
+    }
+}
+
+/// No cookie value of ours is split into more parts than this.
+pub const MAX_PARTS: u8 = 5;
+const VERSION: u8 = 1;
+const KEY_ID_LEN: usize = 4;
+const TAG_LEN: usize = 16;
+const HEAD_LEN: usize = 2 + KEY_ID_LEN + NONCE_LEN;
+/// Longer text is refused before any work is done on it.
+const MAX_TEXT: usize = MAX_PARTS as usize * 4096;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use std::time::Duration;
+
+use super::*;
+use crate::config::secret::Secret;
+
+fn policy() -> settings::Session {
+    settings::Session {
+        keys: vec![Secret::new([1; 32])],
+        max_age: Duration::from_secs(43_200),
+        idle: None,
+        max_role_age: Duration::from_secs(900),
+        outage_grace: Duration::from_secs(3600),
+        cookie_name: "rolegate".into(),
+    }
+}
+
+fn session(has_ticket: bool) -> Session {
+    Session {
+        id: "i".into(),
+        sub: "s".into(),
+        user: "u".into(),
+        roles: vec![],
+        headers: vec![],
+        begun: 1000,
+        ends: 1000 + 43_200,
+        refreshed: 1000,
+        access_ends: 1000 + 3600,
+        seen: 1000,
+        has_ticket,
+    }
+}
+
+#[test]
+fn a_session_is_due_when_roles_are_old_or_the_access_token_is_near_its_end() {
+    let session = session(true);
+    let mut lax = policy();
+    lax.max_role_age = Duration::from_secs(86_400);
+    assert_eq!(session.standing(1000, &policy()), Standing::Fresh);
+    assert_eq!(session.standing(1899, &policy()), Standing::Fresh);
+    assert_eq!(session.standing(1900, &policy()), Standing::Due);
+    assert_eq!(session.standing(1000 + 3539, &lax), Standing::Fresh);
+    assert_eq!(session.standing(1000 + 3540, &lax), Standing::Due);
+    assert_eq!(session.standing(1000 + 3600, &lax), Standing::Overdue);
+}
+
+#[test]
+fn without_a_ticket_a_session_ends_with_its_access_token() {
+    assert_eq!(session(false).standing(1000 + 3599, &policy()), Standing::Fresh);
+    assert_eq!(session(false).standing(1000 + 3600, &policy()), Standing::Ended);
+}
+
+#[test]
+fn the_absolute_end_is_the_end() {
+    assert_eq!(session(true).standing(1000 + 43_200, &policy()), Standing::Ended);
+    assert!(!session(true).survives_outage(1000 + 43_200, &policy()));
+}
+
+#[test]
+fn an_idle_session_ends_and_a_busy_one_is_sealed_anew() {
+    let mut policy = policy();
+    policy.idle = Some(Duration::from_secs(600));
+    assert_eq!(session(true).standing(1599, &policy), Standing::Fresh);
+    assert_eq!(session(true).standing(1600, &policy), Standing::Ended);
+    assert!(!session(true).wants_new_seal(1059, &policy));
+    assert!(session(true).wants_new_seal(1060, &policy));
+}
+
+#[test]
+fn during_an_outage_roles_are_served_for_the_grace_and_no_longer() {
+    assert!(session(true).survives_outage(1000 + 3600 + 3599, &policy()));
+    assert!(!session(true).survives_outage(1000 + 3600 + 3600, &policy()));
+}
+
+#[test]
+fn a_ticket_of_another_login_does_not_belong() {
+    let session = session(true);
+    let ticket =
+        |id: &str, begun| Ticket { id: id.into(), begun, ends: session.ends, refresh_token: "r".into() };
+    assert!(ticket("i", 1000).belongs_to(&session));
+    assert!(!ticket("j", 1000).belongs_to(&session));
+    assert!(!ticket("i", 1001).belongs_to(&session));
+}
+
+#[test]
+fn a_ticket_does_not_print_its_token() {
+    let ticket = Ticket { id: "i".into(), begun: 0, ends: 0, refresh_token: "secret".into() };
+    assert!(!format!("{ticket:?}").contains("secret"));
+}

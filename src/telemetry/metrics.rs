@@ -1,0 +1,66 @@
+//! Counters that say why. Labels come from fixed sets: nothing that a client sends becomes one.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The gate's metrics.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    duration: Histogram,
+    ready: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    decision: &'static str,
+    reason: &'static str,
+    class: &'static str,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("rolegate");
+        let requests = Family::default();
+        let buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+        let (duration, ready) = (Histogram::new(buckets), Gauge::default());
+        registry.register("requests", "Requests by decision, reason and class of status", requests.clone());
+        registry.register("answer_seconds", "From a request's head to its answer's head", duration.clone());
+        registry.register("ready", "Whether logins can begin and tokens be verified", ready.clone());
+        let build: Family<Vec<(&'static str, &'static str)>, Gauge> = Family::default();
+        build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        registry.register("build_info", "Which version this is", build);
+        Self { registry, requests, duration, ready }
+    }
+}
+
+impl Metrics {
+    /// Counts one answered request.
+    pub fn decided(&self, decision: &'static str, reason: &'static str, status: u16, micros: u64) {
+        let class = match status {
+            100..=199 => "1xx",
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&RequestLabels { decision, reason, class }).inc();
+        self.duration.observe(std::time::Duration::from_micros(micros).as_secs_f64());
+    }
+
+    /// The text that a scrape reads.
+    pub fn render(&self, ready: bool) -> String {
+        self.ready.set(i64::from(ready));
+        let mut text = String::new();
+        // Fails only if writing to a String does.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

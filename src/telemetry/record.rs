@@ -1,0 +1,144 @@
+//! The access record: what was asked, what was decided and why, one JSON object a request.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use http::{HeaderValue, Method, StatusCode};
+use serde::Serialize;
+
+use super::Telemetry;
+use crate::ask::Ask;
+use crate::authorize::{Decision, Person, Why};
+use crate::login::OwnPage;
+use crate::rule::Found;
+
+/// A record in the making. It never holds a query (codes and tokens travel there), a cookie or a token.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    time: String,
+    kind: &'static str,
+    request_id: String,
+    client: IpAddr,
+    method: String,
+    host: Option<String>,
+    path: Option<String>,
+    rule: Option<String>,
+    /// `forward`, `login`, `challenge`, `forbid`, `redirect`, `own` or `refuse`.
+    decision: &'static str,
+    /// A stable code.
+    reason: &'static str,
+    user: Option<String>,
+    status: u16,
+    upstream_status: Option<u16>,
+    /// From the head's arrival to the answer's head.
+    duration_us: u64,
+    /// Of that, waiting for the upstream's head.
+    upstream_us: Option<u64>,
+    #[serde(skip)]
+    begun: Instant,
+    #[serde(skip)]
+    left: Option<Instant>,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// A record of a request that has just arrived.
+    pub fn begin(request_id: HeaderValue, method: &Method, peer: IpAddr) -> Self {
+        Self {
+            time: String::new(),
+            kind: "access",
+            request_id: request_id.to_str().unwrap_or_default().to_owned(),
+            client: peer,
+            method: method.as_str().chars().take(32).collect(),
+            host: None,
+            path: None,
+            rule: None,
+            decision: "refuse",
+            reason: "unread",
+            user: None,
+            status: 0,
+            upstream_status: None,
+            duration_us: 0,
+            upstream_us: None,
+            begun: now(),
+            left: None,
+        }
+    }
+
+    /// The head had a single meaning.
+    pub fn asked(&mut self, ask: &Ask) {
+        self.client = ask.client;
+        self.host = Some(ask.host.clone());
+        self.path = Some(ask.path.as_str().to_owned());
+    }
+
+    /// One of the gate's own pages answers.
+    pub fn own_page(&mut self, page: OwnPage) {
+        self.decision = "own";
+        self.reason = match page {
+            OwnPage::Start => "start",
+            OwnPage::Callback => "callback",
+            OwnPage::SignOut => "signout",
+            OwnPage::UserInfo => "userinfo",
+            OwnPage::Unknown => "unknown",
+        };
+    }
+
+    /// The decision has been made.
+    pub fn decided(&mut self, found: &Found<'_>, decision: &Decision<'_>, person: Option<&Person<'_>>) {
+        self.rule = Some(found.name().to_owned());
+        self.decision = decision.name();
+        self.reason = match decision {
+            Decision::Forward if person.is_none() => "public",
+            Decision::Forward => "allowed",
+            Decision::ForwardAnonymous => "preflight",
+            Decision::Login | Decision::Challenge => "login_required",
+            Decision::Elsewhere => "other_host",
+            Decision::Misdirected => "misdirected",
+            Decision::Forbid(Why::Missing(_)) => "role_missing",
+            Decision::Forbid(Why::Method) => "method_not_named",
+            Decision::Forbid(Why::Address) => "address",
+            Decision::Forbid(Why::Origin) => "origin",
+        };
+        self.user = person.map(|person| person.user.to_owned());
+    }
+
+    /// The answer is a refusal, for this reason.
+    pub fn refused(&mut self, reason: &'static str) {
+        self.reason = reason;
+    }
+
+    /// The request goes to the upstream.
+    pub fn leaves(&mut self) {
+        self.left = Some(now());
+    }
+
+    /// The upstream's head has come.
+    pub fn comes_back(&mut self, status: u16) {
+        self.upstream_status = Some(status);
+    }
+
+    /// The answer leaves: the record is complete.
+    pub fn end(mut self, status: StatusCode, telemetry: &Telemetry) {
+        let end = now();
+        self.status = status.as_u16();
+        self.duration_us = micros(self.begun, end);
+        self.upstream_us = self.left.map(|left| micros(left, end));
+        telemetry.metrics.decided(self.decision, self.reason, self.status, self.duration_us);
+        if let Some(records) = &telemetry.records {
+            self.time = super::writer::timestamp();
+            if let Ok(line) = serde_json::to_string(&self) {
+                records.write(line);
+            }
+        }
+    }
+}
+
+fn micros(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX)
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
