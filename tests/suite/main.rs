@@ -7,7 +7,9 @@
 #![allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
+mod backends;
 mod corpus;
+mod forwarded;
 mod framing;
 mod headers;
 mod paths;
