@@ -25,6 +25,7 @@ use crate::telemetry::admin::Admin;
 use crate::telemetry::{Records, Telemetry};
 
 pub mod dev;
+pub mod serve;
 pub mod signals;
 
 /// A running gate. Dropping it does not stop it; [`Running::stop`] does.
@@ -33,6 +34,7 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where the admin listener is.
     pub admin_address: SocketAddr,
+    provider: Arc<Provider>,
     stop: Stop,
     workers: Arc<Workers>,
     control: Control,
@@ -90,7 +92,8 @@ pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Resu
         workers::spawn(config.workers, make, &Bounds::default(), &stopping).map_err(other)?
     };
     let workers = Arc::new(workers);
-    control.handle.spawn(async move { provider.keep().await });
+    let keeping = provider.clone();
+    control.handle.spawn(async move { keeping.keep().await });
     let feeding = workers.clone();
     control.handle.spawn(async move {
         if let Err(error) = feeding.feed(public, stopping).await {
@@ -98,7 +101,7 @@ pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Resu
         }
     });
     tracing::info!(listen = %address, admin = %admin_address, "listening");
-    Ok(Running { address, admin_address, stop, workers, control, drain: config.limits.drain })
+    Ok(Running { address, admin_address, provider, stop, workers, control, drain: config.limits.drain })
 }
 
 fn share(
@@ -131,6 +134,11 @@ fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
 // === impl Running ===
 
 impl Running {
+    /// Whether logins can begin.
+    pub fn ready(&self) -> bool {
+        self.provider.ready()
+    }
+
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
     pub fn stop(self) {
         let Self { stop, workers, control, drain, .. } = self;

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use crate::clock;
 
 pub mod admin;
+pub mod log;
 pub mod metrics;
 mod record;
 mod writer;

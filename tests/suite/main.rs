@@ -8,11 +8,13 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod backends;
+mod browser;
 mod corpus;
 mod forwarded;
 mod framing;
 mod headers;
 mod paths;
+mod provider;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;

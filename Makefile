@@ -1,0 +1,93 @@
+# The commands of the project; `make help` lists them. Continuous integration runs `make test` and nothing else.
+
+CARGO ?= cargo
+NPM   ?= npm
+# Any Chromium or Chrome will do; set CHROMIUM=/path/to/it to choose.
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome google-chrome-stable,$(shell command -v $(name) 2>/dev/null)))
+# Root needs no sudo, and a container often has none.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# npm writes this file last, so it is there exactly when an installation was finished.
+NODE_MODULES := tests/browser/node_modules/.package-lock.json
+
+PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
+
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= path cookies open token return_to headers config
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: dev
+dev: ## the whole thing on this machine: a user pool, the gate, a sample upstream
+	$(CARGO) run --release -- dev
+
+.PHONY: test
+test: test-tools ## install what the tests need, then run every test; cargo's summary comes last
+	$(CARGO) test --locked
+
+.PHONY: test-tools
+test-tools: browser $(NODE_MODULES) $(PROVIDER)
+
+# The browser tests use the browser of the system: nothing is downloaded past the package manager.
+.PHONY: browser
+browser:
+ifeq ($(CHROMIUM),)
+	@command -v apt-get >/dev/null || { echo "The browser tests need Chromium: install it, or set CHROMIUM=/path/to/it." >&2; exit 1; }
+	$(SUDO) apt-get update
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-liberation
+endif
+
+# `npm ci` installs exactly what the lock file names and runs no package's scripts.
+$(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "The browser tests need Node.js 20 or newer with npm." >&2; exit 1; }
+	cd tests/browser && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# An OpenID provider in Python, to be held against the one in JavaScript.
+$(PROVIDER): tests/browser/requirements.txt
+	@command -v python3 >/dev/null || { echo "The provider tests need Python 3.10 or newer." >&2; exit 1; }
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends python3-venv; }
+	python3 -m venv --clear tests/browser/.venv
+	tests/browser/.venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv -r $<
+	@touch $@
+
+.PHONY: check
+check: fmt clippy test deny doc ## what a change must pass: fmt, clippy, test, deny, doc
+
+.PHONY: fmt
+fmt: ## is everything formatted?
+	$(CARGO) fmt --check
+
+.PHONY: clippy
+clippy: ## lints; a warning is an error
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+.PHONY: deny
+deny: ## licences, advisories, banned and doubled crates (installs cargo-deny when missing)
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check
+
+.PHONY: doc
+doc: ## the library's documentation; a broken link is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+# The same functions run on stable in `make test`, over the seeds and a fixed number of generated inputs.
+.PHONY: fuzz
+fuzz: ## the fuzz targets under a real fuzzer: FUZZ_SECONDS=60 each, FUZZ_TARGETS="path cookies …"
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		echo "fuzz $$target, $(FUZZ_SECONDS) s"; \
+		$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+.PHONY: image
+image: ## the container image (needs Docker with BuildKit)
+	docker build -t rolegate:dev .
+
+.PHONY: clean
+clean: ## remove what was built and installed here
+	$(CARGO) clean
+	rm -rf tests/browser/node_modules tests/browser/.venv
