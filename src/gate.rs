@@ -11,7 +11,8 @@ use crate::authorize::{Decision, Person, Why, judge};
 use crate::body::Answer;
 use crate::config::settings::{Access, Config};
 use crate::forward::upgrade::{Websocket, is_websocket};
-use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
+use crate::forward::fault::Blame;
+use crate::forward::{Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::header_values;
 use crate::listen::{Handler, Peer};
 use crate::login::{Login, OwnPage, Visitor};
@@ -264,7 +265,11 @@ impl Refusal {
     }
 
     fn of_fault(fault: &Fault) -> Self {
-        let slow = fault.blame() == forward::fault::Blame::UpstreamSlow;
+        let slow = match fault.blame() {
+            Blame::Client => return Self::Framing(fault.reason()),
+            Blame::Upstream => false,
+            Blame::UpstreamSlow => true,
+        };
         Self::Upstream { reason: fault.reason(), slow, busy: false }
     }
 }

@@ -325,7 +325,7 @@ fn rows() -> Vec<Row> {
     add(
         "SMG-02",
         "Transfer-Encoding: chunked\r\nContent-Length: 4",
-        "2c\r\nGET /public/smug HTTP/1.1\r\nHost: app.test\r\n\r\n\r\n0\r\n\r\n",
+        "2d\r\nGET /public/smug HTTP/1.1\r\nHost: app.test\r\n\r\n\r\n0\r\n\r\n",
         &[Refuse, OneAndClose("GET /public/smug HTTP/1.1\r\nHost: app.test\r\n\r\n")],
     );
     for head in [
@@ -385,8 +385,8 @@ fn rows() -> Vec<Row> {
     add("SMG-17", "Content-Length: 5, 5", "hello", &[Refuse, One("hello")]);
     let smuggled = "GET /public/smug HTTP/1.1\r\nHost: app.test\r\n\r\n";
     add("SMG-18", "Content-Length: 5\r\nContent-Length: 6", "hello!", &[Refuse]);
-    add("SMG-18", "Content-Length: 0\r\nContent-Length: 44", smuggled, &[Refuse]);
-    add("SMG-18", "Content-Length: 44\r\nContent-Length: 0", smuggled, &[Refuse]);
+    add("SMG-18", "Content-Length: 0\r\nContent-Length: 45", smuggled, &[Refuse]);
+    add("SMG-18", "Content-Length: 45\r\nContent-Length: 0", smuggled, &[Refuse]);
     add("SMG-18", "Content-Length: 5, 6", "hello!", &[Refuse]);
     for value in [
         "+5",
@@ -500,7 +500,7 @@ impl May {
             }
             Self::Break => {
                 must(exchange.answers.len() <= 1, "more than one answer")?;
-                must(matches!(exchange.status(), 0 | 400 | 413 | 502), "another status")?;
+                must(matches!(exchange.status(), 0 | 400 | 413), "another status")?;
                 must(exchange.seen.iter().all(|seen| !seen.complete), "whole upstream")?;
                 must(exchange.seen.len() <= 1, "more than one request upstream")?;
                 must(exchange.end == End::Closed, "not closed")
@@ -575,7 +575,7 @@ fn a_body_that_breaks_off_never_ends_well_upstream(world: &World) {
             wire.finish_writing();
             match wire.answer(false) {
                 Ok(answer) => {
-                    assert!(matches!(answer.status, 400 | 408 | 502), "{framing} {body:?}: {answer:#?}");
+                    assert!(matches!(answer.status, 400 | 408), "{framing} {body:?}: {answer:#?}");
                     assert_eq!(wire.answer(false).unwrap_err(), Ended::Closed);
                 }
                 Err(ended) => assert_eq!(ended, Ended::Closed, "{framing} {body:?}"),
@@ -667,6 +667,8 @@ fn a_body_is_asked_for_only_once_it_is_allowed(world: &World) {
         let mut wire = Wire::connect(world.gate.public);
         wire.write(&head(target, &session));
         assert!(wire.head().unwrap().start.starts_with("HTTP/1.1 100"));
+        // Asking for the body means that the upstream has been told: its head is on its way.
+        world.upstream.wait_for(mark.upstream, 1);
         drop(wire);
         world.oracle(mark, std::slice::from_ref(&session));
         assert!(world.seen_since(mark).iter().all(|seen| !seen.complete));
@@ -777,7 +779,6 @@ fn a_garbled_answer_is_the_end_of_its_connection(world: &World) {
         "HTTP/3.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         "SSH-2.0-OpenSSH\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n",
-        "\r\n\r\n\r\n",
     ];
     let doubtful = [
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",

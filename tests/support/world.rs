@@ -1,7 +1,7 @@
 //! The corpus' bench: a gate between a fake pool and a recorder, with ready sessions, and the oracle that must
 //! hold after whatever was sent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -28,15 +28,23 @@ pub struct World {
     setup: Setup,
     sessions: Mutex<HashMap<Who, Session>>,
     secrets: Mutex<Vec<String>>,
-    balance: Mutex<Balance>,
+    ledger: Mutex<Ledger>,
     counter: AtomicUsize,
 }
 
-/// How many requests the gate says that it allowed.
+/// Requests seen upstream against access records, over the bench's whole life: a record may come after the case
+/// that it belongs to.
 #[derive(Default)]
-struct Balance {
+struct Ledger {
     lines: usize,
-    allowed: usize,
+    seen: upstream::Mark,
+    /// Seen upstream; no record allows them yet.
+    unexplained: HashMap<String, String>,
+    /// A record tells of the upstream's answer; not seen there yet.
+    unseen: HashMap<String, Access>,
+    /// Allowed by a record, seen or not.
+    allowed: HashSet<String>,
+    known: HashSet<String>,
 }
 
 /// What a bench is made of. `{pool}`, `{issuer}` and `{folder}` in its texts are filled in.
@@ -107,7 +115,8 @@ pub enum Delivery {
 /// A point in the bench's life.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mark {
-    upstream: upstream::Mark,
+    /// At the upstream.
+    pub upstream: upstream::Mark,
     stdout: usize,
     stderr: usize,
 }
@@ -300,8 +309,8 @@ impl World {
         Self {
             gate,
             pool,
-            // A gate that follows another one at the same upstream starts even.
-            balance: Mutex::new(Balance { lines: 0, allowed: upstream.count() }),
+            // What the upstream saw before belongs to another gate.
+            ledger: Mutex::new(Ledger { seen: upstream.mark(), ..Ledger::default() }),
             upstream,
             setup,
             sessions: Mutex::default(),
@@ -450,7 +459,7 @@ impl World {
     /// What must hold after every case: as many upstream requests as allowed ones, each with exactly the
     /// identity of one of the sessions in play, a living process of bounded size, and logs without secrets.
     pub fn oracle(&self, mark: Mark, sessions: &[Session]) {
-        self.settle(mark);
+        self.settle();
         for seen in self.seen_since(mark) {
             let identity = identity_seen(&seen);
             let fits = sessions.iter().any(|session| identity.as_ref() == Ok(&session.identity));
@@ -465,32 +474,26 @@ impl World {
         self.no_secret_in("the access log", &self.gate.stdout().since(mark.stdout).join("\n"));
     }
 
-    /// Waits until the gate's count of allowed requests is the upstream's count of seen ones.
-    fn settle(&self, mark: Mark) {
+    /// Holds every request that the upstream ever saw against an access record that allowed it, by request id,
+    /// and every record that tells of an answer from the upstream against a request that was seen.
+    fn settle(&self) {
         let end = Instant::now() + PATIENCE;
-        let mut balance = self.balance.lock().unwrap();
+        let mut ledger = self.ledger.lock().unwrap();
         loop {
-            // Counted over the whole life: a record is written after its answer, maybe after the next mark.
-            let lines = self.gate.stdout().since(balance.lines);
-            balance.lines += lines.len();
-            let records = lines.iter().filter_map(|line| Access::parse(line));
-            balance.allowed += records.filter(|access| access.decision() == "forward").count();
-            let seen = self.upstream.count();
-            if seen == balance.allowed {
+            ledger.read(self);
+            if ledger.unexplained.is_empty() && ledger.unseen.is_empty() {
                 return;
             }
             if Instant::now() >= end {
-                let allowed = balance.allowed;
                 // One failure is enough: the next case starts even.
-                balance.allowed = seen;
-                drop(balance);
+                let unexplained = std::mem::take(&mut ledger.unexplained);
+                let unseen = std::mem::take(&mut ledger.unseen);
+                drop(ledger);
                 panic!(
-                    "the gate allowed {allowed} requests in all and the upstream saw {seen}; of this case: {:#?}\n{:#?}",
-                    self.seen_since(mark),
-                    self.access_since(mark)
+                    "seen upstream and not logged as allowed: {unexplained:#?}\nlogged as answered by the upstream and not seen there: {unseen:#?}"
                 );
             }
-            // There is no event to wait for on both sides at once.
+            // There is no event to wait for on both sides at once: a record is written after its answer.
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -505,12 +508,43 @@ impl World {
     }
 }
 
+// === impl Ledger ===
+
+impl Ledger {
+    fn read(&mut self, world: &World) {
+        let (seen, lines) = (world.upstream.since(self.seen), world.gate.stdout().since(self.lines));
+        self.seen = self.seen.after(seen.len());
+        self.lines += lines.len();
+        for record in lines.iter().filter_map(|line| Access::parse(line)) {
+            if record.decision() != "forward" {
+                continue;
+            }
+            let id = record.text("request_id").to_owned();
+            assert!(self.allowed.insert(id.clone()), "two requests have the id {id:?}: {record:?}");
+            self.unexplained.remove(&id);
+            if record.0["upstream_status"].is_u64() && !self.known.contains(&id) {
+                self.unseen.insert(id, record);
+            }
+        }
+        for seen in seen {
+            let id = seen.head.one("x-request-id").unwrap_or_default().to_owned();
+            self.unseen.remove(&id);
+            let first = self.known.insert(id.clone());
+            if !self.allowed.contains(&id) || !first || id.is_empty() {
+                self.unexplained.insert(id, seen.head.start);
+            }
+        }
+    }
+}
+
 /// Where follow-up requests go: public, so that anybody may ask.
 const FOLLOW_UP: &str = "/public/follow-up-";
 
 fn answers_target(answer: &Answer, target: &str) -> bool {
-    let body = serde_json::from_slice::<serde_json::Value>(&answer.body);
-    body.is_ok_and(|body| body["target"] == target)
+    // The echo names its target; where nothing is public, the gate's own 401 names it as the return address.
+    let body = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
+    let returns = format!("/oauth2/start?rd={}", target.replace('/', "%2F"));
+    body["target"] == target || body["login_url"] == returns
 }
 
 /// X-User and X-Roles as an upstream sees them that, as CGI does, takes every byte that is no letter or digit
