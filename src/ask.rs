@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::rule::path::{CanonicalPath, canonical};
 
 /// One request, as far as deciding goes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     /// The method, byte-exact.
     pub method: Method,
