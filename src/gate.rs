@@ -11,8 +11,7 @@ use crate::authorize::{Decision, Person, Why, judge};
 use crate::body::Answer;
 use crate::config::settings::{Access, Config};
 use crate::forward::upgrade::{Websocket, is_websocket};
-use crate::forward::fault::Blame;
-use crate::forward::{Cacheability, Fault, Forward, Forwarded, Plan};
+use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::header_values;
 use crate::listen::{Handler, Peer};
 use crate::login::{Login, OwnPage, Visitor};
@@ -265,6 +264,7 @@ impl Refusal {
     }
 
     fn of_fault(fault: &Fault) -> Self {
+        use forward::fault::Blame;
         let slow = match fault.blame() {
             Blame::Client => return Self::Framing(fault.reason()),
             Blame::Upstream => false,

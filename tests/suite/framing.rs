@@ -99,7 +99,7 @@ pub fn cases() -> Vec<Case> {
         case(&["SMG-31"], a_body_that_breaks_off_never_ends_well_upstream),
         case(&["SMG-33"], |world| {
             for (who, target) in PLACES {
-                let session = latin1(&world.session(who).fill(b"{session}")).replace("\r\n", "\n");
+                let session = world.session(who).line().replace("\r\n", "\n");
                 for request in [
                     format!("GET {target} HTTP/1.1\nHost: app.test\n{session}\n"),
                     format!("GET {target} HTTP/1.1\r\nHost: app.test\n{session}\r\n"),
@@ -533,7 +533,7 @@ fn an_unread_body_is_never_a_request(world: &World) {
             let mark = world.mark();
             let mut wire = Wire::connect(world.gate.public);
             let start = if framing.starts_with('T') { "f4240\r\n" } else { "" };
-            wire.write(&session.fill(
+            wire.write(&world.fill(&session,
                 format!("POST {target} HTTP/1.1\r\nHost: app.test\r\n{framing}\r\n{lines}{{session}}\r\n{start}0123456789")
                     .as_bytes(),
             ));
@@ -567,7 +567,8 @@ fn a_body_that_breaks_off_never_ends_well_upstream(world: &World) {
             let mark = world.mark();
             let mut wire = Wire::connect(world.gate.public);
             wire.write(
-                &session.fill(
+                &world.fill(
+                    &session,
                     format!("POST {target} HTTP/1.1\r\nHost: app.test\r\n{framing}\r\n{{session}}\r\n{body}")
                         .as_bytes(),
                 ),
@@ -615,7 +616,7 @@ fn empty_lines_before_a_request(world: &World) {
 
 fn a_body_is_asked_for_only_once_it_is_allowed(world: &World) {
     let head = |target: &str, session: &Session| {
-        session.fill(
+        world.fill(session,
             format!(
                 "POST {target} HTTP/1.1\r\nHost: app.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n{{session}}\r\n"
             )
@@ -753,7 +754,8 @@ fn bytes_behind_an_upgrade_wait_for_its_answer(world: &World) {
         let session = world.session(who);
         let mark = world.mark();
         let mut wire = Wire::connect(world.gate.public);
-        wire.write(&session.fill(
+        wire.write(&world.fill(
+            &session,
             format!("GET /ws HTTP/1.1\r\nHost: app.test\r\n{UPGRADE}{{session}}\r\n{smuggled}").as_bytes(),
         ));
         let answer = wire.answer(false).unwrap();
@@ -835,7 +837,8 @@ fn pipelined_requests_keep_their_own_identity(world: &World) {
         let session = &sessions[number % 3];
         let place = if number % 3 == 1 { "public/p" } else { "p" };
         bytes.extend(
-            session.fill(
+            world.fill(
+                session,
                 format!(
                     "GET /{place}-{number} HTTP/1.1\r\nHost: app.test\r\nX-User: root\r\n{{session}}\r\n"
                 )

@@ -383,7 +383,8 @@ fn trailers_never_become_headers(world: &World) {
 fn too_many_headers_are_refused_and_never_cut(world: &World) {
     for (who, target) in places() {
         let session = world.session(who);
-        let own = 1 + usize::from(!session.cookie.is_empty());
+        // Host, and the two lines that stand for the session.
+        let own = 2 + usize::from(!session.cookie.is_empty());
         let request = |fillers: usize| {
             let fillers: String = (0..fillers).map(|n| format!("A{n}: b\r\n")).collect();
             format!(
@@ -558,7 +559,7 @@ fn an_upgrade_request_is_scrubbed_as_well(world: &World) {
         let session = world.session(who);
         let mark = world.mark();
         let mut wire = Wire::connect(world.gate.public);
-        wire.write(&session.fill(
+        wire.write(&world.fill(&session,
             format!(
                 "GET {target} HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade, x-user\r\nUpgrade: websocket\r\n\
                  Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

@@ -4,7 +4,6 @@ use std::process::Command;
 
 use crate::corpus::{Case, case};
 use crate::support::gate::Start;
-use crate::support::wire::latin1;
 use crate::support::world::{Delivery, EVERYBODY, Session, Setup, Who, World};
 use crate::verdict::{Decided, REFUSED, admin, is_decided, protected, public};
 
@@ -440,7 +439,7 @@ fn a_rule_for_a_host_holds_for_every_spelling_of_it(world: &World) {
 
         // Where the gate has no origin it reads no cookie: public by the rule for that host, or nothing.
         let unread = world.session(Who::Nobody);
-        let cookie = latin1(&session.fill(b"{session}"));
+        let cookie = session.line();
         for host in ["open.test", "OPEN.TEST", "open.test.", "open.test:80", "Open.Test:443"] {
             let exchange = ask(&unread, &format!("Host: {host}\r\n{cookie}"), "/hosted/x");
             assert!(exchange.status() == 200 && exchange.one().is_some(), "{host}: {}", exchange.told());
