@@ -17,6 +17,7 @@ use crate::listen::{Handler, Peer};
 use crate::login::{Login, OwnPage, Visitor};
 use crate::refusal::Refusal;
 use crate::reply::{self, Context, Reply};
+use crate::rule::path::PathRefusal;
 use crate::rule::{Found, Rules};
 use crate::session::Session;
 use crate::session::cookie::Jar;
@@ -115,6 +116,7 @@ impl Gate {
         match forward::headers::framing_faults(&head.headers) {
             Some(forward::headers::EXPECTATION) => return Err(Refusal::Expectation),
             Some(fault) => return Err(Refusal::Framing(fault)),
+            None if peer.target_was_cut => return Err(Refusal::Path(PathRefusal::Byte)),
             None => {}
         }
         let websocket = is_websocket(head) == Websocket::Yes;

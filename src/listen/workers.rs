@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
-use super::{Bounds, Handler, Peer, Stopping, accept, http1};
+use super::{Bounds, Handler, Stopping, accept, http1};
 
 /// The running workers.
 pub struct Workers {
@@ -113,7 +113,7 @@ async fn work<H: Handler>(
             continue;
         };
         let connection =
-            http1::connection(stream, Peer { address }, handler.clone(), bounds.clone(), stopping.clone());
+            http1::connection(stream, address, handler.clone(), bounds.clone(), stopping.clone());
         let open = open.clone();
         tokio::task::spawn_local(async move {
             connection.await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, LocalOptions};
 
-use crate::config::settings::Config;
+use crate::config::settings::{Config, Limits};
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
 use crate::identity::{X_ROLES, X_USER};
@@ -89,7 +89,7 @@ pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Resu
     let workers = {
         let shared = shared.clone();
         let make = move |_| make_gate(&shared).map_err(io::Error::other);
-        workers::spawn(config.workers, make, &Bounds::default(), &stopping).map_err(other)?
+        workers::spawn(config.workers, make, &bounds(&config.limits), &stopping).map_err(other)?
     };
     let workers = Arc::new(workers);
     let keeping = provider.clone();
@@ -120,6 +120,16 @@ fn share(
         sessions,
         telemetry,
     })
+}
+
+/// The parser's limits lie above ours, so that refusals are ours and say why.
+fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        header_timeout: limits.header_timeout,
+        idle_timeout: limits.idle_timeout,
+        parser_headers: limits.header_count + 100,
+        parser_buffer: (2 * (limits.header_bytes + limits.target)).max(128 * 1024),
+    }
 }
 
 fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
