@@ -493,6 +493,13 @@ impl World {
             let fits = sessions.iter().any(|session| identity.as_ref() == Ok(&session.identity));
             assert!(fits, "the upstream saw the identity {identity:?}, in play are {sessions:?}: {seen:#?}");
         }
+        for seen in self.seen_since(mark) {
+            let lines = seen.head.all("cookie");
+            let mut names =
+                lines.iter().flat_map(|line| line.split(';')).map(|pair| pair.trim_matches([' ', '\t']));
+            let own = names.find(|pair| pair.starts_with("__Host-rolegate"));
+            assert!(own.is_none(), "the upstream saw a cookie of the gate: {seen:#?}");
+        }
         let complaints = self.upstream.complaints_since(mark.upstream);
         assert!(complaints.is_empty(), "the upstream was sent something else than HTTP/1.1: {complaints:#?}");
         assert!(self.gate.alive(), "the gate has died:\n{}", self.gate.stderr().all());
