@@ -607,6 +607,12 @@ pub fn identity_seen(seen: &Seen) -> Result<Option<(String, String)>, String> {
 // === impl Session ===
 
 impl Session {
+    /// Puts the Cookie line in the place of `{session}`. [`World::fill`] also marks the request as this session's,
+    /// which matters where the gate may give it up.
+    pub fn fill(&self, bytes: &[u8]) -> Vec<u8> {
+        replace(bytes, b"{session}", self.line().as_bytes())
+    }
+
     /// The Cookie line with its CRLF; empty without a session.
     pub fn line(&self) -> String {
         if self.cookie.is_empty() { String::new() } else { format!("Cookie: {}\r\n", self.cookie) }
