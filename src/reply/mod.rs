@@ -87,7 +87,7 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
         }
         // Where the body ends is in doubt, so nothing after it is read as a request (RFC 9112 §9.3).
-        Refusal::Framing(_) => {
+        Refusal::Framing(_) | Refusal::Body { .. } => {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ if status == StatusCode::SERVICE_UNAVAILABLE => {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use crate::support::world::World;
-use crate::{framing, headers, paths};
+use crate::{forwarded, framing, headers, paths};
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
 pub struct Case {
@@ -33,6 +33,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "A", bench: World::bench, cases: headers::cases },
     Section { name: "B", bench: paths::bench, cases: paths::cases },
     Section { name: "D", bench: World::bench, cases: framing::cases },
+    Section { name: "M", bench: World::bench, cases: forwarded::cases },
 ];
 
 /// No case takes longer.

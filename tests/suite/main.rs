@@ -8,8 +8,10 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod architecture;
+mod backends;
 mod browser;
 mod corpus;
+mod forwarded;
 mod framing;
 mod headers;
 mod paths;
