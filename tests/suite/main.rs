@@ -10,14 +10,19 @@
 mod architecture;
 mod backends;
 mod browser;
+mod cookies;
 mod corpus;
 mod forwarded;
 mod framing;
 mod headers;
+mod keys;
+mod login;
 mod paths;
 mod provider;
+mod redirects;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
 mod support_itself;
+mod tokens;
 mod verdict;
