@@ -110,6 +110,11 @@ impl Running {
             }
         }
     }
+
+    /// Whether it ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
 }
 
 impl Drop for Running {
