@@ -266,6 +266,13 @@ test('thirty_restored_tabs_without_any_session_show_no_error', LIMIT, async (t) 
       if (new URL(tab.url()).origin === given('GATE')) home += 1;
       if (tab.url() === gate(`/tab/${index}`)) kept += 1;
     }
+    // Others sign in again, each at the form that it still shows, whether its attempt was kept or not.
+    for (const index of [1, TABS / 2, TABS - 2]) {
+      if (new URL(tabs[index].url()).origin === given('GATE')) continue;
+      await signIn(tabs[index], 'viewer');
+      await isNoError(tabs[index], ways[index], `tab ${index} signed in again`);
+      await showsIdentity(tabs[index], 'viewer', 'viewer');
+    }
     t.diagnostic(`after the reload ${home} of ${TABS} tabs are home, ${kept} at the very address they were opened at`);
 
     // Whoever is still at the login form types the address again, or follows the bookmark.
