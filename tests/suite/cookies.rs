@@ -9,8 +9,8 @@ use crate::corpus::{Case, case};
 use crate::support::browser::{Browser, Cookie, Kind};
 use crate::support::pool::{CLIENT_SECRET, User};
 use crate::support::token::random;
-use crate::support::upstream::{self, Recorder};
 use crate::support::until;
+use crate::support::upstream::{self, Recorder};
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::{Delivery, Exchange, Session, Setup, Who, World};
 
@@ -20,7 +20,9 @@ pub const TICKET: &str = "__Host-rolegate-refresh";
 pub fn cases() -> Vec<Case> {
     vec![
         case(&["CK-01"], |world| {
-            for line in ["", "Cookie:\r\n", "Cookie: ;;; =; a\r\n", "Cookie: =\r\nCookie: ;\r\n", "Cookie: a\r\n"] {
+            for line in
+                ["", "Cookie:\r\n", "Cookie: ;;; =; a\r\n", "Cookie: =\r\nCookie: ;\r\n", "Cookie: a\r\n"]
+            {
                 let bytes = format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{line}\r\n");
                 world.attack(Who::Nobody, bytes).must_be_refused(&[401]);
             }
@@ -117,7 +119,8 @@ fn every_bit_of_the_pass_counts(world: &World) {
     let mark = world.mark();
     let mut wire = Wire::connect(world.gate.public);
     let mut ask = |text: &[u8]| {
-        let head = [b"GET /x HTTP/1.1\r\nHost: app.test\r\nCookie: __Host-rolegate=", text, b"\r\n\r\n"].concat();
+        let head =
+            [b"GET /x HTTP/1.1\r\nHost: app.test\r\nCookie: __Host-rolegate=", text, b"\r\n\r\n"].concat();
         wire.write(&head);
         wire.answer(false).unwrap()
     };
@@ -252,10 +255,11 @@ fn parts_count_only_whole_in_order_and_of_one_session(world: &World) {
     let (_, a) = large(world, "large-a", 180);
     let (_, b) = large(world, "large-b", 180);
     let parts: Vec<String> = (0..9)
-        .map_while(|n| a.cookie.split("; ").find_map(|c| c.strip_prefix(&format!("{PASS}.{n}="))).map(str::to_owned))
+        .map_while(|n| {
+            a.cookie.split("; ").find_map(|c| c.strip_prefix(&format!("{PASS}.{n}="))).map(str::to_owned)
+        })
         .collect();
-    let of_b: Vec<String> =
-        (0..parts.len()).map(|n| value(&b.cookie, &format!("{PASS}.{n}"))).collect();
+    let of_b: Vec<String> = (0..parts.len()).map(|n| value(&b.cookie, &format!("{PASS}.{n}"))).collect();
     assert!(parts.len() >= 3, "the session takes {} parts", parts.len());
     assert_eq!(send(world, &a, a.cookie.as_bytes()).status(), 200, "the whole counts");
 
@@ -311,10 +315,7 @@ fn a_shorter_session_leaves_no_part_behind(world: &World) {
     world.pool.change_user("shrinks", |user| user.groups = vec!["user".into()]);
     browser.sign_in("shrinks");
     assert!(browser.jar.named(&format!("{PASS}.")).is_empty(), "parts are left: {:?}", browser.jar.all());
-    let short = Session {
-        cookie: browser.cookies("/"),
-        identity: Some(("shrinks".into(), "user".into())),
-    };
+    let short = Session { cookie: browser.cookies("/"), identity: Some(("shrinks".into(), "user".into())) };
     // Also where a browser kept them all the same.
     let stale: Vec<&str> = long.cookie.split("; ").filter(|cookie| cookie.contains("rolegate.")).collect();
     assert!(none_or_exactly(world, &short, &format!("{}; {}", short.cookie, stale.join("; "))));
@@ -594,9 +595,8 @@ fn keys_roll_without_a_sign_out() {
     assert!(none_or_exactly(&world, &session, &after));
 
     // A replica that has not got there yet, and still seals with the old one.
-    let behind = Setup::bench()
-        .keys(&format!("{old}\n{new}"))
-        .start_with(world.pool.clone(), Recorder::start());
+    let behind =
+        Setup::bench().keys(&format!("{old}\n{new}")).start_with(world.pool.clone(), Recorder::start());
     assert!(none_or_exactly(&behind, &session, &before));
     assert!(none_or_exactly(&behind, &session, &after));
 
@@ -666,7 +666,8 @@ fn cookies_are_lax_and_a_frame_gets_a_page(world: &World) {
     // What comes from another site comes without Lax cookies.
     let foreign = "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.test\r\n";
     for (method, kind, length) in [("POST", Kind::Form, "Content-Length: 0\r\n"), ("GET", Kind::Frame, "")] {
-        let bytes = format!("{method} /x HTTP/1.1\r\nHost: app.test\r\n{}{foreign}{length}\r\n", kind.lines());
+        let bytes =
+            format!("{method} /x HTTP/1.1\r\nHost: app.test\r\n{}{foreign}{length}\r\n", kind.lines());
         let exchange = world.attack(Who::Nobody, bytes);
         exchange.must_be_refused(&[401]);
         let answer = &exchange.answers[0];
@@ -679,7 +680,8 @@ fn cookies_are_lax_and_a_frame_gets_a_page(world: &World) {
 
 fn cleartext_is_for_loopback_and_said_aloud() {
     let (pool, upstream) = (crate::support::pool::FakePool::start(), Recorder::start());
-    for url in ["http://app.test", "http://app.localhost.evil.test", "http://10.0.0.1:4180", "http://0.0.0.0"] {
+    for url in ["http://app.test", "http://app.localhost.evil.test", "http://10.0.0.1:4180", "http://0.0.0.0"]
+    {
         let mut setup = Setup::bench();
         setup.public_url = format!("{url:?}");
         let refused = setup.try_start_with(&pool, &upstream);

@@ -292,7 +292,10 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
             "//oauth2/signout",
         ],
     ),
-    ("RED-17", &["", "?", "?x=y", "#frag", ".", "..", "./x", "../x", "%2f%2fevil.com", "%68%74%74%70%3a//evil.com"]),
+    (
+        "RED-17",
+        &["", "?", "?x=y", "#frag", ".", "..", "./x", "../x", "%2f%2fevil.com", "%68%74%74%70%3a//evil.com"],
+    ),
 ];
 
 /// What must not be lost, and where it leads.
@@ -338,7 +341,11 @@ fn through_landing(world: &World, query: &str) -> String {
     let at = html.find("class=\"first\" href=\"").unwrap_or_else(|| panic!("{query}: no link: {html}"));
     let href = html[at + 20..].split('"').next().unwrap();
     assert_eq!(page.answer.status, 200, "{query}");
-    href.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+    href.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
 }
 
 /// Where "use another account" with this query ends.
@@ -513,7 +520,9 @@ fn goes_nowhere_else(world: &World, hosts: &[String], row: &Row) {
     check("signout?switch=1", &through_switch(world, &query));
 
     // As the request target itself, and behind a slash: a login comes back to the own origin, or none begins.
-    for target in [decoded.clone(), encoded.clone(), format!("/{decoded}"), format!("/{encoded}"), format!("/?{query}")] {
+    for target in
+        [decoded.clone(), encoded.clone(), format!("/{decoded}"), format!("/{encoded}"), format!("/?{query}")]
+    {
         let mut browser = signed_out(world);
         match get(world, &mut browser, &target, "") {
             Ok(answer) if answer.status == 302 => {
