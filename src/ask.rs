@@ -119,6 +119,13 @@ impl Ask {
         })
     }
 
+    /// Path and query of a head that was not read further, for the way back on its page.
+    pub fn target_of(head: &Parts) -> Option<String> {
+        let path = canonical(head.uri.path()).ok()?;
+        let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        Some(format!("{}{query}", path.as_str()))
+    }
+
     /// Path and query, as forwarded and as returned to after a login.
     pub fn target(&self) -> String {
         match &self.query {

@@ -125,6 +125,7 @@ impl Gate {
         let ask =
             Ask::read(head, peer.address.ip(), websocket, &self.shared.config).inspect_err(|refusal| {
                 if *refusal == Refusal::HeadTooLarge {
+                    trip.context.target = Ask::target_of(head);
                     // Most often it is cookies that grew too many; ours must not keep a browser out.
                     let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
                     trip.context.cookies = self.shared.sites.iter().flat_map(forget).collect();

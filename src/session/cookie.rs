@@ -172,14 +172,10 @@ impl<'a> Jar<'a> {
 }
 
 /// Whether a cookie called `name` belongs to the gate whose pass is called `pass`. Byte-exact: names are never
-/// decoded or folded.
+/// decoded or folded. What looks like a part is the gate's, also one with no number that it would give.
 pub fn is_own(pass: &str, name: &[u8]) -> bool {
     let Some(rest) = name.strip_prefix(pass.as_bytes()) else { return false };
-    let part = |rest: &[u8]| match rest {
-        [] => true,
-        [b'.', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
+    let part = |rest: &[u8]| rest.is_empty() || rest.starts_with(b".");
     part(rest)
         || rest.strip_prefix(b"-refresh").is_some_and(part)
         || rest.strip_prefix(b"-token").is_some_and(part)
