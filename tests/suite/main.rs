@@ -11,6 +11,7 @@ mod architecture;
 mod browser;
 mod corpus;
 mod framing;
+mod fuzz;
 mod headers;
 mod paths;
 mod provider;
