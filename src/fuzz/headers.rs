@@ -101,8 +101,11 @@ fn toward_client(upstream: &HeaderMap, cacheability: Cacheability) {
         Cacheability::Private => {
             let [line] = &caches[..] else { panic!("not one Cache-Control: {caches:?}") };
             assert!(line.starts_with("private"), "{line}");
-            let quoteless: String = line.split('"').step_by(2).collect();
-            let shared = quoteless.split(',').any(|directive| {
+            // What stands in quotes is nobody's directive, whatever commas it holds.
+            let quoted =
+                line.split('"').enumerate().map(|(at, text)| if at % 2 == 1 { "quoted" } else { text });
+            let masked: String = quoted.collect();
+            let shared = masked.split(',').any(|directive| {
                 let name = directive.split('=').next().unwrap_or_default().trim();
                 name == "public" || name == "s-maxage"
             });

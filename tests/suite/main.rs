@@ -10,11 +10,13 @@
 mod architecture;
 mod browser;
 mod corpus;
+mod explain;
 mod framing;
 mod fuzz;
 mod headers;
 mod paths;
 mod provider;
+mod random;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
