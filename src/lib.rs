@@ -25,6 +25,8 @@ pub mod config;
 pub mod devpool;
 pub mod forward;
 pub mod forwarded;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gate;
 pub mod identity;
 pub mod listen;

@@ -82,13 +82,7 @@ impl Scrub {
     }
 
     /// The head that is sent instead of the client's.
-    pub(super) fn outgoing(
-        &self,
-        client: &HeaderMap,
-        host: &HeaderValue,
-        plan: &Plan,
-        upgrade: bool,
-    ) -> HeaderMap {
+    pub fn outgoing(&self, client: &HeaderMap, host: &HeaderValue, plan: &Plan, upgrade: bool) -> HeaderMap {
         let listed = listed(client);
         let mut head = HeaderMap::with_capacity(client.len() + 8 + plan.identity.len());
         head.insert(header::HOST, host.clone());

@@ -48,7 +48,9 @@ impl ReturnTo {
 
     /// As short as it can be written for this origin: the path where it lies on it.
     pub fn relative_to(&self, origin: &Origin) -> &str {
-        self.0.strip_prefix(&origin.to_string()).filter(|rest| rest.starts_with('/')).unwrap_or(&self.0)
+        // `//x` alone would be read as another host.
+        let is_path = |rest: &&str| rest.starts_with('/') && !rest.starts_with("//");
+        self.0.strip_prefix(&origin.to_string()).filter(is_path).unwrap_or(&self.0)
     }
 
     fn of_path(given: &str, bounds: &Bounds<'_>) -> Option<Self> {

@@ -80,6 +80,16 @@ impl Names {
         jar.names().filter_map(|name| self.line(name, "", 0)).collect()
     }
 
+    /// Whether a cookie of this name is one that the gate itself writes: a longer name that only begins like
+    /// ours is the application's.
+    fn owns(&self, name: &str) -> bool {
+        let of_attempt =
+            |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        is_part_of(name, &self.pass)
+            || is_part_of(name, &self.ticket)
+            || name.strip_prefix(&self.attempt_prefix).is_some_and(of_attempt)
+    }
+
     fn line(&self, name: &str, value: &str, seconds: u64) -> Option<HeaderValue> {
         let mut cookie = Cookie::build((name, value)).path("/").http_only(true).same_site(SameSite::Lax);
         if self.secure {
@@ -112,6 +122,7 @@ impl<'a> Jar<'a> {
                 }
                 // A value with other bytes is none that we wrote.
                 if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
+                    && names.owns(name)
                     && value.is_ascii()
                 {
                     own.push((name, value));

@@ -13,13 +13,16 @@ mod browser;
 mod cookies;
 mod corpus;
 mod forwarded;
+mod explain;
 mod framing;
+mod fuzz;
 mod headers;
 mod keys;
 mod login;
 mod paths;
 mod provider;
 mod redirects;
+mod random;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
