@@ -302,6 +302,7 @@ impl PoolFault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotReady => "pool_not_ready",
+            Self::Endpoint(TokenEndpointFault::Unreachable(OutboundFault::TooLarge)) => "pool_answer",
             Self::Endpoint(TokenEndpointFault::Unreachable(_)) => "pool_unreachable",
             Self::Endpoint(TokenEndpointFault::Refused { error, .. }) => match error.as_str() {
                 "invalid_grant" => "invalid_grant",

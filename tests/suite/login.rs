@@ -19,7 +19,9 @@ use crate::support::world::{Session, Setup, Who, World};
 pub fn cases() -> Vec<Case> {
     vec![
         case(&["OIDC-01", "OIDC-08", "OIDC-34"], |world| {
-            for query in ["", "?", "?code=x", "?code=x&state=", "?code=x&state", "?access_token=x", "?id_token=x"] {
+            for query in
+                ["", "?", "?code=x", "?code=x&state=", "?code=x&state", "?access_token=x", "?id_token=x"]
+            {
                 refused_unasked(world, &mut world.browser(), query);
             }
             let mut browser = world.browser();
@@ -147,7 +149,11 @@ pub fn cases() -> Vec<Case> {
             for (_, answer) in answers {
                 let body = answer.to_string().into_bytes();
                 world.pool.script(Endpoint::Token, Reply::Status(200, "application/json", body));
-                login(world, "user").must_fail(world, 502, &["pool_answer", "no_id_token", "token_malformed"]);
+                login(world, "user").must_fail(
+                    world,
+                    502,
+                    &["pool_answer", "no_id_token", "token_malformed"],
+                );
             }
             for reply in [
                 Reply::Status(200, "text/html", b"<!doctype html><title>Sign in</title>".to_vec()),
@@ -261,7 +267,9 @@ impl Attempted {
         assert_eq!(told, 1, "one line: {lines:#?}");
         assert!(answer.header("location").is_none(), "{answer:#?}");
         let session = browser.jar.all().iter().any(|cookie| {
-            cookie.name == PASS || cookie.name.starts_with("__Host-rolegate-refresh") || cookie.name.contains("rolegate.")
+            cookie.name == PASS
+                || cookie.name.starts_with("__Host-rolegate-refresh")
+                || cookie.name.contains("rolegate.")
         });
         assert!(!session, "{reason}: a session was made: {:?}", browser.jar.all());
         assert!(!answer.text().contains(&reason), "the page tells the reason: {}", answer.text());
@@ -473,7 +481,10 @@ fn wrong_answers_of_the_pool_end_in_bounded_time(world: &World) {
         (Reply::HalfClosed, 503),
         (Reply::Hangup, 503),
         (Reply::Raw(b"SSH-2.0-OpenSSH\r\n".to_vec()), 503),
-        (Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef".to_vec()), 503),
+        (
+            Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef".to_vec()),
+            503,
+        ),
     ] {
         let shown: String = format!("{reply:?}").chars().take(80).collect();
         let begun = Instant::now();
@@ -624,7 +635,9 @@ fn session_of(world: &World, user: &str, roles: &str) -> Session {
 
 fn ask(world: &World, session: &Session, target: &str) -> Answer {
     let mut wire = Wire::connect(world.gate.public).patient_for(Duration::from_secs(20));
-    wire.write(&session.fill(format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{{session}}\r\n").as_bytes()));
+    wire.write(
+        &session.fill(format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{{session}}\r\n").as_bytes()),
+    );
     wire.answer(false).unwrap()
 }
 
@@ -734,8 +747,12 @@ fn one_refresh_serves_everyone_who_waits_and_no_one_else() {
     }
     world.oracle(mark, &sessions);
     // A pass with somebody else's ticket shares nobody's flight.
-    let pass = |session: &Session| session.cookie.split("; ").find(|c| c.starts_with("__Host-rolegate=")).unwrap().to_owned();
-    let ticket = |session: &Session| session.cookie.split("; ").find(|c| c.starts_with("__Host-rolegate-refresh=")).unwrap().to_owned();
+    let pass = |session: &Session| {
+        session.cookie.split("; ").find(|c| c.starts_with("__Host-rolegate=")).unwrap().to_owned()
+    };
+    let ticket = |session: &Session| {
+        session.cookie.split("; ").find(|c| c.starts_with("__Host-rolegate-refresh=")).unwrap().to_owned()
+    };
     let mixed = Session {
         cookie: format!("{}; {}", pass(&sessions[1]), ticket(&sessions[2])),
         identity: sessions[1].identity.clone(),
@@ -783,8 +800,10 @@ fn who_is_removed_at_the_pool_is_out_soon() {
     for name in ["demoted", "deleted", "signed-out", "roleless"] {
         world.pool.user(User::new(name, &["admin", "user"]));
     }
-    let sessions: Vec<Session> =
-        ["demoted", "deleted", "roleless"].iter().map(|name| session_of(&world, name, "admin,user")).collect();
+    let sessions: Vec<Session> = ["demoted", "deleted", "roleless"]
+        .iter()
+        .map(|name| session_of(&world, name, "admin,user"))
+        .collect();
     for session in &sessions {
         assert_eq!(ask(&world, session, "/admin").status, 200);
     }
@@ -819,15 +838,21 @@ fn a_wrong_discovery_document_makes_no_gate_ready() {
     type Wrong = fn(&mut serde_json::Value);
     let wrongs: [(&str, Wrong); 14] = [
         ("issuer", |document| document["issuer"] = json!("https://evil.test")),
-        ("issuer's slash", |document| document["issuer"] = json!(format!("{}/", document["issuer"].as_str().unwrap()))),
+        ("issuer's slash", |document| {
+            document["issuer"] = json!(format!("{}/", document["issuer"].as_str().unwrap()))
+        }),
         ("no issuer", |document| document["issuer"] = json!(null)),
         ("issuer list", |document| document["issuer"] = json!([document["issuer"]])),
-        ("token endpoint elsewhere", |document| document["token_endpoint"] = json!("http://127.0.0.1:9/token")),
+        ("token endpoint elsewhere", |document| {
+            document["token_endpoint"] = json!("http://127.0.0.1:9/token")
+        }),
         ("token endpoint at a metadata address", |document| {
             document["token_endpoint"] = json!("http://169.254.169.254/latest")
         }),
         ("no token endpoint", |document| document["token_endpoint"] = json!(null)),
-        ("authorize elsewhere", |document| document["authorization_endpoint"] = json!("http://127.0.0.1:9/a")),
+        ("authorize elsewhere", |document| {
+            document["authorization_endpoint"] = json!("http://127.0.0.1:9/a")
+        }),
         ("keys elsewhere", |document| document["jwks_uri"] = json!("http://127.0.0.1:9/keys")),
         ("no keys", |document| document["jwks_uri"] = json!(null)),
         ("file", |document| document["jwks_uri"] = json!("file:///etc/passwd")),

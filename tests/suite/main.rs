@@ -12,8 +12,8 @@ mod backends;
 mod browser;
 mod cookies;
 mod corpus;
-mod forwarded;
 mod explain;
+mod forwarded;
 mod framing;
 mod fuzz;
 mod headers;
@@ -21,8 +21,8 @@ mod keys;
 mod login;
 mod paths;
 mod provider;
-mod redirects;
 mod random;
+mod redirects;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;

@@ -407,7 +407,10 @@ fn finish(world: &World, browser: &mut Browser, answer: &Answer) -> String {
     };
     let mut callback = Url::parse(asked.parameter("redirect_uri").unwrap()).unwrap();
     let code = world.pool.issue_code("user", &asked);
-    callback.query_pairs_mut().append_pair("code", &code).append_pair("state", asked.parameter("state").unwrap());
+    callback
+        .query_pairs_mut()
+        .append_pair("code", &code)
+        .append_pair("state", asked.parameter("state").unwrap());
     let end = browser.open(callback.as_str());
     assert_eq!(end.status, 302, "the login did not end: {end:#?}");
     let location = end.location().to_owned();
@@ -527,7 +530,8 @@ fn goes_nowhere_else(world: &World, hosts: &[String], row: &Row) {
     let Row { encoded, decoded, valid, utf8 } = row;
     if !utf8 {
         for page in ["start", "signout", "signout?switch=1&x=y"] {
-            let target = format!("/oauth2/{}{}rd={encoded}", page, if page.contains('?') { '&' } else { '?' });
+            let target =
+                format!("/oauth2/{}{}rd={encoded}", page, if page.contains('?') { '&' } else { '?' });
             let answer = get(world, &mut signed_out(world), &target, "").unwrap();
             assert!(answer.status == 400 && answer.header("location").is_none(), "{target}: {answer:#?}");
         }
@@ -569,7 +573,10 @@ fn goes_nowhere_else(world: &World, hosts: &[String], row: &Row) {
         }
         false
     };
-    let _ = begins(decoded) || begins(encoded) || begins(&format!("/{decoded}")) || begins(&format!("/{encoded}"));
+    let _ = begins(decoded)
+        || begins(encoded)
+        || begins(&format!("/{decoded}"))
+        || begins(&format!("/{encoded}"));
 
     let nested = encode(&format!("/oauth2/start?rd={encoded}"));
     assert_eq!(through_start(world, &format!("rd={nested}")), HOME, "{decoded:?} nested");

@@ -53,9 +53,13 @@ pub fn cases() -> Vec<Case> {
             ] {
                 let id = raw.clone();
                 refuse_id(world, NO_TOKEN, move |mint| mint.raw = Some(id.clone()));
-                refuse_access(world, &["token_malformed", "token_header", "token_algorithm", "token_at_hash"], move |mint| {
-                    mint.raw = Some(raw.clone());
-                });
+                refuse_access(
+                    world,
+                    &["token_malformed", "token_header", "token_algorithm", "token_at_hash"],
+                    move |mint| {
+                        mint.raw = Some(raw.clone());
+                    },
+                );
             }
         }),
         case(&["TOK-04"], |world| {
@@ -132,7 +136,11 @@ pub fn cases() -> Vec<Case> {
                 ("x5u", json!(address)),
                 ("x5c", json!([b64("certificate")])),
             ] {
-                for (key, id) in [(Key::Foreign, kid(&Key::Foreign)), (Key::Foreign, kid(&Key::ForId)), (Key::ForId, kid(&Key::ForId))] {
+                for (key, id) in [
+                    (Key::Foreign, kid(&Key::Foreign)),
+                    (Key::Foreign, kid(&Key::ForId)),
+                    (Key::ForId, kid(&Key::ForId)),
+                ] {
                     let (name, value) = (name.to_owned(), value.clone());
                     refuse_id(world, &["token_header", "token_unknown_key"], move |mint| {
                         mint.header.insert(name.clone(), value.clone());
@@ -186,7 +194,8 @@ pub fn cases() -> Vec<Case> {
             let inner = world.pool.mint(Use::Id, "user", |_| {});
             let nested = inner.clone();
             refuse_id(world, &["token_claims"], move |mint| mint.payload = Some(nested.clone().into_bytes()));
-            let pbes2 = json!({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 1_000_000_000, "p2s": "AAAA"});
+            let pbes2 =
+                json!({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 1_000_000_000, "p2s": "AAAA"});
             let rsa = json!({"alg": "RSA-OAEP", "enc": "A256GCM", "zip": "DEF", "cty": "JWT"});
             let dir = json!({"alg": "dir", "enc": "A128CBC-HS256"});
             for header in [pbes2, rsa, dir] {
@@ -262,7 +271,9 @@ pub fn cases() -> Vec<Case> {
             });
             // Another client of the same pool.
             for value in [json!("another-client"), json!([CLIENT_ID]), json!(""), Value::Null] {
-                refuse_access(world, &["token_client_id"], move |mint| mint.claim("client_id", value.clone()));
+                refuse_access(world, &["token_client_id"], move |mint| {
+                    mint.claim("client_id", value.clone())
+                });
             }
             refuse_access(world, &["token_client_id"], |mint| mint.without("client_id"));
             refuse_access(world, &["token_client_id"], |mint| {
@@ -285,9 +296,15 @@ pub fn cases() -> Vec<Case> {
             accept(world, |mint| mint.without("at_hash"));
         }),
         case(&["TOK-24"], |world| {
-            for value in
-                [json!(""), json!("s".repeat(300)), json!(["x"]), json!({}), json!(1), Value::Null, json!(true)]
-            {
+            for value in [
+                json!(""),
+                json!("s".repeat(300)),
+                json!(["x"]),
+                json!({}),
+                json!(1),
+                Value::Null,
+                json!(true),
+            ] {
                 let other = value.clone();
                 refuse_id(world, &["token_subject"], move |mint| mint.claim("sub", value.clone()));
                 refuse_access(world, &["token_subject"], move |mint| mint.claim("sub", other.clone()));
@@ -383,7 +400,14 @@ fn accept(world: &World, change: impl Fn(&mut Mint) + Send + Sync + 'static) {
 }
 
 fn a_signature_is_exactly_the_keys(world: &World) {
-    let wrong = &["token_signature", "token_malformed", "token_claims", "token_header", "token_algorithm", "token_unknown_key"];
+    let wrong = &[
+        "token_signature",
+        "token_malformed",
+        "token_claims",
+        "token_header",
+        "token_algorithm",
+        "token_unknown_key",
+    ];
     // The whole written token, changed after it was signed.
     let text = |world: &World, change: fn(&str) -> String| {
         world.pool.tamper(move |mint| {
@@ -504,10 +528,21 @@ fn a_time_is_a_number_and_holds_now(world: &World) {
 }
 
 fn a_role_is_compared_letter_by_letter(world: &World) {
-    for (index, group) in
-        ["*", ".*", "adm.n", "admin.*", "$.admin", "^admin$", "adm%69n", "admin|user", "[admin]", "Admin", "/admin/"]
-            .into_iter()
-            .enumerate()
+    for (index, group) in [
+        "*",
+        ".*",
+        "adm.n",
+        "admin.*",
+        "$.admin",
+        "^admin$",
+        "adm%69n",
+        "admin|user",
+        "[admin]",
+        "Admin",
+        "/admin/",
+    ]
+    .into_iter()
+    .enumerate()
     {
         let name = format!("meta-{index}");
         world.pool.user(User::new(&name, &[group, "user"]));
@@ -613,7 +648,8 @@ fn what_is_no_json_object_is_no_token(world: &World) {
     refuse_id(world, &["pool_unreachable"], move |mint| mint.raw = Some(huge.clone()));
     // A head that large is refused whatever it holds.
     let mut wire = Wire::connect(world.gate.public);
-    let head = format!("GET /x HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {}\r\n\r\n", "A".repeat(1 << 20));
+    let head =
+        format!("GET /x HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {}\r\n\r\n", "A".repeat(1 << 20));
     wire.write(head.as_bytes());
     assert_eq!(wire.answer(false).unwrap().status, 431);
 }
