@@ -80,7 +80,9 @@ fuzz: ## the fuzz targets under a real fuzzer: FUZZ_SECONDS=60 each, FUZZ_TARGET
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
 	@for target in $(FUZZ_TARGETS); do \
 		echo "fuzz $$target, $(FUZZ_SECONDS) s"; \
-		$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		mkdir -p tests/fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target \
+			tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
 .PHONY: image

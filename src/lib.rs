@@ -25,6 +25,8 @@ pub mod config;
 pub mod devpool;
 pub mod forward;
 pub mod forwarded;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gate;
 pub mod identity;
 pub mod listen;
@@ -37,3 +39,4 @@ pub mod run;
 pub mod session;
 pub mod site;
 pub mod telemetry;
+pub mod tls;

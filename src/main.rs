@@ -83,6 +83,7 @@ enum Command {
     },
 }
 
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn main() -> ExitCode {
     // One provider for all cryptography; both libraries panic at first use without one.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();

@@ -42,7 +42,7 @@ fn exactly_one_valid_host_is_asked_for() {
     let of = |host: &str| ask("/", &[("host", host)]).map(|ask| (ask.host, ask.origin));
     assert_eq!(of("APP.test"), Ok(("app.test".into(), Some(0))));
     assert_eq!(of("app.test:443"), Ok(("app.test".into(), Some(0))));
-    assert_eq!(of("app.test."), Ok(("app.test".into(), Some(0))));
+    assert_eq!(of("app.test."), Ok(("app.test".into(), None)));
     assert_eq!(of("app.test:8443"), Ok(("app.test".into(), None)));
     assert_eq!(of("localhost:4180"), Ok(("localhost".into(), Some(1))));
     assert_eq!(of("[::1]:80"), Ok(("[::1]".into(), None)));

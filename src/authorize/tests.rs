@@ -144,9 +144,10 @@ fn a_preflight_passes_without_identity_where_the_rule_for_its_method_says_so() {
     let rules = Rules::new(vec![posts], needs(&["user"], &[], &[]));
     let mut preflight = ask(Kind::Other, Some(0));
     (preflight.method, preflight.preflight) = (Method::OPTIONS, Some(Method::POST));
-    assert_eq!(judge(&rules, Some(&person), &preflight).1, Decision::ForwardAnonymous);
+    let judge = |person, ask: &Ask| decide(&cover(&rules, ask), person, ask);
+    assert_eq!(judge(Some(&person), &preflight), Decision::ForwardAnonymous);
     preflight.preflight = Some(Method::DELETE);
-    assert_eq!(judge(&rules, None, &preflight).1, Decision::Challenge);
+    assert_eq!(judge(None, &preflight), Decision::Challenge);
     preflight.preflight = None;
-    assert_eq!(judge(&rules, None, &preflight).1, Decision::Challenge);
+    assert_eq!(judge(None, &preflight), Decision::Challenge);
 }

@@ -21,6 +21,7 @@ pub fn text() -> String {
 #[cfg(test)]
 mod tests {
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test reads its own switch")]
     fn the_committed_schema_is_what_is_printed() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/schema.json");
         // UPDATE_EXPECTED=1 writes it anew.

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::clock;
+
 /// 32 random bytes as base64, and a newline.
 pub fn run() -> ExitCode {
     let Some(key) = fresh() else {
@@ -19,9 +21,7 @@ pub fn run() -> ExitCode {
 }
 
 fn fresh() -> Option<String> {
-    let mut bytes = [0u8; 32];
-    aws_lc_rs::rand::fill(&mut bytes).ok()?;
-    Some(STANDARD.encode(bytes))
+    Some(STANDARD.encode(clock::random::<32>().ok()?))
 }
 
 #[cfg(test)]

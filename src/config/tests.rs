@@ -67,6 +67,7 @@ fn every_valid_fixture_loads_without_a_warning() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test reads its own switch")]
 fn every_invalid_fixture_prints_exactly_the_expected_lines() {
     let mut differences = String::new();
     for file in toml_files("tests/fixtures/config/invalid") {

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// `N` random bytes.
+#[allow(clippy::disallowed_methods, reason = "the dev pool is an island with randomness of its own")]
 pub(super) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if aws_lc_rs::rand::fill(&mut bytes).is_err() {

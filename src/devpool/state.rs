@@ -159,6 +159,10 @@ impl State {
     }
 
     /// Milliseconds since 1970 by the pool's clock: the one place that reads a clock.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the dev pool can be told the time, so it has a clock of its own"
+    )]
     pub(super) fn now_ms(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(self.ahead.saturating_mul(1_000))

@@ -3,8 +3,8 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 
-use super::Plan;
 use super::headers::{Scrub, X_REQUEST_ID, fold, is_listed, listed, room, trim};
+use super::plan::Plan;
 
 /// What becomes of an answer's cacheability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,18 +19,18 @@ pub enum Cacheability {
 
 /// What the answer is one to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
+pub struct Asked {
     /// It answers a HEAD.
-    pub(super) head: bool,
+    pub head: bool,
     /// Its status.
-    pub(super) status: StatusCode,
+    pub status: StatusCode,
 }
 
 // === impl Scrub ===
 
 impl Scrub {
     /// Makes the head fit to leave, or says why the answer cannot be believed.
-    pub(super) fn fit(&self, head: &mut HeaderMap, asked: Asked, plan: &Plan) -> Result<(), &'static str> {
+    pub fn fit(&self, head: &mut HeaderMap, asked: Asked, plan: &Plan) -> Result<(), &'static str> {
         framing(head)?;
         // A length without a body: what the body would have been (RFC 9110 §9.3.2, §15.4.5).
         let keeps_length = asked.head || asked.status == StatusCode::NOT_MODIFIED;

@@ -15,6 +15,7 @@ pub mod answer;
 mod connect;
 pub mod fault;
 pub mod headers;
+pub mod plan;
 mod pool;
 mod relay;
 pub mod upgrade;
@@ -22,6 +23,7 @@ pub mod upgrade;
 pub use answer::Cacheability;
 pub use fault::{Fault, SetupError};
 pub use headers::{OwnCookies, Scrub};
+pub use plan::{Forwarded, Plan};
 
 /// What sends requests on. One per worker.
 pub struct Forward {
@@ -30,36 +32,6 @@ pub struct Forward {
     /// The upstream's own Host, where the client's is not passed.
     own_host: Option<HeaderValue>,
     limits: Limits,
-}
-
-/// Everything decided about a request before it leaves.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// The canonical path and the untouched query: exactly what was decided on.
-    pub target: http::uri::PathAndQuery,
-    /// The client's Host; [`Forward`] puts the upstream's own in its place where `pass_host` is off.
-    pub host: HeaderValue,
-    /// X-User, X-Roles, mapped headers; put in last. Empty on a public path without a session.
-    pub identity: Vec<(HeaderName, HeaderValue)>,
-    /// What the upstream is told about the way in.
-    pub forwarded: Forwarded,
-    /// The request's id, sent both ways.
-    pub request_id: HeaderValue,
-    /// A WebSocket upgrade may pass. Only ever true for a request that [`upgrade::is_websocket`].
-    pub upgrade: bool,
-    /// What becomes of the answer's cacheability.
-    pub cacheability: Cacheability,
-}
-
-/// `X-Forwarded-For`, `-Proto` and `-Host`.
-#[derive(Debug, Clone)]
-pub struct Forwarded {
-    /// The client's address, after whatever trusted proxies said.
-    pub for_: HeaderValue,
-    /// `http` or `https`.
-    pub proto: &'static str,
-    /// The host as the client wrote it.
-    pub host: HeaderValue,
 }
 
 /// An upstream's answer, ready to leave.
@@ -213,6 +185,7 @@ fn own_host(upstream: &Upstream) -> Result<HeaderValue, SetupError> {
 }
 
 /// Now, by the clock that the timers of this module go by.
+#[allow(clippy::disallowed_methods, reason = "timers of the upstream, never a decision")]
 fn now() -> Instant {
     Instant::now()
 }

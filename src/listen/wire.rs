@@ -30,6 +30,8 @@ pub(super) struct Wire<S> {
 pub(super) struct Watch {
     phase: AtomicU8,
     fragment: AtomicBool,
+    /// Bytes of empty lines since the last head.
+    blank: AtomicU8,
     head_timeout: Duration,
 }
 
@@ -43,7 +45,12 @@ pub(super) struct Watched {
 
 impl Watch {
     pub(super) fn new(head_timeout: Duration) -> Arc<Self> {
-        Arc::new(Self { phase: AtomicU8::new(IDLE), fragment: AtomicBool::new(false), head_timeout })
+        Arc::new(Self {
+            phase: AtomicU8::new(IDLE),
+            fragment: AtomicBool::new(false),
+            blank: AtomicU8::new(0),
+            head_timeout,
+        })
     }
 
     /// A head has been parsed. Whether its target was cut at `#`; not known of a request that came in one
@@ -53,18 +60,25 @@ impl Watch {
         self.fragment.swap(false, Ordering::Relaxed)
     }
 
-    /// Looks at the bytes of a head.
-    fn observe(&self, bytes: &[u8]) {
+    /// Looks at the bytes of a head; an error where nothing but empty lines comes.
+    fn observe(&self, bytes: &[u8]) -> io::Result<()> {
         let mut line = bytes;
         if self.phase.load(Ordering::Relaxed) == IDLE {
             // An empty line before a request is to be ignored (RFC 9112 §2.2).
             let start = line.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
-            let Some(start) = start else { return };
+            let blank = u8::try_from(start.unwrap_or(line.len())).unwrap_or(u8::MAX);
+            let before = self.blank.load(Ordering::Relaxed);
+            self.blank.store(before.saturating_add(blank), Ordering::Relaxed);
+            if self.blank.load(Ordering::Relaxed) > BLANK_BYTES {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let Some(start) = start else { return Ok(()) };
             line = &line[start..];
+            self.blank.store(0, Ordering::Relaxed);
             self.phase.store(IN_LINE, Ordering::Relaxed);
         }
         if self.phase.load(Ordering::Relaxed) != IN_LINE {
-            return;
+            return Ok(());
         }
         let end = line.iter().position(|byte| *byte == b'\n');
         if line[..end.unwrap_or(line.len())].contains(&b'#') {
@@ -73,6 +87,7 @@ impl Watch {
         if end.is_some() {
             self.phase.store(IN_HEAD, Ordering::Relaxed);
         }
+        Ok(())
     }
 }
 
@@ -107,7 +122,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
             }
-            _ => self.watch.observe(&buf.filled()[before..]),
+            _ => self.watch.observe(&buf.filled()[before..])?,
         }
         read
     }
@@ -173,6 +188,9 @@ impl http_body::Body for Watched {
     }
 }
 
+/// Room for two empty lines: one is to be ignored (RFC 9112 §2.2), a flood is no request.
+const BLANK_BYTES: u8 = 4;
+
 /// Waiting for a head's first byte.
 const IDLE: u8 = 0;
 /// In its first line.
@@ -189,7 +207,7 @@ mod tests {
     fn fragment_in(pieces: &[&[u8]]) -> bool {
         let watch = Watch::new(Duration::from_secs(1));
         for piece in pieces {
-            watch.observe(piece);
+            watch.observe(piece).unwrap();
         }
         watch.head_is_read()
     }
@@ -205,10 +223,10 @@ mod tests {
     #[test]
     fn what_is_read_while_a_request_is_served_is_no_head() {
         let watch = Watch::new(Duration::from_secs(1));
-        watch.observe(b"POST /a HTTP/1.1\r\n");
+        watch.observe(b"POST /a HTTP/1.1\r\n").unwrap();
         assert!(!watch.head_is_read());
         drop(Watched::new(Body::Empty, watch.clone()));
-        watch.observe(b"GET /#");
+        watch.observe(b"GET /#").unwrap();
         assert!(watch.head_is_read());
     }
 }

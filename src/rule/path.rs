@@ -114,6 +114,13 @@ impl CanonicalPath<'_> {
         self.without_parameters.as_deref().unwrap_or(&self.text)
     }
 
+    /// Whether the path lies at or below `prefix`, as leniently as an upstream might read it.
+    pub fn is_under(&self, prefix: &str) -> bool {
+        let path = self.for_role_rules();
+        let at_boundary = matches!(path.as_bytes().get(prefix.len()), None | Some(b'/'));
+        at_boundary && path.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    }
+
     /// The same path, borrowing nothing.
     pub fn into_owned(self) -> CanonicalPath<'static> {
         CanonicalPath {
@@ -236,7 +243,6 @@ fn normalize_escapes(raw: &str) -> Result<String, PathRefusal> {
         let octet = hex_pair(bytes.get(at + 1..at + 3)).ok_or(PathRefusal::BrokenEscape)?;
         match octet {
             b'/' | b'\\' | 0x00..=0x1f | 0x7f => return Err(PathRefusal::AmbiguousEscape),
-            b'%' if is_double_escape(&bytes[at + 3..]) => return Err(PathRefusal::DoubleEscape),
             _ => {}
         }
         if octet.is_ascii() {
@@ -254,6 +260,11 @@ fn normalize_escapes(raw: &str) -> Result<String, PathRefusal> {
         at += 3;
     }
     whole_utf8(&mut run)?;
+    // Asked of what comes out: decoding may have put the digits together (`%25%32%65`).
+    let again = |at: usize| is_double_escape(&out.as_bytes()[at + "%25".len()..]);
+    if out.match_indices("%25").any(|(at, _)| again(at)) {
+        return Err(PathRefusal::DoubleEscape);
+    }
     Ok(out)
 }
 

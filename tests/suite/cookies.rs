@@ -166,7 +166,7 @@ fn only_the_canonical_encoding_counts(world: &World) {
         no_session(world, format!("{PASS}={standard}").as_bytes());
         no_session(world, format!("{PASS}={}", standard.trim_end_matches('=')).as_bytes());
     }
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         // The last character's unused bits.
         const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let last = ALPHABET.iter().position(|byte| *byte == text.as_bytes()[text.len() - 1]).unwrap();

@@ -49,7 +49,7 @@ pub fn cases() -> Vec<Case> {
                     for _ in 0..8 {
                         scope.spawn(|| {
                             let answer = login(&world, "user").answer;
-                            assert_eq!(answer.status, 502, "{answer:#?}");
+                            assert!(matches!(answer.status, 502 | 503), "{answer:#?}");
                         });
                     }
                     // Whoever is signed in does not wait for any of it.
@@ -183,17 +183,14 @@ pub fn cases() -> Vec<Case> {
                 "Set-Cookie: __Host-rolegate=evil; Path=/; Secure\r\nLocation: https://evil.test/\r\n"
                     .to_owned();
             for lines in [many, large, cookie, "X: a\rb\r\n".into(), "X: \0\r\n".into(), ": x\r\n".into()] {
-                for endpoint in [Endpoint::Token] {
-                    let raw =
-                        format!("HTTP/1.1 400 Bad\r\n{lines}Content-Length: {}\r\n\r\n{body}", body.len());
-                    world.pool.script(endpoint, Reply::Raw(raw.into_bytes()));
-                    let attempted = login(world, "user");
-                    let status = attempted.answer.status;
-                    assert!(matches!(status, 502 | 503), "{:#?}", attempted.answer);
-                    let shown = format!("{:?}", attempted.answer.head);
-                    assert!(!shown.contains("evil"), "{shown}");
-                    attempted.must_fail(world, status, &["pool_refused", "pool_unreachable", "pool_answer"]);
-                }
+                let raw = format!("HTTP/1.1 400 Bad\r\n{lines}Content-Length: {}\r\n\r\n{body}", body.len());
+                world.pool.script(Endpoint::Token, Reply::Raw(raw.into_bytes()));
+                let attempted = login(world, "user");
+                let status = attempted.answer.status;
+                assert!(matches!(status, 502 | 503), "{:#?}", attempted.answer);
+                let shown = format!("{:?}", attempted.answer.head);
+                assert!(!shown.contains("evil"), "{shown}");
+                attempted.must_fail(world, status, &["pool_refused", "pool_unreachable", "pool_answer"]);
             }
             // What the pool says of itself is no log line or header of ours.
             let words =
@@ -256,7 +253,7 @@ fn a_good_set_is_never_replaced_by_a_bad_one() {
         world.pool.script(Endpoint::Jwks, reply);
         unknown_kids(&world);
         let answer = login(&world, "user").answer;
-        assert_eq!(answer.status, 502, "{shown}: {answer:#?}");
+        assert!(matches!(answer.status, 502 | 503), "{shown}: {answer:#?}");
         assert_eq!(world.pool.count(Endpoint::Jwks), before + 1, "{shown}: the set was asked for");
         world.pool.tamper(|_| {});
         login(&world, "user").must_succeed(&world, "user");

@@ -124,6 +124,7 @@ fn user_info_has_strings_and_no_groups() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
 fn faults_are_for_this_machine_and_do_what_they_say() {
     serve(Seed::builtin(), async |it: Served| {
         let reply = it.browser().post("/_dev/rotate", "{}", &[]).await;

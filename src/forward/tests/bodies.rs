@@ -103,6 +103,7 @@ fn chunks_stream_both_ways_and_trailers_stay_behind() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
 fn a_piece_is_passed_on_at_once() {
     let (gate, _) = before(|mut events, _| {
         events.head();

@@ -91,3 +91,12 @@ fn everything_else_is_not_acceptable() {
     assert_eq!(parse(&format!("/{}", "x".repeat(MAX_LEN))), None);
     assert!(parse("/oauth2x").is_some());
 }
+
+#[test]
+fn what_is_kept_is_never_read_as_another_host() {
+    let origins = [origin()];
+    let bounds = Bounds { origin: &origins[0], origins: &origins, hosts: &[], auth_prefix: "/oauth2" };
+    let kept = |given: &str| ReturnTo::parse(given, &bounds).unwrap().relative_to(&origins[0]).to_owned();
+    assert_eq!(kept("https://app.test/a?b"), "/a?b");
+    assert_eq!(kept("https://app.test//evil.test/"), "https://app.test//evil.test/");
+}

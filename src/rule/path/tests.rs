@@ -109,3 +109,13 @@ fn canonical_is_a_fixed_point() {
         assert_eq!(text(&once), once);
     }
 }
+
+#[test]
+fn an_escape_that_is_put_together_by_decoding_counts_as_one() {
+    // `%25%32%65` becomes `%252e`, which a second decoding would make a dot.
+    for path in ["/a/%25%32%65/b", "/a/%252%65/b", "/a/%25%32e/b", "/%2525%32%66", "/%25%35%63", "/%25%30%30"]
+    {
+        assert_eq!(canonical(path), Err(PathRefusal::DoubleEscape), "{path}");
+    }
+    assert_eq!(canonical("/%25%32%61").unwrap().as_str(), "/%252a");
+}

@@ -87,3 +87,14 @@ fn a_cleartext_origin_has_plain_names_without_secure() {
     let line = names.keep(&Jar::default(), &names.ticket, "x", 60).remove(0);
     assert_eq!(line, "rolegate-refresh=x; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
 }
+
+#[test]
+fn a_name_that_only_begins_like_ours_is_the_applications() {
+    let names = Names::new("rolegate", false);
+    let mut head = HeaderMap::new();
+    let theirs = "rolegatex=1; rolegate_theme=dark; rolegate-note=2; rolegate.x=3; rolegate-login-\u{e9}=4; rolegate=ours";
+    head.insert(COOKIE, HeaderValue::from_bytes(theirs.as_bytes()).unwrap());
+    let jar = Jar::read(&head, &names);
+    let gone: Vec<_> = names.forget_all(&jar).iter().map(|line| line.to_str().unwrap().to_owned()).collect();
+    assert!(matches!(&gone[..], [one] if one.starts_with("rolegate=;")), "{gone:?}");
+}

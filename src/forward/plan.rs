@@ -1,0 +1,35 @@
+//! What has been decided about a request before it leaves. ★
+
+use http::{HeaderName, HeaderValue};
+
+use super::answer::Cacheability;
+
+/// Everything decided about a request before it leaves.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The canonical path and the untouched query: exactly what was decided on.
+    pub target: http::uri::PathAndQuery,
+    /// The client's Host; [`super::Forward`] puts the upstream's own in its place where `pass_host` is off.
+    pub host: HeaderValue,
+    /// X-User, X-Roles, mapped headers; put in last. Empty on a public path without a session.
+    pub identity: Vec<(HeaderName, HeaderValue)>,
+    /// What the upstream is told about the way in.
+    pub forwarded: Forwarded,
+    /// The request's id, sent both ways.
+    pub request_id: HeaderValue,
+    /// A WebSocket upgrade may pass. Only ever true for a request that [`super::upgrade::is_websocket`].
+    pub upgrade: bool,
+    /// What becomes of the answer's cacheability.
+    pub cacheability: Cacheability,
+}
+
+/// `X-Forwarded-For`, `-Proto` and `-Host`.
+#[derive(Debug, Clone)]
+pub struct Forwarded {
+    /// The client's address, after whatever trusted proxies said.
+    pub for_: HeaderValue,
+    /// `http` or `https`.
+    pub proto: &'static str,
+    /// The host as the client wrote it.
+    pub host: HeaderValue,
+}
