@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use http::header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, ORIGIN,
+    TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
@@ -16,7 +19,7 @@ pub mod authority;
 use authority::host_and_port;
 
 /// One request, as far as deciding goes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     /// The method, byte-exact.
     pub method: Method,
@@ -76,13 +79,13 @@ impl Ask {
         }
         within_limits(head, config)?;
 
+        let peer = peer.to_canonical();
         let trusted = config.trusted_proxies.iter().any(|network| network.contains(peer));
         let said =
             if trusted { forwarded::read(&head.headers, peer, config) } else { Trusted::nothing(peer) };
-        let authority = match said.host {
-            Some(host) => host,
-            None => one_host(&head.headers)?.to_ascii_lowercase(),
-        };
+        let own_host = one_host(&head.headers)?.to_ascii_lowercase();
+        host_and_port(&own_host).ok_or(Refusal::Host)?;
+        let authority = said.host.unwrap_or(own_host);
         let (host, port) = host_and_port(&authority).ok_or(Refusal::Host)?;
         agrees_with_target(head, &authority)?;
 
@@ -91,8 +94,10 @@ impl Ask {
             (path, _) => path,
         };
         let path = canonical(raw_path).map_err(Refusal::Path)?.into_owned();
+        // `app.example.com.` is the same host to rules, but not to a browser's cookies: it is sent to the other.
+        let rooted = authority.split(':').next().is_some_and(|name| name.ends_with('.'));
         let origin = config.origins.iter().position(|origin| {
-            origin.host == host && port.unwrap_or(origin.scheme.default_port()) == origin.port
+            !rooted && origin.host == host && port.unwrap_or(origin.scheme.default_port()) == origin.port
         });
         let scheme = match origin {
             Some(index) => config.origins[index].scheme,
@@ -112,6 +117,13 @@ impl Ask {
             preflight: preflight(head),
             authority,
         })
+    }
+
+    /// Path and query of a head that was not read further, for the way back on its page.
+    pub fn target_of(head: &Parts) -> Option<String> {
+        let path = canonical(head.uri.path()).ok()?;
+        let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        Some(format!("{}{query}", path.as_str()))
     }
 
     /// Path and query, as forwarded and as returned to after a login.
@@ -204,7 +216,10 @@ fn agrees_with_target(head: &Parts, authority: &str) -> Result<(), Refusal> {
 /// A true preflight asks about a method for an origin and carries neither body nor identity of its own
 /// (Fetch §4.8).
 fn preflight(head: &Parts) -> Option<Method> {
-    if head.method != Method::OPTIONS || !head.headers.contains_key(ORIGIN) {
+    let bodiless = !head.headers.contains_key(TRANSFER_ENCODING)
+        && head.headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
+    let nameless = !head.headers.contains_key(AUTHORIZATION) && !head.headers.contains_key(COOKIE);
+    if head.method != Method::OPTIONS || !head.headers.contains_key(ORIGIN) || !bodiless || !nameless {
         return None;
     }
     let method = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;

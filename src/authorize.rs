@@ -45,17 +45,15 @@ pub enum Why<'a> {
     Origin,
 }
 
-/// Finds what covers a request, and decides. A preflight is the affair of the rule for the method that it
-/// asks about.
-pub fn judge<'a>(rules: &'a Rules, person: Option<&Person<'_>>, ask: &Ask) -> (Found<'a>, Decision<'a>) {
+/// What covers a request. A preflight is the affair of the rule for the method that it asks about.
+pub fn cover<'a>(rules: &'a Rules, ask: &Ask) -> Found<'a> {
     if let Some(method) = &ask.preflight {
         let found = rules.find(&ask.host, &ask.path, method.as_str());
         if matches!(found, Found::Rule(rule) if rule.preflight) {
-            return (found, decide(&found, person, ask));
+            return found;
         }
     }
-    let found = rules.find(&ask.host, &ask.path, ask.method.as_str());
-    (found, decide(&found, person, ask))
+    rules.find(&ask.host, &ask.path, ask.method.as_str())
 }
 
 /// Decides. What is missing (a rule, a role, a session, a header) never opens anything.

@@ -10,6 +10,12 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Milliseconds since 1970-01-01T00:00:00Z, where what comes within one second must be told apart.
+pub fn now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// `N` bytes from the system's generator. Fails only where the system has no entropy to give.
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn random<const N: usize>() -> Result<[u8; N], NoEntropy> {

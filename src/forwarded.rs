@@ -38,13 +38,16 @@ impl Trusted {
 fn client(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
     let mut client = peer;
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-    let entries = lines.iter().rev().filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
+    // Byte by byte: one odd byte on the left must not hide what a proxy wrote on the right.
+    let entries = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     for entry in entries.take(MAX_HOPS) {
         if !config.trusted_proxies.iter().any(|network| network.contains(client)) {
             break;
         }
         // Garbage ends the chain: what stands left of it was not written by anyone we trust.
-        let Some(address) = address(entry.trim()) else { break };
+        let Some(address) = std::str::from_utf8(entry).ok().and_then(|entry| address(entry.trim())) else {
+            break;
+        };
         client = address;
     }
     client

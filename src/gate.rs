@@ -1,22 +1,24 @@
 //! One request, head to answer: every step is one call, in the order in which it must happen.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use http::header::SET_COOKIE;
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 
 use crate::ask::{Ask, Kind};
-use crate::authorize::{Decision, Person, Why, judge};
+use crate::authorize::{Decision, Person, Why, cover, decide};
 use crate::body::Answer;
-use crate::config::settings::{Access, Config};
+use crate::config::settings::Config;
+use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::header_values;
 use crate::listen::{Handler, Peer};
-use crate::login::{Login, OwnPage, Visitor};
+use crate::login::{Answered, Login, OwnPage, Visitor};
 use crate::refusal::Refusal;
 use crate::reply::{self, Context, Reply};
+use crate::rule::path::PathRefusal;
 use crate::rule::{Found, Rules};
 use crate::session::Session;
 use crate::session::cookie::Jar;
@@ -64,7 +66,7 @@ impl Handler for Gate {
                 reply::from_refusal(&refusal, &trip.context)
             }
         };
-        trip.record.end(answer.status(), &self.shared.telemetry);
+        trip.record.end(answer.status());
         answer
     }
 }
@@ -88,9 +90,11 @@ impl Gate {
         if let Some(page) = OwnPage::of(&ask, &self.shared.config.auth_prefix) {
             return self.own_page(page, visitor.as_ref(), &ask, trip).await;
         }
-        let visit = self.visit(visitor.as_ref(), trip).await?;
+        let found = cover(&self.shared.rules, &ask);
+        // Where nothing is asked of anyone, nobody waits for the pool.
+        let visit = self.visit(visitor.as_ref(), !found.is_public(), trip).await?;
         let person = visit.session.as_ref().map(Person::of);
-        let (found, decision) = judge(&self.shared.rules, person.as_ref(), &ask);
+        let decision = decide(&found, person.as_ref(), &ask);
         trip.record.decided(&found, &decision, person.as_ref());
         match decision {
             Decision::Forward | Decision::ForwardAnonymous => {
@@ -102,10 +106,9 @@ impl Gate {
             Decision::Login | Decision::Challenge if visit.outage => Err(Refusal::Outage),
             Decision::Login => {
                 let visitor = visitor.as_ref().ok_or(Refusal::Misdirected)?;
-                let (reply, cookies) = self.shared.login.send_to_pool(visitor)?;
-                Ok(self.reply(reply, cookies, trip))
+                self.answered(self.shared.login.send_to_pool(visitor), trip)
             }
-            Decision::Elsewhere => Ok(self.reply(self.elsewhere(&ask), vec![], trip)),
+            Decision::Elsewhere => Ok(self.elsewhere(&ask, trip)),
             refused => Err(Refusal::of(refused, person.as_ref())),
         }
     }
@@ -115,15 +118,17 @@ impl Gate {
         match forward::headers::framing_faults(&head.headers) {
             Some(forward::headers::EXPECTATION) => return Err(Refusal::Expectation),
             Some(fault) => return Err(Refusal::Framing(fault)),
+            None if peer.target_was_cut => return Err(Refusal::Path(PathRefusal::Byte)),
             None => {}
         }
         let websocket = is_websocket(head) == Websocket::Yes;
         let ask =
             Ask::read(head, peer.address.ip(), websocket, &self.shared.config).inspect_err(|refusal| {
                 if *refusal == Refusal::HeadTooLarge {
+                    trip.context.target = Ask::target_of(head);
                     // Most often it is cookies that grew too many; ours must not keep a browser out.
                     let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
-                    trip.context.cookies = self.shared.sites.first().map(forget).unwrap_or_default();
+                    trip.context.cookies = self.shared.sites.iter().flat_map(forget).collect();
                 }
             })?;
         trip.context.target = Some(ask.target());
@@ -142,21 +147,23 @@ impl Gate {
         // What such a page should return to is in its own parameters, never its own address.
         trip.context.target = None;
         match visitor {
-            Some(visitor) => {
-                let (reply, cookies) = self.shared.login.answer(page, visitor).await?;
-                Ok(self.reply(reply, cookies, trip))
-            }
+            Some(visitor) => self.answered(self.shared.login.answer(page, visitor).await, trip),
             None if ask.kind == Kind::Navigation && ask.method == http::Method::GET => {
-                Ok(self.reply(self.elsewhere(ask), vec![], trip))
+                Ok(self.elsewhere(ask, trip))
             }
             None => Err(Refusal::Misdirected),
         }
     }
 
     /// Who came in, with the cookies that the answer must carry whatever it will be.
-    async fn visit(&self, visitor: Option<&Visitor<'_>>, trip: &mut Trip) -> Result<Visit, Refusal> {
+    async fn visit(
+        &self,
+        visitor: Option<&Visitor<'_>>,
+        renew: bool,
+        trip: &mut Trip,
+    ) -> Result<Visit, Refusal> {
         let Some(visitor) = visitor else { return Ok(Visit::default()) };
-        let visit = self.shared.sessions.visit(visitor.site, visitor.jar).await;
+        let visit = self.shared.sessions.visit(visitor.site, visitor.jar, renew).await;
         let mut visit = visit.map_err(|_| Refusal::NoEntropy)?;
         trip.context.cookies = std::mem::take(&mut visit.cookies);
         Ok(visit)
@@ -178,7 +185,7 @@ impl Gate {
         };
         let cacheability = match found {
             _ if !trip.context.cookies.is_empty() => Cacheability::PrivateNoStore,
-            Found::Rule(rule) if rule.cacheable || rule.access == Access::Public => Cacheability::Keep,
+            Found::Rule(rule) if rule.cacheable || found.is_public() => Cacheability::Keep,
             _ => Cacheability::Private,
         };
         let host = HeaderValue::try_from(&ask.authority).map_err(|_| Refusal::Host)?;
@@ -211,14 +218,31 @@ impl Gate {
         Ok(answer)
     }
 
-    fn reply(&self, reply: Reply, cookies: Vec<HeaderValue>, trip: &mut Trip) -> Answer {
-        trip.context.cookies.extend(cookies);
-        reply::from_reply(reply, &trip.context)
+    /// What the login desk says, or why it does not.
+    fn answered(&self, answered: Answered, trip: &mut Trip) -> Result<Answer, Refusal> {
+        match answered {
+            Ok((reply, cookies)) => {
+                trip.context.cookies.extend(cookies);
+                Ok(reply::from_reply(reply, &trip.context))
+            }
+            Err(refused) => {
+                trip.context.cookies.extend(refused.cookies);
+                trip.context.target = refused.target.or(trip.context.target.take());
+                Err(refused.refusal)
+            }
+        }
     }
 
     /// The same target at the first public origin.
-    fn elsewhere(&self, ask: &Ask) -> Reply {
-        Reply::Redirect(format!("{}{}", self.shared.sites[0].origin, ask.target()))
+    fn elsewhere(&self, ask: &Ask, trip: &Trip) -> Answer {
+        // A balancer in front that does not pass Host on makes this an endless way; the log says so once.
+        static SAID: Once = Once::new();
+        let origin = &self.shared.sites[0].origin;
+        SAID.call_once(|| {
+            tracing::warn!(host = %ask.authority, %origin, "a browser asked for a host that is no public_url, and was \
+                 sent there; if it was not the browser's own Host, the proxy in front must pass that on");
+        });
+        reply::from_reply(Reply::Redirect(format!("{origin}{}", ask.target())), &trip.context)
     }
 
     fn begin(&self, request: &Request<Incoming>, peer: Peer) -> Trip {
@@ -232,7 +256,12 @@ impl Gate {
                 target: None,
                 cookies: vec![],
             },
-            record: Record::begin(request_id, request.method(), peer.address.ip()),
+            record: Record::begin(
+                self.shared.telemetry.clone(),
+                request_id,
+                request.method(),
+                peer.address.ip(),
+            ),
         }
     }
 }
@@ -264,7 +293,10 @@ impl Refusal {
     }
 
     fn of_fault(fault: &Fault) -> Self {
-        let slow = fault.blame() == forward::fault::Blame::UpstreamSlow;
-        Self::Upstream { reason: fault.reason(), slow, busy: false }
+        let reason = fault.reason();
+        match fault.blame() {
+            Blame::Client => Self::Body { reason, slow: matches!(fault, Fault::RequestBodyTimeout) },
+            blame => Self::Upstream { reason, slow: blame == Blame::UpstreamSlow },
+        }
     }
 }

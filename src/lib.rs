@@ -39,3 +39,4 @@ pub mod run;
 pub mod session;
 pub mod site;
 pub mod telemetry;
+pub mod tls;

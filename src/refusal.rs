@@ -60,8 +60,13 @@ pub enum Refusal {
         reason: &'static str,
         /// Whether it was slow rather than wrong.
         slow: bool,
-        /// Whether there is no room to ask it at all.
-        busy: bool,
+    },
+    /// The request's own body broke off or stalled on its way.
+    Body {
+        /// Its stable code.
+        reason: &'static str,
+        /// Whether it stalled.
+        slow: bool,
     },
 }
 
@@ -120,7 +125,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Login(refusal) => refusal.code(),
-            Self::Upstream { reason, .. } => reason,
+            Self::Upstream { reason, .. } | Self::Body { reason, .. } => reason,
         }
     }
 }

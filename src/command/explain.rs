@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use crate::ask::Ask;
-use crate::authorize::{Decision, Person, Why, judge};
+use crate::authorize::{Decision, Person, Why, cover, decide};
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::settings::Config;
 use crate::config::{self, Overrides};
@@ -85,7 +85,8 @@ pub fn explain(config: &Config, question: &Question) -> Explanation {
     let person = who.as_ref().filter(|_| ask.origin.is_some());
     let person = person.map(|(user, roles)| Person { user, roles });
     let rules = Rules::new(config.rules.clone(), config.default.clone());
-    let (found, decision) = judge(&rules, person.as_ref(), &ask);
+    let found = cover(&rules, &ask);
+    let decision = decide(&found, person.as_ref(), &ask);
     Explanation {
         outcome: decision.name(),
         rule: Some(found.name().to_owned()),

@@ -22,7 +22,9 @@ pub fn run(url: &str) -> ExitCode {
 fn probe(url: &str) -> Result<u16, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let request = http::Request::get(url).body(Vec::new())?;
-    let answer = runtime
-        .block_on(async { Outbound::new(None)?.exchange(request).await.map_err(std::io::Error::other) })?;
+    let answer = runtime.block_on(async {
+        let outbound = Outbound::new(None).map_err(std::io::Error::other)?;
+        outbound.exchange(request).await.map_err(std::io::Error::other)
+    })?;
     Ok(answer.status().as_u16())
 }

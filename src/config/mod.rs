@@ -48,7 +48,9 @@ pub struct Overrides {
 pub fn load(path: Option<&Path>, env: &[(String, String)], flags: &Overrides) -> Result<Loaded, Problems> {
     let named = env.iter().find(|(name, _)| name == "ROLEGATE_CONFIG").map(|(_, value)| PathBuf::from(value));
     let path = path.map(Path::to_path_buf).or(named.filter(|path| !path.as_os_str().is_empty()));
-    let path = path.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+    // Only a file that is certainly not there is done without: one that cannot be read may hold the rules.
+    let missing = |path: &PathBuf| matches!(path.try_exists(), Ok(false));
+    let path = path.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| !missing(path)));
     let text = match &path {
         None => None,
         Some(path) => Some(read_config(path)?),

@@ -284,7 +284,7 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Header lines before 431. Default 100.
     pub header_count: usize,
-    /// For a whole request head to arrive, and an idle connection's patience. Default 10 s.
+    /// For a whole request head to arrive, from its first byte. Default 10 s.
     pub header_timeout: Duration,
     /// Idle keep-alive connections are closed after this. Default 60 s.
     pub idle_timeout: Duration,

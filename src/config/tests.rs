@@ -93,8 +93,9 @@ fn every_invalid_fixture_prints_exactly_the_expected_lines() {
 
 #[test]
 fn every_file_under_config_loads() {
-    for file in toml_files("config") {
-        let text = with_secrets(&read(&file));
+    // The dev pool's own file is loaded by its own test.
+    for file in toml_files("config").iter().filter(|file| !file.ends_with("dev-pool.toml")) {
+        let text = with_secrets(&read(file));
         match from(&text) {
             Ok(loaded) => assert_eq!(loaded.warnings.to_string(), "", "{}", file.display()),
             Err(problems) => panic!("{}\n{problems}", file.display()),

@@ -20,6 +20,8 @@ pub struct Seed {
     pub(super) groups: Vec<GroupSeed>,
     /// Empty: the built-in client, with a secret of its own at each start.
     pub(super) clients: Vec<ClientSeed>,
+    /// Whether the users are the built-in ones, whose passwords everyone knows.
+    pub(super) builtin_users: bool,
 }
 
 /// `[[users]]`.
@@ -160,6 +162,7 @@ impl Seed {
             ],
             groups: ["admin", "editor", "viewer"].map(group).into(),
             clients: Vec::new(),
+            builtin_users: true,
         }
     }
 
@@ -191,6 +194,7 @@ impl Seed {
             users: raw.users.unwrap_or(builtin.users),
             groups: raw.groups.unwrap_or(builtin.groups),
             clients: raw.clients.unwrap_or_default(),
+            builtin_users: !has_users,
         };
         if has_users {
             check.users(&seed);
@@ -202,9 +206,12 @@ impl Seed {
         if problems.is_empty() { Ok(seed) } else { Err(SeedError::Wrong(problems)) }
     }
 
-    /// Gives every user a random password and takes the pick list off the login page, for a pool that other
+    /// Gives every built-in user a random password and takes the pick list off the login page, for a pool that other
     /// machines can reach. Returns names and passwords, to be shown once.
     pub fn randomize_passwords(&mut self) -> Vec<(String, String)> {
+        if !self.builtin_users {
+            return Vec::new();
+        }
         self.users
             .iter_mut()
             .map(|user| {

@@ -7,10 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -18,6 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use super::fault::{Fault, SetupError};
 use crate::config::settings::Upstream;
+use crate::tls;
 
 /// Knows how to reach one upstream.
 pub(super) struct Connector {
@@ -51,7 +49,9 @@ impl Connector {
             Upstream::Https { host, ca_file, .. } => {
                 let name = ServerName::try_from(bare(host).to_owned())
                     .map_err(|_| SetupError::Host(host.clone()))?;
-                Some((TlsConnector::from(Arc::new(tls_config(ca_file.as_deref())?)), name))
+                let mut config = tls::client(ca_file.as_deref())?;
+                config.alpn_protocols = vec![b"http/1.1".to_vec()];
+                Some((TlsConnector::from(Arc::new(config)), name))
             }
             Upstream::Http { .. } | Upstream::Unix(_) => None,
         };
@@ -73,7 +73,10 @@ impl Connector {
             }
             Upstream::Http { host, port } | Upstream::Https { host, port, .. } => (bare(host), *port),
         };
-        let tcp = self.dial(host, port).await.map_err(Fault::Connect)?;
+        let tcp = self.dial(host, port).await.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Fault::ConnectTimeout,
+            _ => Fault::Connect(error),
+        })?;
         // Heads and the last piece of a body would otherwise wait for an acknowledgement.
         let _ = tcp.set_nodelay(true);
         let Some((connector, name)) = &self.tls else { return Ok(Transport::Tcp(tcp)) };
@@ -96,30 +99,6 @@ impl Connector {
         }
         Err(last)
     }
-}
-
-fn tls_config(ca_file: Option<&std::path::Path>) -> Result<ClientConfig, SetupError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let mut config = match ca_file {
-        None => builder.with_platform_verifier()?.with_no_client_auth(),
-        Some(path) => builder.with_root_certificates(roots(path)?).with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-fn roots(path: &std::path::Path) -> Result<RootCertStore, SetupError> {
-    let wrong = |why: String| SetupError::Certificates { path: path.display().to_string(), why };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong("holds no certificate".to_owned()));
-    }
-    Ok(roots)
 }
 
 /// A host as the resolver and TLS want it: an IPv6 address without its brackets.

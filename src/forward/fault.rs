@@ -3,6 +3,7 @@
 use std::io;
 
 use super::relay::Progress;
+use crate::tls::TlsError;
 
 /// Why there is no answer. The reply module turns it into a page.
 #[derive(Debug, thiserror::Error)]
@@ -53,17 +54,9 @@ pub enum Blame {
 /// Why a [`super::Forward`] cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// A bundle of certificates cannot be read.
-    #[error("{path}: {why}")]
-    Certificates {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// TLS cannot be set up.
-    #[error("TLS to the upstream: {0}")]
-    Tls(#[from] rustls::Error),
+    /// Certificates or TLS itself.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The upstream's host is not one.
     #[error("`{0}` is not a host name")]
     Host(String),

@@ -8,6 +8,7 @@ use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::plan::Plan;
+use crate::session::cookie::is_own;
 
 /// The names of the gate's own cookies, which no upstream ever sees or sets.
 #[derive(Debug, Clone)]
@@ -44,20 +45,7 @@ const CONNECTION_BYTES: usize = 1024;
 impl OwnCookies {
     /// Whether a cookie of this name is the gate's. Byte-exact: names are never decoded or folded.
     pub fn is_own(&self, name: &[u8]) -> bool {
-        self.bases.iter().any(|base| Self::is_of(base, name))
-    }
-
-    fn is_of(base: &str, name: &[u8]) -> bool {
-        let Some(rest) = name.strip_prefix(base.as_bytes()) else { return false };
-        let part = |rest: &[u8]| match rest {
-            [] => true,
-            [b'.', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
-            _ => false,
-        };
-        part(rest)
-            || rest.strip_prefix(b"-refresh").is_some_and(part)
-            || rest.strip_prefix(b"-token").is_some_and(part)
-            || rest.starts_with(b"-login-")
+        self.bases.iter().any(|base| is_own(base, name))
     }
 
     /// Whether a `name=value` piece would be read by anyone as a cookie of the gate. A nameless piece goes by

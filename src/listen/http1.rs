@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection: hyper with every limit set.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use hyper::server::conn::http1;
@@ -8,29 +9,36 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
+use super::wire::{Watch, Watched, Wire};
 use super::{Bounds, Handler, Peer, Stopping};
 
 /// Serves one connection to its end; on `stopping` it ends after the request it is at.
 pub async fn connection<H: Handler>(
     stream: TcpStream,
-    peer: Peer,
+    address: SocketAddr,
     handler: Rc<H>,
     bounds: Bounds,
     mut stopping: Stopping,
 ) {
     // Without it a streamed answer waits for delayed acknowledgements, up to 40 ms.
     let _ = stream.set_nodelay(true);
+    let watch = Watch::new(bounds.header_timeout);
+    let wire = Wire::new(stream, watch.clone());
     let service = service_fn(move |request| {
-        let handler = handler.clone();
-        async move { Ok::<_, Infallible>(handler.answer(request, peer).await) }
+        let (handler, watch) = (handler.clone(), watch.clone());
+        let peer = Peer { address, target_was_cut: watch.head_is_read() };
+        async move {
+            let answer = handler.answer(request, peer).await;
+            Ok::<_, Infallible>(answer.map(|body| Watched::new(body, watch)))
+        }
     });
     let connection = http1::Builder::new()
         // The timeout below is silently off without a timer.
         .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header_timeout)
+        .header_read_timeout(bounds.idle_timeout)
         .max_headers(bounds.parser_headers)
         .max_buf_size(bounds.parser_buffer)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(wire), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
 
@@ -42,6 +50,6 @@ pub async fn connection<H: Handler>(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(peer = %peer.address, %error, "connection ended");
+        tracing::debug!(peer = %address, %error, "connection ended");
     }
 }

@@ -13,6 +13,7 @@ use crate::body::Answer;
 
 pub mod http1;
 pub mod stop;
+mod wire;
 pub mod workers;
 
 pub use stop::{Stop, Stopping};
@@ -22,6 +23,8 @@ pub use stop::{Stop, Stopping};
 pub struct Peer {
     /// The socket's own peer address, never a header's claim.
     pub address: SocketAddr,
+    /// The request's target held a `#`, at which the parser cuts it off without a word.
+    pub target_was_cut: bool,
 }
 
 /// What answers a request. One instance a worker, never shared between threads.
@@ -33,8 +36,10 @@ pub trait Handler: 'static {
 /// Bounds on what a connection may do. Those of the gate lie below the parser's, so that refusals are ours.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    /// For a whole request head, from the moment the connection waits for one.
+    /// For a whole request head, from its first byte.
     pub header_timeout: Duration,
+    /// Until the first byte of the next request.
+    pub idle_timeout: Duration,
     /// The parser's own limit on header lines.
     pub parser_headers: usize,
     /// The parser's own limit on a request head, bytes.
@@ -43,7 +48,12 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { header_timeout: Duration::from_secs(60), parser_headers: 256, parser_buffer: 128 * 1024 }
+        Self {
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            parser_headers: 256,
+            parser_buffer: 128 * 1024,
+        }
     }
 }
 
@@ -65,7 +75,7 @@ pub async fn serve<H: Handler>(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     while let Some((stream, address)) = accept(&listener, &mut stopping).await {
         let connection =
-            http1::connection(stream, Peer { address }, handler.clone(), bounds.clone(), stopping.clone());
+            http1::connection(stream, address, handler.clone(), bounds.clone(), stopping.clone());
         tokio::task::spawn_local(connection);
     }
     Ok(())

@@ -15,15 +15,26 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
-use super::{Bounds, Handler, Peer, Stopping, accept, http1};
+use super::{Bounds, Handler, Stopping, accept, http1};
 
 /// The running workers.
 pub struct Workers {
     workers: Vec<Worker>,
 }
 
+/// A socket on its way to a worker. It brings what says when to stop: a worker at rest holds none.
+struct Handed {
+    stream: std::net::TcpStream,
+    address: SocketAddr,
+    stopping: Stopping,
+    open: Open,
+}
+
+/// Counts one open connection for as long as it lives, however it ends.
+struct Open(Arc<AtomicUsize>);
+
 struct Worker {
-    sockets: mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>,
+    sockets: mpsc::UnboundedSender<Handed>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
@@ -33,7 +44,6 @@ pub fn spawn<H: Handler>(
     count: usize,
     make: impl Fn(usize) -> io::Result<H> + Send + Sync + 'static,
     bounds: &Bounds,
-    stopping: &Stopping,
 ) -> io::Result<Workers> {
     let make = Arc::new(make);
     let (report, reports) = std::sync::mpsc::channel();
@@ -41,14 +51,13 @@ pub fn spawn<H: Handler>(
         .map(|index| {
             let (sockets, inbox) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
-            let (make, report, counter) = (make.clone(), report.clone(), open.clone());
-            let (bounds, stopping) = (bounds.clone(), stopping.clone());
+            let (make, report, bounds) = (make.clone(), report.clone(), bounds.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
                 let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
                 match runtime.and_then(|runtime| Ok((runtime, make(index)?))) {
                     Ok((runtime, handler)) => {
                         let _ = report.send(Ok(()));
-                        runtime.block_on(work(inbox, Rc::new(handler), bounds, stopping, counter));
+                        runtime.block_on(work(inbox, Rc::new(handler), bounds));
                     }
                     Err(error) => drop(report.send(Err(error))),
                 }
@@ -78,9 +87,14 @@ impl Workers {
             };
             if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed))
             {
-                worker.open.fetch_add(1, Ordering::Relaxed);
+                let handed = Handed {
+                    stream,
+                    address,
+                    stopping: stopping.clone(),
+                    open: Open::one_more(&worker.open),
+                };
                 // Fails only if the worker is gone, which ends the connection.
-                let _ = worker.sockets.send((stream, address));
+                let _ = worker.sockets.send(handed);
             }
         }
         Ok(())
@@ -100,24 +114,28 @@ impl Workers {
     }
 }
 
-async fn work<H: Handler>(
-    mut inbox: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
-    handler: Rc<H>,
-    bounds: Bounds,
-    stopping: Stopping,
-    open: Arc<AtomicUsize>,
-) {
-    while let Some((stream, address)) = inbox.recv().await {
-        let Ok(stream) = TcpStream::from_std(stream) else {
-            open.fetch_sub(1, Ordering::Relaxed);
-            continue;
-        };
-        let connection =
-            http1::connection(stream, Peer { address }, handler.clone(), bounds.clone(), stopping.clone());
-        let open = open.clone();
+async fn work<H: Handler>(mut inbox: mpsc::UnboundedReceiver<Handed>, handler: Rc<H>, bounds: Bounds) {
+    while let Some(Handed { stream, address, stopping, open }) = inbox.recv().await {
+        let Ok(stream) = TcpStream::from_std(stream) else { continue };
+        let connection = http1::connection(stream, address, handler.clone(), bounds.clone(), stopping);
         tokio::task::spawn_local(async move {
             connection.await;
-            open.fetch_sub(1, Ordering::Relaxed);
+            drop(open);
         });
+    }
+}
+
+// === impl Open ===
+
+impl Open {
+    fn one_more(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

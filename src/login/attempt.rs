@@ -18,7 +18,7 @@ pub struct Attempt {
     id: [u8; 16],
     /// Never leaves the seal; nonce and verifier come from it.
     secret: [u8; 16],
-    /// When it began, seconds since 1970.
+    /// When it began, milliseconds since 1970.
     pub begun: u64,
     /// Whether it is the restart of an attempt that was not found.
     pub restarted: bool,
@@ -71,7 +71,9 @@ impl Attempt {
         plain.extend(self.begun.to_be_bytes());
         plain.push(u8::from(self.restarted));
         plain.extend(self.target.as_bytes());
-        sealer.seal(Purpose::Attempt, &self.cookie_name(names), &plain, MAX_BYTES, nonce)
+        // One part, or none: an attempt in pieces could lose one of them to the next attempt.
+        let text = sealer.seal(Purpose::Attempt, &self.cookie_name(names), &plain, MAX_BYTES, nonce)?;
+        (text.len() <= MAX_BYTES).then_some(text)
     }
 
     /// Opens a cookie of a request; `None` if it is none of ours or older than [`LIFE`].
@@ -85,7 +87,7 @@ impl Attempt {
             restarted: head[40] == 1,
             target: String::from_utf8(target.to_vec()).ok()?,
         };
-        (now < attempt.begun.saturating_add(LIFE)).then_some(attempt)
+        (now < attempt.begun.saturating_add(LIFE * 1000)).then_some(attempt)
     }
 
     fn derived(&self, purpose: &[u8]) -> String {

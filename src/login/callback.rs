@@ -8,9 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Method};
 
 use super::attempt::{Attempt, State};
-use super::parameters::{Malformed, Parameters};
+use super::parameters::Parameters;
 use super::return_to::ReturnTo;
-use super::{Answered, Login, Visitor, only};
+use super::{Answered, Login, Refused, Visitor, only};
+use crate::ask::Kind;
 use crate::clock;
 use crate::identity::header_values;
 use crate::provider::{Granted, PoolFault};
@@ -33,43 +34,83 @@ impl Login {
         let callback = Callback::read(&parameters)?;
 
         let Visitor { site, jar, .. } = visitor;
-        let now = clock::now();
-        let attempt = callback.state.attempt(jar, &site.names, &site.sealer, now);
-        let attempt = match attempt.filter(|attempt| self.used.use_up(&attempt.state(), now)) {
-            Some(attempt) => attempt,
-            None => return self.stale(callback.state, visitor).await,
-        };
+        let attempt = callback.state.attempt(jar, &site.names, &site.sealer, clock::now_millis());
+        let Some(attempt) = attempt else { return self.stale(callback.state, None, visitor).await };
+        // Used up by whatever comes now, a failure included; its cookie goes with any answer.
+        if !self.used.use_up(&attempt.state(), clock::now()) {
+            return self.stale(callback.state, Some(&attempt), visitor).await;
+        }
         let forget = site.names.forget(&attempt.cookie_name(&site.names));
-        let code = callback.outcome.clone()?;
-        self.issued_here(&callback)?;
+        match self.finish(visitor, &callback, &attempt).await {
+            Ok(cookies) => {
+                Ok((Reply::Redirect(back_to(&attempt, visitor)), cookies.into_iter().chain(forget).collect()))
+            }
+            Err(refusal) => {
+                let target = Some(attempt.target).filter(|target| target.starts_with('/'));
+                Err(Refused { refusal, cookies: forget.into_iter().collect(), target })
+            }
+        }
+    }
 
-        let granted = self.redeem(visitor, code, &attempt).await?;
+    /// From a callback whose attempt this browser brought to the cookies of its session.
+    async fn finish(
+        &self,
+        visitor: &Visitor<'_>,
+        callback: &Callback<'_>,
+        attempt: &Attempt,
+    ) -> Result<Cookies, Refusal> {
+        self.issued_here(callback)?;
+        let code = callback.outcome.clone()?;
+        let granted = self.redeem(visitor, code, attempt).await?;
+        let Visitor { site, jar, .. } = visitor;
+        let now = clock::now();
         let (session, ticket) = self.session(granted, now)?;
         let cookies = self
             .sessions
             .cookies(site, jar, &session, ticket.as_ref(), now)
             .map_err(|_| Refusal::NoEntropy)?
             .ok_or_else(|| {
-                tracing::warn!(user = %session.user, roles = session.roles.len(), "a session is too large for cookies");
+                let roles = session.roles.len();
+                tracing::warn!(user = %session.user, roles, "a session is too large for cookies");
                 LoginRefusal::TooLarge
             })?;
+        self.replace(visitor, &session);
         tracing::info!(user = %session.user, session = %session.id, roles = session.roles.len(), "signed in");
-        Ok((Reply::Redirect(back_to(&attempt, visitor)), cookies.into_iter().chain(forget).collect()))
+        Ok(cookies)
+    }
+
+    /// Ends the session that this login replaces, if there was one: someone else's at once; one's own may
+    /// still be on its way in another tab, and only its refresh token is given back.
+    fn replace(&self, visitor: &Visitor<'_>, session: &Session) {
+        let before = self.sessions.pass(visitor.site, visitor.jar);
+        if let Some(before) = before.filter(|before| before.sub != session.sub) {
+            self.sessions.sign_out(&before);
+        }
+        self.revoke_tickets(visitor);
     }
 
     /// A state whose attempt this browser did not bring, or brought before: an old tab, a bookmark, the back
-    /// button. Someone signed in goes on; anyone else begins anew, once.
-    async fn stale(&self, state: State<'_>, visitor: &Visitor<'_>) -> Answered {
-        let home = ReturnTo::home(&visitor.site.origin);
-        let visit = self.sessions.visit(visitor.site, visitor.jar).await.map_err(|_| Refusal::NoEntropy)?;
+    /// button, a reload. Someone signed in goes on; anyone else begins anew, once.
+    async fn stale(&self, state: State<'_>, attempt: Option<&Attempt>, visitor: &Visitor<'_>) -> Answered {
+        // Nothing but a person's own browser gets here; a picture on some page is not sent to log in.
+        if visitor.ask.kind != Kind::Navigation {
+            return Err(Refusal::LoginRequired.into());
+        }
+        let target = match attempt {
+            Some(attempt) => self.acceptable(&attempt.target, visitor.site),
+            None => ReturnTo::home(&visitor.site.origin),
+        };
+        let visit = self.sessions.visit(visitor.site, visitor.jar, true).await;
+        let visit = visit.map_err(|_| Refusal::NoEntropy)?;
         if visit.session.is_some() {
-            return Ok((Reply::Redirect(home.as_str().to_owned()), visit.cookies));
+            return Ok((Reply::Redirect(target.as_str().to_owned()), visit.cookies));
         }
         // Where cookies are blocked there is nothing else to count in than the state itself.
-        if state.restarted() {
-            return Err(LoginRefusal::CookiesOff.into());
+        match state.restarted() {
+            false => self.begin(visitor, &target, true),
+            true if visitor.jar.is_empty() => Err(LoginRefusal::CookiesOff.into()),
+            true => Err(LoginRefusal::Parameters("callback_state_unknown").into()),
         }
-        self.begin(visitor, &home, true)
     }
 
     /// RFC 9207: a callback that names an issuer must name ours; where the provider promises one it must.
@@ -142,24 +183,19 @@ impl Login {
 impl<'a> Callback<'a> {
     /// Reads the parameters. Each may stand there once; a token in the query is no part of this flow.
     fn read(parameters: &'a Parameters<'_>) -> Result<Self, LoginRefusal> {
-        let one = |name| {
-            parameters.one(name).map_err(|Malformed| LoginRefusal::Parameters("callback_repeated_parameter"))
-        };
-        let state = one("state")?.ok_or(LoginRefusal::Parameters("callback_without_state"));
-        let (code, error, description) = (one("code")?, one("error")?, one("error_description")?);
-        let issuer = one("iss")?;
+        if parameters.repeats() {
+            return Err(LoginRefusal::Parameters("callback_repeated_parameter"));
+        }
+        let one = |name| parameters.one(name).ok().flatten();
+        let state = one("state").ok_or(LoginRefusal::Parameters("callback_without_state"))?;
+        let state = State::parse(state).ok_or(LoginRefusal::Parameters("callback_state"))?;
+        let (code, error, description) = (one("code"), one("error"), one("error_description"));
+        let issuer = one("iss");
         let outcome = match (code, error) {
             (_, Some(error)) => Err(said(error, description)),
             (Some(code), None) if !code.is_empty() && code.len() <= MAX_CODE => Ok(code),
             _ => Err(LoginRefusal::Parameters("callback_without_code")),
         };
-        // An error without a state is still worth its reason: it is shown, and nothing else happens.
-        let state = match (state, &outcome) {
-            (Ok(state), _) => state,
-            (Err(_), Err(refusal @ LoginRefusal::PoolSaid { .. })) => return Err(refusal.clone()),
-            (Err(refusal), _) => return Err(refusal),
-        };
-        let state = State::parse(state).ok_or(LoginRefusal::Parameters("callback_state"))?;
         Ok(Self { state, outcome, issuer })
     }
 }

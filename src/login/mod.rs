@@ -51,7 +51,18 @@ pub struct Visitor<'a> {
 }
 
 /// An answer of the gate's own, and the cookies that go with it.
-pub type Answered = Result<(Reply, Vec<HeaderValue>), Refusal>;
+pub type Answered = Result<(Reply, Vec<HeaderValue>), Refused>;
+
+/// No such answer: why, the cookies that go with the page that says so, and where its links lead.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// Cookies for the answer.
+    pub cookies: Vec<HeaderValue>,
+    /// Path and query that the visitor meant to reach.
+    pub target: Option<String>,
+}
 
 /// One of the gate's own pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,10 +85,7 @@ impl OwnPage {
     /// Which page of the gate `ask` is for; `None` if it is none. Whatever an upstream might take for the
     /// prefix counts as under it; a page itself has exactly one spelling.
     pub fn of(ask: &Ask, prefix: &str) -> Option<Self> {
-        let seen = ask.path.for_role_rules();
-        let head = seen.get(..prefix.len())?;
-        let boundary = matches!(seen.as_bytes().get(prefix.len()), None | Some(b'/'));
-        if !head.eq_ignore_ascii_case(prefix) || !boundary {
+        if !ask.path.is_under(prefix) {
             return None;
         }
         let page = ask.path.as_str().strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
@@ -111,7 +119,7 @@ impl Login {
             OwnPage::Callback => self.callback(visitor).await,
             OwnPage::SignOut => self.sign_out(visitor).await,
             OwnPage::UserInfo => self.user_info(visitor).await,
-            OwnPage::Unknown => Err(Refusal::NotFound),
+            OwnPage::Unknown => Err(Refusal::NotFound.into()),
         }
     }
 
@@ -131,7 +139,7 @@ impl Login {
         }
         // Only what can go to the pool and come back gets a login cookie.
         if visitor.ask.kind != Kind::Navigation {
-            return Err(Refusal::LoginRequired);
+            return Err(Refusal::LoginRequired.into());
         }
         let target = self.acceptable(rd.unwrap_or("/"), visitor.site);
         self.begin(visitor, &target, false)
@@ -140,7 +148,7 @@ impl Login {
     /// Begins an attempt: a sealed cookie here, a redirect to the pool there.
     fn begin(&self, visitor: &Visitor<'_>, target: &ReturnTo, restarted: bool) -> Answered {
         let Visitor { site, jar, .. } = visitor;
-        let now = clock::now();
+        let now = clock::now_millis();
         let random = clock::random().map_err(|_| Refusal::NoEntropy)?;
         let target = target.relative_to(&site.origin).to_owned();
         let attempt = Attempt::new(random, now, restarted, target);
@@ -169,6 +177,14 @@ impl Login {
             auth_prefix: &self.config.auth_prefix,
         };
         ReturnTo::parse(given, &bounds).unwrap_or_else(|| ReturnTo::home(&site.origin))
+    }
+}
+
+// === impl Refused ===
+
+impl<R: Into<Refusal>> From<R> for Refused {
+    fn from(refusal: R) -> Self {
+        Self { refusal: refusal.into(), cookies: vec![], target: None }
     }
 }
 

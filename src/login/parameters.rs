@@ -13,8 +13,8 @@ pub(super) struct Malformed;
 // === impl Parameters ===
 
 impl<'a> Parameters<'a> {
-    /// Decodes a query (`application/x-www-form-urlencoded`). Broken escapes, bytes that are no UTF-8 and
-    /// control characters are refused, not repaired.
+    /// Decodes a query (`application/x-www-form-urlencoded`). Broken escapes and bytes that are no UTF-8 are
+    /// refused, not repaired.
     pub(super) fn read(query: Option<&'a str>) -> Result<Self, Malformed> {
         let query = query.unwrap_or_default();
         let bytes = query.as_bytes();
@@ -31,6 +31,11 @@ impl<'a> Parameters<'a> {
             return Err(Malformed);
         }
         Ok(Self(pairs))
+    }
+
+    /// Whether any name stands there twice (RFC 6749 §3.1: none may).
+    pub(super) fn repeats(&self) -> bool {
+        self.0.iter().enumerate().any(|(at, (name, _))| self.0[..at].iter().any(|(other, _)| other == name))
     }
 
     /// The value of `name`, which may stand there once.

@@ -35,10 +35,10 @@ impl ReturnTo {
 
     /// Checks `given`; `None` if it is not acceptable.
     pub fn parse(given: &str, bounds: &Bounds<'_>) -> Option<Self> {
-        if given.len() > MAX_LEN || !given.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'\\') {
-            return None;
-        }
-        if given.starts_with('/') { Self::of_path(given, bounds) } else { Self::of_url(given, bounds) }
+        let checked =
+            if given.starts_with('/') { Self::of_path(given, bounds) } else { Self::of_url(given, bounds) };
+        // Serializing may escape, and so lengthen.
+        checked.filter(|checked| checked.0.len() <= MAX_LEN)
     }
 
     /// The absolute address for a Location.
@@ -54,7 +54,16 @@ impl ReturnTo {
     }
 
     fn of_path(given: &str, bounds: &Bounds<'_>) -> Option<Self> {
-        let path = given.split(['?', '#']).next().unwrap_or_default();
+        let (path, rest) = given.split_at(given.find(['?', '#']).unwrap_or(given.len()));
+        // Behind the path a browser sees no place any more; what is no character of a URL is escaped as it would.
+        let mut escaped = String::with_capacity(rest.len());
+        for byte in rest.bytes() {
+            match byte {
+                0x21..=0x7e => escaped.push(char::from(byte)),
+                0x80.. => escaped.extend(["%", &format!("{byte:02X}")]),
+                _ => return None,
+            }
+        }
         // `//host`, `/./`, `/../`: nothing that a browser would read as another place.
         let mut segments = path.split('/').skip(1).peekable();
         while let Some(segment) = segments.next() {
@@ -63,10 +72,13 @@ impl ReturnTo {
             }
         }
         own_path(path, bounds)?;
-        Some(Self(format!("{}{given}", bounds.origin)))
+        Some(Self(format!("{}{path}{escaped}", bounds.origin)))
     }
 
     fn of_url(given: &str, bounds: &Bounds<'_>) -> Option<Self> {
+        if !given.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'\\') {
+            return None;
+        }
         let (scheme, rest) = given.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
@@ -90,12 +102,7 @@ impl ReturnTo {
 /// The path has a single meaning and is no page of the gate: signing in must not end in signing out.
 fn own_path(path: &str, bounds: &Bounds<'_>) -> Option<()> {
     let canonical = canonical(path).ok()?;
-    let gate_page = canonical
-        .for_role_rules()
-        .get(..bounds.auth_prefix.len())
-        .is_some_and(|head| head.eq_ignore_ascii_case(bounds.auth_prefix))
-        && matches!(canonical.for_role_rules().as_bytes().get(bounds.auth_prefix.len()), None | Some(b'/'));
-    (!gate_page).then_some(())
+    (!canonical.is_under(bounds.auth_prefix)).then_some(())
 }
 
 fn is_dots(segment: &str) -> bool {

@@ -43,9 +43,13 @@ impl Login {
         }
 
         let Visitor { site, jar, .. } = visitor;
-        let own_doing = matches!(visitor.fetch_site, None | Some("none" | "same-origin"));
-        let signed_in = jar.has(&site.names.pass) || jar.has(&site.names.ticket);
-        if visitor.ask.method == Method::HEAD || !own_doing || !signed_in {
+        // Cookies that are Lax do not come with another site's POST, so a POST is the visitor's own.
+        let own_doing = match visitor.ask.method {
+            Method::POST => true,
+            Method::GET => matches!(visitor.fetch_site, None | Some("none" | "same-origin")),
+            _ => false,
+        };
+        if !own_doing || !jar.has_more_than_signed_out(&site.names) {
             return self.landing(visitor);
         }
 
@@ -70,7 +74,11 @@ impl Login {
             tracing::info!(user = %session.user, session = %session.id, "signed out");
             self.sessions.sign_out(&session);
         }
-        for ticket in self.sessions.tickets(site, jar) {
+        self.revoke_tickets(visitor);
+    }
+
+    pub(super) fn revoke_tickets(&self, visitor: &Visitor<'_>) {
+        for ticket in self.sessions.tickets(visitor.site, visitor.jar) {
             let provider = self.provider.clone();
             self.control.spawn(async move { provider.revoke(&ticket.refresh_token).await });
         }
@@ -109,7 +117,7 @@ impl Login {
             },
             None => Page {
                 title: "You are signed out".into(),
-                paragraphs: vec!["Your session here and at the sign-in service has ended.".into()],
+                paragraphs: vec!["There is no session here any more.".into()],
                 links: vec![Link::new(
                     "Sign in again",
                     target.unwrap_or_else(|| ReturnTo::home(&site.origin)).as_str(),

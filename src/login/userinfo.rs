@@ -10,9 +10,10 @@ use crate::reply::{Link, Page, Reply};
 impl Login {
     pub(super) async fn user_info(&self, visitor: &Visitor<'_>) -> Answered {
         only(visitor, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-        let visit = self.sessions.visit(visitor.site, visitor.jar).await.map_err(|_| Refusal::NoEntropy)?;
+        let visit =
+            self.sessions.visit(visitor.site, visitor.jar, true).await.map_err(|_| Refusal::NoEntropy)?;
         if visit.outage {
-            return Err(Refusal::Outage);
+            return Err(Refusal::Outage.into());
         }
         let session = visit.session.ok_or(Refusal::LoginRequired)?;
         let reply = if visitor.ask.kind.wants_page() {

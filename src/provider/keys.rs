@@ -21,6 +21,17 @@ pub struct Keys {
 struct Times {
     fetched: u64,
     quiet_until: u64,
+    failed: bool,
+}
+
+/// What there is beyond a set that lacks a key.
+pub enum Newer {
+    /// This set.
+    Set(Arc<KeySet>),
+    /// Nothing, and it was looked for a moment ago.
+    Quiet,
+    /// Nothing, and it cannot be looked for.
+    Unreachable,
 }
 
 // === impl Keys ===
@@ -38,23 +49,26 @@ impl Keys {
     }
 
     /// For a token whose key is not in `seen`: a newer set, if someone has fetched one or one may be fetched.
-    pub async fn newer_than(
-        &self,
-        seen: &Arc<KeySet>,
-        outbound: &Outbound,
-        url: &str,
-    ) -> Option<Arc<KeySet>> {
+    pub async fn newer_than(&self, seen: &Arc<KeySet>, outbound: &Outbound, url: &str) -> Newer {
         let mut times = self.times.lock().await;
-        let someone_fetched = self.current().is_some_and(|current| !Arc::ptr_eq(&current, seen));
-        if !someone_fetched {
-            if clock::now() < times.quiet_until {
-                return None;
-            }
-            if let Err(error) = self.fetch_holding(&mut times, outbound, url).await {
+        if let Some(current) = self.current().filter(|current| !Arc::ptr_eq(current, seen)) {
+            return Newer::Set(current);
+        }
+        let now = clock::now();
+        if now < times.quiet_until {
+            return if times.failed { Newer::Unreachable } else { Newer::Quiet };
+        }
+        let fetched = self.fetch_holding(&mut times, outbound, url).await;
+        times.failed = fetched.is_err();
+        match fetched {
+            Ok(()) => self.current().map_or(Newer::Unreachable, Newer::Set),
+            // Whoever waits behind this fetch does not make another one.
+            Err(error) => {
                 tracing::warn!(%error, "the key set could not be fetched");
+                times.quiet_until = clock::now() + QUIET_AFTER_FAILURE;
+                Newer::Unreachable
             }
         }
-        self.current()
     }
 
     /// The newer set did not have the key either: no token makes us fetch again for [`QUIET`].
@@ -87,5 +101,7 @@ impl Keys {
 
 /// After a fetch that did not bring the wanted key, seconds.
 const QUIET: u64 = 10;
+/// After a fetch that failed, seconds.
+const QUIET_AFTER_FAILURE: u64 = 2;
 /// A set that could not be renewed for this long is trusted no more, seconds.
 const MAX_STALE: u64 = 24 * 3600;

@@ -1,6 +1,5 @@
 //! The identity provider as the gate sees it: who someone is for a code, who for a refresh token.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::config::settings::{self, ProviderKind};
 use crate::identity::json::Claims;
 use crate::identity::token::{self, Expect, Kind, TokenFault};
 use crate::identity::{Identity, IdentityFault, Tokens, identify};
+use crate::tls::TlsError;
 
 pub mod client;
 pub mod discovery;
@@ -20,8 +20,8 @@ pub mod outbound;
 
 pub use client::{AttemptValues, TokenEndpointFault};
 use discovery::Endpoints;
-use keys::Keys;
-use outbound::Outbound;
+use keys::{Keys, Newer};
+use outbound::{Outbound, OutboundFault};
 
 /// The provider, its endpoints and its keys.
 pub struct Provider {
@@ -53,6 +53,9 @@ pub enum PoolFault {
     /// The token endpoint.
     #[error(transparent)]
     Endpoint(#[from] TokenEndpointFault),
+    /// A token's key is not at hand, and the key set cannot be fetched.
+    #[error("the provider's keys cannot be fetched")]
+    NoKeys,
     /// No ID token in the answer.
     #[error("the token endpoint's answer has no ID token")]
     NoIdToken,
@@ -76,7 +79,7 @@ pub enum PoolFault {
 
 impl Provider {
     /// A provider that has been asked nothing yet.
-    pub fn new(settings: settings::Provider, identity: settings::Identity) -> io::Result<Self> {
+    pub fn new(settings: settings::Provider, identity: settings::Identity) -> Result<Self, TlsError> {
         let outbound = Outbound::new(settings.ca_file.as_deref())?;
         let mut issuers = vec![settings.issuer.clone()];
         issuers.extend(settings.additional_issuers.iter().cloned());
@@ -148,7 +151,17 @@ impl Provider {
     pub async fn refresh(&self, refresh_token: &str, sub: &str) -> Result<Granted, PoolFault> {
         let endpoints = self.endpoints()?;
         let tokens = client::refresh(&self.settings, &endpoints, &self.outbound, refresh_token).await?;
-        let granted = self.granted(&endpoints, &tokens, None).await?;
+        let mut granted = self.granted(&endpoints, &tokens, None).await;
+        // The refresh token that was redeemed may be gone: what came for it is not thrown away because keys
+        // cannot be fetched at this moment.
+        for _ in 0..KEY_RETRIES {
+            if !matches!(granted, Err(PoolFault::NoKeys)) {
+                break;
+            }
+            tokio::time::sleep(KEY_PAUSE).await;
+            granted = self.granted(&endpoints, &tokens, None).await;
+        }
+        let granted = granted?;
         if granted.identity.sub == sub { Ok(granted) } else { Err(PoolFault::OtherSubject) }
     }
 
@@ -206,15 +219,12 @@ impl Provider {
         let id_token = tokens.id_token().filter(|token| !token.is_empty()).ok_or(PoolFault::NoIdToken)?;
         let access_token = tokens.access_token();
         let id_kind = Kind::Id { nonce, access_token: Some(access_token) };
-        let id = self
-            .verified(endpoints, id_token, id_kind)
-            .await
-            .map_err(|fault| PoolFault::Token { which: "ID", fault })?;
-        let access = match self.verified(endpoints, access_token, Kind::Access).await {
+        let id = self.verified(endpoints, "ID", id_token, id_kind).await?;
+        let access = match self.verified(endpoints, "access", access_token, Kind::Access).await {
             Ok(access) => Some(access),
             // Elsewhere than at Cognito an access token need not be one that we can read.
             Err(_) if self.settings.kind == ProviderKind::Oidc => None,
-            Err(fault) => return Err(PoolFault::Token { which: "access", fault }),
+            Err(fault) => return Err(fault),
         };
         let now = clock::now();
         let access_ends = access
@@ -233,27 +243,33 @@ impl Provider {
     async fn verified(
         &self,
         endpoints: &Endpoints,
+        which: &'static str,
         token: &str,
         kind: Kind<'_>,
-    ) -> Result<Claims, TokenFault> {
+    ) -> Result<Claims, PoolFault> {
         let expect = Expect {
             issuers: &self.issuers,
             client_id: &self.settings.client_id,
             cognito: self.settings.kind != ProviderKind::Oidc,
             kind,
         };
-        let keys = self.keys.current().ok_or(TokenFault::UnknownKey)?;
+        let fault = |fault| PoolFault::Token { which, fault };
+        let keys = self.keys.current().ok_or(PoolFault::NoKeys)?;
         let verified = token::verify(token, &keys, &expect, clock::now());
         if verified != Err(TokenFault::UnknownKey) {
-            return verified;
+            return verified.map_err(fault);
         }
-        let url = endpoints.jwks.as_str();
-        let keys = self.keys.newer_than(&keys, &self.outbound, url).await.ok_or(TokenFault::UnknownKey)?;
-        let verified = token::verify(token, &keys, &expect, clock::now());
-        if verified == Err(TokenFault::UnknownKey) {
-            self.keys.quieten().await;
+        match self.keys.newer_than(&keys, &self.outbound, endpoints.jwks.as_str()).await {
+            Newer::Set(keys) => {
+                let verified = token::verify(token, &keys, &expect, clock::now());
+                if verified == Err(TokenFault::UnknownKey) {
+                    self.keys.quieten().await;
+                }
+                verified.map_err(fault)
+            }
+            Newer::Quiet => Err(fault(TokenFault::UnknownKey)),
+            Newer::Unreachable => Err(PoolFault::NoKeys),
         }
-        verified
     }
 }
 
@@ -262,7 +278,13 @@ impl Provider {
 impl PoolFault {
     /// Whether the pool could not be reached, as opposed to having answered something wrong.
     pub fn unreachable(&self) -> bool {
-        matches!(self, Self::NotReady | Self::Endpoint(TokenEndpointFault::Unreachable(_)))
+        match self {
+            Self::NotReady | Self::NoKeys => true,
+            Self::Endpoint(TokenEndpointFault::Unreachable(fault)) => {
+                !matches!(fault, OutboundFault::TooLarge)
+            }
+            _ => false,
+        }
     }
 
     /// Whether the pool itself said that this refresh token or code counts no more.
@@ -270,9 +292,10 @@ impl PoolFault {
         matches!(self, Self::Endpoint(TokenEndpointFault::Refused { error, .. }) if error == "invalid_grant")
     }
 
-    /// Whether the answer says who this is, and it is nobody that may come in.
+    /// Whether the pool did answer, and not with anyone who may come in. A provider that gives no ID token at
+    /// refresh (OpenID Connect Core §12.2 lets it) leaves the roles unsaid: the person signs in anew.
     pub fn is_about_the_person(&self) -> bool {
-        matches!(self, Self::OtherSubject | Self::Identity(_) | Self::Token { .. })
+        matches!(self, Self::OtherSubject | Self::Identity(_) | Self::Token { .. } | Self::NoIdToken)
     }
 
     /// A stable code for logs and metrics.
@@ -287,6 +310,7 @@ impl PoolFault {
                 _ => "pool_refused",
             },
             Self::Endpoint(TokenEndpointFault::Answer(_)) => "pool_answer",
+            Self::NoKeys => "pool_keys",
             Self::NoIdToken => "no_id_token",
             Self::Token { fault, .. } => fault.code(),
             Self::OtherSubject => "other_subject",
@@ -304,4 +328,7 @@ fn jittered(pause: Duration) -> Duration {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// With [`KEY_PAUSE`] between them these stay within what a refresh may take.
+const KEY_RETRIES: usize = 5;
+const KEY_PAUSE: Duration = Duration::from_secs(2);
 const KEYS_TTL: Duration = Duration::from_secs(3600);

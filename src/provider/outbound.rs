@@ -3,9 +3,7 @@
 //! Threat: a discovery document or token endpoint that sends the gate elsewhere (SSRF), or answers without
 //! end. The answer of a redirect is simply not the answer that was asked for.
 
-use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,10 +13,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
-use rustls_platform_verifier::ConfigVerifierExt;
+
+use crate::tls::{self, TlsError};
 
 /// A client for the provider's endpoints.
 #[derive(Clone)]
@@ -44,9 +40,9 @@ pub enum OutboundFault {
 
 impl Outbound {
     /// A client that trusts the system's roots, or those of `ca_file` alone.
-    pub fn new(ca_file: Option<&Path>) -> io::Result<Self> {
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls_config(ca_file)?)
+            .with_tls_config(tls::client(ca_file)?)
             .https_or_http()
             .enable_http1()
             .build();
@@ -89,26 +85,6 @@ impl Outbound {
             Err(answer.status())
         })
     }
-}
-
-/// A TLS client configuration with the system's roots, or those of `ca_file` alone.
-pub fn tls_config(ca_file: Option<&Path>) -> io::Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    let Some(path) = ca_file else {
-        return ClientConfig::with_platform_verifier().map_err(io::Error::other);
-    };
-    let mut roots = RootCertStore::empty();
-    let named = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| named(&error))? {
-        roots.add(certificate.map_err(|error| named(&error))?).map_err(|error| named(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(named(&"no certificate in it"));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The whole chain of causes: "connection refused" is what helps, not "client error".

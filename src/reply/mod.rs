@@ -50,8 +50,6 @@ pub enum Reply {
     Page(Page),
     /// 200, JSON.
     Json(Value),
-    /// 200, plain text.
-    Text(String),
 }
 
 /// Turns a refusal into its answer.
@@ -59,7 +57,7 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
     let status = status(refusal);
     let words = words::of(refusal, context);
     let mut answer = if context.kind.wants_page() {
-        html(status, &words.page(status, context), context)
+        html(status, &words.page(status), context)
     } else {
         let request_id = context.request_id.to_str().unwrap_or_default();
         let mut problem = json!({
@@ -73,12 +71,7 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
         if *refusal == Refusal::LoginRequired {
             problem["login_url"] = words::login_url(context).into();
         }
-        let mut answer = with_body(status, "application/problem+json", problem.to_string(), context);
-        if let Refusal::LoginRequired = refusal {
-            // RFC 9110 §15.5.2 asks for a challenge; this one makes no browser show a password box.
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
-        }
-        answer
+        with_body(status, "application/problem+json", problem.to_string(), context)
     };
     match refusal {
         Refusal::MethodNotAllowed { allow } => {
@@ -89,8 +82,12 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
+        // RFC 9110 §15.5.2 asks for a challenge; this one makes no browser show a password box.
+        Refusal::LoginRequired => {
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
+        }
         // Where the body ends is in doubt, so nothing after it is read as a request (RFC 9112 §9.3).
-        Refusal::Framing(_) => {
+        Refusal::Framing(_) | Refusal::Body { .. } => {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ if status == StatusCode::SERVICE_UNAVAILABLE => {
@@ -116,7 +113,6 @@ pub fn from_reply(reply: Reply, context: &Context) -> Answer {
         },
         Reply::Page(page) => html(StatusCode::OK, &page, context),
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
-        Reply::Text(text) => with_body(StatusCode::OK, "text/plain; charset=utf-8", text, context),
     }
 }
 
@@ -153,8 +149,9 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Outage => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::NoEntropy => StatusCode::INTERNAL_SERVER_ERROR,
         Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::Body { slow: true, .. } => StatusCode::REQUEST_TIMEOUT,
+        Refusal::Body { .. } => StatusCode::BAD_REQUEST,
         Refusal::Upstream { slow: true, .. } => StatusCode::GATEWAY_TIMEOUT,
-        Refusal::Upstream { busy: true, .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::Upstream { .. } => StatusCode::BAD_GATEWAY,
         Refusal::Login(refusal) => match refusal {
             LoginRefusal::Parameters(_) | LoginRefusal::CookiesOff | LoginRefusal::PoolSaid { .. } => {

@@ -48,6 +48,8 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
         Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => {
             say("This request has no single meaning", "Servers could read this address or request in different ways, so it was refused.")
         }
+        Refusal::Body { slow: true, .. } => say("Your request came too slowly", "Its body stopped before its end."),
+        Refusal::Body { .. } => say("Your request broke off", "Its body ended before it should have."),
         Refusal::Upstream { slow: true, .. } => Words {
             title: "The application is too slow",
             detail: "It did not answer in time.".into(),
@@ -65,7 +67,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
 /// Where a program, or a person on a page, is told to begin a login for what was asked.
 pub(super) fn login_url(context: &Context) -> String {
     let start = format!("{}/start", context.auth_prefix);
-    match &context.target {
+    match keepable(context) {
         Some(target) => format!("{start}?rd={}", encoded(target)),
         None => start,
     }
@@ -74,9 +76,8 @@ pub(super) fn login_url(context: &Context) -> String {
 // === impl Words ===
 
 impl Words {
-    pub(super) fn page(self, status: StatusCode, context: &Context) -> Page {
+    pub(super) fn page(self, status: StatusCode) -> Page {
         let links = if self.links.is_empty() { vec![Link::new("Start page", "/")] } else { self.links };
-        let _ = context;
         Page {
             title: self.title.into(),
             eyebrow: format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default()),
@@ -88,7 +89,7 @@ impl Words {
 }
 
 fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
-    let again = || vec![Link::new("Sign in again", format!("{}/start", context.auth_prefix))];
+    let again = || vec![Link::new("Sign in again", login_url(context))];
     let words = |title, detail: &str, links| Words { title, detail: detail.to_owned(), links };
     match refusal {
         LoginRefusal::Parameters(_) => words(
@@ -164,9 +165,14 @@ fn missing(requirement: &Requirement) -> String {
 }
 
 fn another_account(context: &Context) -> Link {
-    let target = context.target.as_deref().unwrap_or("/");
+    let target = keepable(context).unwrap_or("/");
     let href = format!("{}/signout?switch=1&rd={}", context.auth_prefix, encoded(target));
     Link::new("Use another account", href)
+}
+
+/// What was asked for, unless it is longer than what a login keeps.
+fn keepable(context: &Context) -> Option<&str> {
+    context.target.as_deref().filter(|target| target.len() <= MAX_TARGET)
 }
 
 fn retry(context: &Context) -> Vec<Link> {
@@ -177,3 +183,6 @@ fn retry(context: &Context) -> Vec<Link> {
 fn encoded(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect()
 }
+
+/// As `login::return_to::MAX_LEN`, less the origin that is put before it.
+const MAX_TARGET: usize = 1900;

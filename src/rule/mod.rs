@@ -69,6 +69,11 @@ impl Rules {
 // === impl Found ===
 
 impl Found<'_> {
+    /// Whether nothing is asked of anyone.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::Rule(rule) if rule.access == Access::Public)
+    }
+
     /// How records and pages name it.
     pub fn name(&self) -> &str {
         match self {

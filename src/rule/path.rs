@@ -114,6 +114,13 @@ impl CanonicalPath<'_> {
         self.without_parameters.as_deref().unwrap_or(&self.text)
     }
 
+    /// Whether the path lies at or below `prefix`, as leniently as an upstream might read it.
+    pub fn is_under(&self, prefix: &str) -> bool {
+        let path = self.for_role_rules();
+        let at_boundary = matches!(path.as_bytes().get(prefix.len()), None | Some(b'/'));
+        at_boundary && path.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    }
+
     /// The same path, borrowing nothing.
     pub fn into_owned(self) -> CanonicalPath<'static> {
         CanonicalPath {

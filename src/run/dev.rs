@@ -188,7 +188,8 @@ fn seed(file: Option<&Path>, allow_remote: bool) -> Result<Seed, Failure> {
         })?,
         None => Seed::builtin(),
     };
-    if allow_remote && file.is_none() {
+    // A file that sets users sets their passwords too.
+    if allow_remote {
         for (name, password) in seed.randomize_passwords() {
             eprintln!("user {name:<10} password {password}");
         }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use http::HeaderName;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 
-use crate::config::settings::Config;
+use crate::config::settings::{Config, Limits};
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
 use crate::identity::{X_ROLES, X_USER};
@@ -89,7 +90,7 @@ pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Resu
     let workers = {
         let shared = shared.clone();
         let make = move |_| make_gate(&shared).map_err(io::Error::other);
-        workers::spawn(config.workers, make, &Bounds::default(), &stopping).map_err(other)?
+        workers::spawn(config.workers, make, &bounds(&config.limits)).map_err(other)?
     };
     let workers = Arc::new(workers);
     let keeping = provider.clone();
@@ -122,11 +123,28 @@ fn share(
     })
 }
 
+/// Headers that make some frameworks take a POST for something else.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// The parser's limits lie above ours, so that refusals are ours and say why.
+fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        header_timeout: limits.header_timeout,
+        idle_timeout: limits.idle_timeout,
+        parser_headers: limits.header_count + 100,
+        parser_buffer: (2 * (limits.header_bytes + limits.target)).max(128 * 1024),
+    }
+}
+
 fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
     let mut bases: Vec<_> = shared.sites.iter().map(|site| site.names.pass.clone()).collect();
     bases.dedup();
     let mapped = shared.config.identity.headers.iter().map(|mapped| mapped.header.clone());
-    let identity_names: Vec<_> = [X_USER, X_ROLES].into_iter().chain(mapped).collect();
+    let mut identity_names: Vec<_> = [X_USER, X_ROLES].into_iter().chain(mapped).collect();
+    // Where a method decides, an upstream must not be told to act on another one.
+    if shared.config.rules.iter().any(|rule| rule.methods.is_some()) {
+        identity_names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));
+    }
     let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names)?;
     Ok(Gate::new(shared.clone(), forward))
 }

@@ -112,11 +112,14 @@ impl<'a> Jar<'a> {
         for line in headers.get_all(COOKIE) {
             for pair in line.as_bytes().split(|byte| *byte == b';') {
                 let pair = trim(pair);
-                if !pair.starts_with(names.pass.as_bytes()) || own.len() == MAX_OWN {
+                if own.len() == MAX_OWN {
                     continue;
                 }
                 let Some(at) = pair.iter().position(|byte| *byte == b'=') else { continue };
                 let (name, value) = (trim(&pair[..at]), trim(&pair[at + 1..]));
+                if !is_own(&names.pass, name) {
+                    continue;
+                }
                 // A value with other bytes is none that we wrote.
                 if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
                     && names.owns(name)
@@ -137,9 +140,19 @@ impl<'a> Jar<'a> {
         whole.into_iter().chain(joined)
     }
 
+    /// Whether no cookie of the gate came in.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty()
+    }
+
     /// Whether any cookie of this name, or a part of it, came in.
     pub fn has(&self, name: &str) -> bool {
         self.names().any(|own| is_part_of(own, name))
+    }
+
+    /// Whether any cookie of the gate came in, but for the one that is kept after signing out.
+    pub fn has_more_than_signed_out(&self, names: &Names) -> bool {
+        self.names().any(|own| own != names.after_signout)
     }
 
     /// The login attempts: names and values.
@@ -167,6 +180,17 @@ impl<'a> Jar<'a> {
         }
         Some(text)
     }
+}
+
+/// Whether a cookie called `name` belongs to the gate whose pass is called `pass`. Byte-exact: names are never
+/// decoded or folded. What looks like a part is the gate's, also one with no number that it would give.
+pub fn is_own(pass: &str, name: &[u8]) -> bool {
+    let Some(rest) = name.strip_prefix(pass.as_bytes()) else { return false };
+    let part = |rest: &[u8]| rest.is_empty() || rest.starts_with(b".");
+    part(rest)
+        || rest.strip_prefix(b"-refresh").is_some_and(part)
+        || rest.strip_prefix(b"-token").is_some_and(part)
+        || rest.starts_with(b"-login-")
 }
 
 /// Whether `own` is `name` itself or one of its parts (`name.0`, `name.1` …).

@@ -5,7 +5,8 @@
 //! "single-flight key collision").
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use tokio::runtime::Handle;
@@ -20,7 +21,7 @@ pub struct Refresher {
     provider: Arc<Provider>,
     /// Where token calls run: a request that goes away does not lose what the pool answered.
     control: Handle,
-    flights: Mutex<HashMap<Key, Flight>>,
+    flights: Mutex<HashMap<Key, Result>>,
 }
 
 /// How a refresh ended.
@@ -35,12 +36,8 @@ pub enum Renewal {
 }
 
 type Key = [u8; 32];
-
-struct Flight {
-    result: watch::Receiver<Option<Renewal>>,
-    /// Until when the result is kept; for an open flight the time it may take.
-    until: u64,
-}
+/// Empty while the flight is under way.
+type Result = watch::Receiver<Option<Renewal>>;
 
 // === impl Refresher ===
 
@@ -61,37 +58,32 @@ impl Refresher {
         }
     }
 
-    fn flight(
-        self: &Arc<Self>,
-        key: Key,
-        session: &Session,
-        ticket: &Ticket,
-    ) -> watch::Receiver<Option<Renewal>> {
-        let now = clock::now();
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(&key).filter(|flight| now < flight.until) {
-            return flight.result.clone();
+    fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket) -> Result {
+        let mut flights = self.flights();
+        if let Some(result) = flights.get(&key) {
+            return result.clone();
         }
-        flights.retain(|_, flight| now < flight.until);
         let (sender, receiver) = watch::channel(None);
-        flights.insert(key, Flight { result: receiver.clone(), until: now + LONGEST_FLIGHT });
+        flights.insert(key, receiver.clone());
         drop(flights);
 
         let (refresher, session, ticket) = (self.clone(), session.clone(), ticket.clone());
         self.control.spawn(async move {
+            // Whatever happens to the flight, nothing of it stays: it holds a refresh token.
+            let _forget = Forget { refresher: refresher.clone(), key };
             let (renewal, keep) = refresher.fly(&session, &ticket).await;
-            let mut flights = refresher.flights.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(flight) = flights.get_mut(&key) {
-                flight.until = clock::now() + keep;
-            }
-            drop(flights);
             let _ = sender.send(Some(renewal));
+            tokio::time::sleep(keep).await;
         });
         receiver
     }
 
-    /// The one token call, and for how long its result is kept, seconds.
-    async fn fly(&self, session: &Session, ticket: &Ticket) -> (Renewal, u64) {
+    fn flights(&self) -> MutexGuard<'_, HashMap<Key, Result>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one token call, and for how long its result is kept.
+    async fn fly(&self, session: &Session, ticket: &Ticket) -> (Renewal, Duration) {
         match self.provider.refresh(&ticket.refresh_token, &session.sub).await {
             Ok(granted) => {
                 tracing::debug!(session = %session.id, "session refreshed");
@@ -106,6 +98,18 @@ impl Refresher {
                 (Renewal::Unavailable, KEEP_UNAVAILABLE)
             }
         }
+    }
+}
+
+/// Takes a flight's result away at the end of its task.
+struct Forget {
+    refresher: Arc<Refresher>,
+    key: Key,
+}
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.refresher.flights().remove(&self.key);
     }
 }
 
@@ -137,11 +141,9 @@ fn key(session: &Session, ticket: &Ticket) -> Key {
     key
 }
 
-/// A late request with the cookie from before the refresh is served from its result for this long, seconds.
-const KEEP_RENEWED: u64 = 60;
-/// A refresh token that the pool refused is not shown to it again for this long, seconds.
-const KEEP_DEAD: u64 = 60;
-/// While the pool is unwell each session asks it no more often than this, seconds.
-const KEEP_UNAVAILABLE: u64 = 5;
-/// Longer than any token call may take, seconds.
-const LONGEST_FLIGHT: u64 = 30;
+/// A late request with the cookie from before the refresh is served from its result for this long.
+const KEEP_RENEWED: Duration = Duration::from_secs(60);
+/// A refresh token that the pool refused is not shown to it again for this long.
+const KEEP_DEAD: Duration = Duration::from_secs(60);
+/// While the pool is unwell each session asks it no more often than this.
+const KEEP_UNAVAILABLE: Duration = Duration::from_secs(5);

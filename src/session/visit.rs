@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -48,19 +49,17 @@ impl Sessions {
         Self { policy, refresher, signed_out: SignedOut::default() }
     }
 
-    /// Who the cookies of a request say has come in.
-    pub async fn visit(&self, site: &Site, jar: &Jar<'_>) -> Result<Visit, NoEntropy> {
+    /// Who the cookies of a request say has come in. `renew`: whether a session that is due is refreshed first;
+    /// where nothing is decided by it, it is taken as it is.
+    pub async fn visit(&self, site: &Site, jar: &Jar<'_>, renew: bool) -> Result<Visit, NoEntropy> {
         let now = clock::now();
         let Some(session) = self.pass(site, jar) else { return Ok(Visit::default()) };
         match session.standing(now, &self.policy) {
             Standing::Ended => Ok(Visit::default()),
-            Standing::Fresh if session.wants_new_seal(now, &self.policy) => {
-                let session = Session { seen: now, ..session };
-                let cookies = self.pass_cookies(site, jar, &session, now)?.unwrap_or_default();
-                Ok(Visit { session: Some(session), cookies, outage: false })
-            }
-            Standing::Fresh => Ok(Visit { session: Some(session), ..Visit::default() }),
-            Standing::Due | Standing::Overdue => self.renew(site, jar, session, now).await,
+            Standing::Fresh => self.as_it_is(site, jar, session, now),
+            Standing::Due if !renew => Ok(Visit { session: Some(session), ..Visit::default() }),
+            Standing::Overdue if !renew => Ok(Visit::default()),
+            standing => self.renew(site, jar, session, standing, now).await,
         }
     }
 
@@ -107,11 +106,22 @@ impl Sessions {
         self.signed_out.insert(session.id.clone(), session.ends, clock::now());
     }
 
+    /// The session as the pass has it, sealed anew where the idle limit must see this visit.
+    fn as_it_is(&self, site: &Site, jar: &Jar<'_>, session: Session, now: u64) -> Result<Visit, NoEntropy> {
+        if !session.wants_new_seal(now, &self.policy) {
+            return Ok(Visit { session: Some(session), ..Visit::default() });
+        }
+        let session = Session { seen: now, ..session };
+        let cookies = self.pass_cookies(site, jar, &session, now)?.unwrap_or_default();
+        Ok(Visit { session: Some(session), cookies, outage: false })
+    }
+
     async fn renew(
         &self,
         site: &Site,
         jar: &Jar<'_>,
         session: Session,
+        standing: Standing,
         now: u64,
     ) -> Result<Visit, NoEntropy> {
         // Whoever drops the ticket to keep old roles has no session.
@@ -119,7 +129,13 @@ impl Sessions {
         let Some(ticket) = tickets.into_iter().find(|ticket| ticket.belongs_to(&session)) else {
             return Ok(Visit::default());
         };
-        match self.refresher.renew(&session, &ticket).await {
+        let renewal = self.refresher.renew(&session, &ticket);
+        let renewal = match standing {
+            // The session still counts: a slow pool is not waited for, the flight goes on without us.
+            Standing::Due => tokio::time::timeout(PATIENCE, renewal).await.unwrap_or(Renewal::Unavailable),
+            _ => renewal.await,
+        };
+        match renewal {
             Renewal::Renewed(_) if self.signed_out.contains(&session.id) => Ok(Visit::default()),
             Renewal::Renewed(renewed) => {
                 let (session, ticket) = &*renewed;
@@ -136,7 +152,7 @@ impl Sessions {
             // No cookie is deleted: a sibling replica may have given the browser newer ones.
             Renewal::Dead => Ok(Visit::default()),
             Renewal::Unavailable if session.survives_outage(now, &self.policy) => {
-                Ok(Visit { session: Some(session), ..Visit::default() })
+                self.as_it_is(site, jar, session, now)
             }
             Renewal::Unavailable => Ok(Visit { outage: true, ..Visit::default() }),
         }
@@ -183,10 +199,16 @@ impl SignedOut {
         }
         if ids.len() < MAX_SIGNED_OUT {
             ids.insert(id, ends);
+        } else {
+            tracing::warn!(
+                "too many sign-outs to remember: this one's cookies count until its access token ends"
+            );
         }
         self.count.store(ids.len(), Ordering::Relaxed);
     }
 }
 
+/// How long a request waits for a refresh that it could do without.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Beyond this many the oldest protection is the access token's end alone.
 const MAX_SIGNED_OUT: usize = 100_000;

@@ -35,7 +35,7 @@ impl Handler for Admin {
             ),
             "/metrics" => reply::plain(
                 true,
-                self.telemetry.metrics.render(ready),
+                self.telemetry.metrics.render(ready, self.telemetry.records_lost()),
                 "application/openmetrics-text; version=1.0.0; charset=utf-8",
             ),
             _ => reply::not_found(),

@@ -14,6 +14,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     duration: Histogram,
     ready: Gauge,
+    records_lost: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,14 +31,16 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("rolegate");
         let requests = Family::default();
         let buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-        let (duration, ready) = (Histogram::new(buckets), Gauge::default());
+        let (duration, ready, records_lost) = (Histogram::new(buckets), Gauge::default(), Gauge::default());
         registry.register("requests", "Requests by decision, reason and class of status", requests.clone());
         registry.register("answer_seconds", "From a request's head to its answer's head", duration.clone());
         registry.register("ready", "Whether logins can begin and tokens be verified", ready.clone());
+        let lost = "Access records that standard output was too slow for";
+        registry.register("records_lost", lost, records_lost.clone());
         let build: Family<Vec<(&'static str, &'static str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "Which version this is", build);
-        Self { registry, requests, duration, ready }
+        Self { registry, requests, duration, ready, records_lost }
     }
 }
 
@@ -45,6 +48,7 @@ impl Metrics {
     /// Counts one answered request.
     pub fn decided(&self, decision: &'static str, reason: &'static str, status: u16, micros: u64) {
         let class = match status {
+            0 => "none",
             100..=199 => "1xx",
             200..=299 => "2xx",
             300..=399 => "3xx",
@@ -56,8 +60,9 @@ impl Metrics {
     }
 
     /// The text that a scrape reads.
-    pub fn render(&self, ready: bool) -> String {
+    pub fn render(&self, ready: bool, records_lost: u64) -> String {
         self.ready.set(i64::from(ready));
+        self.records_lost.set(i64::try_from(records_lost).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Fails only if writing to a String does.
         let _ = encode(&mut text, &self.registry);

@@ -34,6 +34,11 @@ impl Telemetry {
         Ok(Self { metrics: Metrics::default(), records, prefix: clock::random()?, count: AtomicU64::new(0) })
     }
 
+    /// Records that were lost because nobody took them.
+    pub fn records_lost(&self) -> u64 {
+        self.records.as_ref().map_or(0, Records::lost)
+    }
+
     /// A new request id: 32 hex digits.
     pub fn request_id(&self) -> HeaderValue {
         let count = self.count.fetch_add(1, Ordering::Relaxed);

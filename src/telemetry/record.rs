@@ -1,6 +1,7 @@
 //! The access record: what was asked, what was decided and why, one JSON object a request.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderValue, Method, StatusCode};
@@ -13,7 +14,7 @@ use crate::login::OwnPage;
 use crate::rule::Found;
 
 /// A record in the making. It never holds a query (codes and tokens travel there), a cookie or a token.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Record {
     time: String,
     kind: &'static str,
@@ -28,12 +29,15 @@ pub struct Record {
     /// A stable code.
     reason: &'static str,
     user: Option<String>,
+    /// 0: the client went away before there was one.
     status: u16,
     upstream_status: Option<u16>,
     /// From the head's arrival to the answer's head.
     duration_us: u64,
     /// Of that, waiting for the upstream's head.
     upstream_us: Option<u64>,
+    #[serde(skip)]
+    telemetry: Arc<Telemetry>,
     #[serde(skip)]
     begun: Instant,
     #[serde(skip)]
@@ -44,7 +48,7 @@ pub struct Record {
 
 impl Record {
     /// A record of a request that has just arrived.
-    pub fn begin(request_id: HeaderValue, method: &Method, peer: IpAddr) -> Self {
+    pub fn begin(telemetry: Arc<Telemetry>, request_id: HeaderValue, method: &Method, peer: IpAddr) -> Self {
         Self {
             time: String::new(),
             kind: "access",
@@ -61,6 +65,7 @@ impl Record {
             upstream_status: None,
             duration_us: 0,
             upstream_us: None,
+            telemetry,
             begun: now(),
             left: None,
         }
@@ -119,14 +124,23 @@ impl Record {
         self.upstream_status = Some(status);
     }
 
-    /// The answer leaves: the record is complete.
-    pub fn end(mut self, status: StatusCode, telemetry: &Telemetry) {
-        let end = now();
+    /// The answer leaves: the record is complete, and is written as it goes out of scope.
+    pub fn end(mut self, status: StatusCode) {
         self.status = status.as_u16();
+    }
+}
+
+impl Drop for Record {
+    /// Written here and nowhere else: a client that goes away takes its request with it, but not its record.
+    fn drop(&mut self) {
+        if self.status == 0 {
+            self.reason = "client_gone";
+        }
+        let end = now();
         self.duration_us = micros(self.begun, end);
         self.upstream_us = self.left.map(|left| micros(left, end));
-        telemetry.metrics.decided(self.decision, self.reason, self.status, self.duration_us);
-        if let Some(records) = &telemetry.records {
+        self.telemetry.metrics.decided(self.decision, self.reason, self.status, self.duration_us);
+        if let Some(records) = &self.telemetry.records {
             self.time = super::writer::timestamp();
             if let Ok(line) = serde_json::to_string(&self) {
                 records.write(line);

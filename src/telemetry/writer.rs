@@ -25,6 +25,11 @@ impl Records {
         Ok(Self { lines: Some(lines), writer: Some(writer), lost: AtomicU64::new(0) })
     }
 
+    /// How many were lost so.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     /// Hands one line over.
     pub fn write(&self, line: String) {
         let Some(lines) = &self.lines else { return };
@@ -44,8 +49,9 @@ impl Drop for Records {
 }
 
 fn write_all(inbox: &Receiver<String>) {
-    let mut out = io::BufWriter::new(io::stdout().lock());
     while let Ok(line) = inbox.recv() {
+        // Locked a batch at a time: others print too.
+        let mut out = io::BufWriter::new(io::stdout().lock());
         let mut next = Some(line);
         while let Some(line) = next {
             // Nobody reads any more: nothing to be done about it, and no reason to stop serving.

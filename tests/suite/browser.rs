@@ -35,7 +35,7 @@ in_the_browser! {
     thirty_restored_tabs_with_the_pools_session_show_no_error,
     thirty_restored_tabs_without_any_session_show_no_error,
     blocked_cookies_of_the_gate_get_a_page_that_says_so,
-    a_browser_with_all_cookies_off_ends_at_a_page,
+    all_cookies_off_ends_at_the_page_that_says_so,
     going_back_after_the_login_is_no_error,
     a_fetch_without_a_session_is_told_and_gets_no_cookie,
     a_form_and_a_frame_without_a_session_get_a_page_with_a_link,
@@ -109,6 +109,11 @@ impl Running {
                 return rest.trim().to_owned();
             }
         }
+    }
+
+    /// Whether it ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use crate::support::world::World;
-use crate::{framing, headers, paths};
+use crate::{cookies, forwarded, framing, headers, keys, login, paths, redirects, tokens};
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
 pub struct Case {
@@ -32,7 +32,13 @@ pub struct Section {
 const SECTIONS: &[Section] = &[
     Section { name: "A", bench: World::bench, cases: headers::cases },
     Section { name: "B", bench: paths::bench, cases: paths::cases },
+    Section { name: "C", bench: redirects::bench, cases: redirects::cases },
     Section { name: "D", bench: World::bench, cases: framing::cases },
+    Section { name: "G", bench: World::bench, cases: cookies::cases },
+    Section { name: "H", bench: World::bench, cases: login::cases },
+    Section { name: "I", bench: World::bench, cases: tokens::cases },
+    Section { name: "J", bench: World::bench, cases: keys::cases },
+    Section { name: "M", bench: World::bench, cases: forwarded::cases },
 ];
 
 /// No case takes longer.

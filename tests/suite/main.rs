@@ -8,17 +8,24 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod architecture;
+mod backends;
 mod browser;
+mod cookies;
 mod corpus;
 mod explain;
+mod forwarded;
 mod framing;
 mod fuzz;
 mod headers;
+mod keys;
+mod login;
 mod paths;
 mod provider;
 mod random;
+mod redirects;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
 mod support_itself;
+mod tokens;
 mod verdict;

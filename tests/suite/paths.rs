@@ -4,7 +4,6 @@ use std::process::Command;
 
 use crate::corpus::{Case, case};
 use crate::support::gate::Start;
-use crate::support::wire::latin1;
 use crate::support::world::{Delivery, EVERYBODY, Session, Setup, Who, World};
 use crate::verdict::{Decided, REFUSED, admin, is_decided, protected, public};
 
@@ -21,9 +20,9 @@ pub fn bench() -> World {
 
 pub fn cases() -> Vec<Case> {
     vec![
-        decided("PATH-01", &[("/public/../admin", &[admin("/admin")])]),
+        decided(&["PATH-01"], &[("/public/../admin", &[admin("/admin")])]),
         decided(
-            "PATH-02",
+            &["PATH-02"],
             &[
                 ("/public/%2e%2e/admin", &[admin("/admin"), REFUSED]),
                 ("/public/.%2e/admin", &[admin("/admin"), REFUSED]),
@@ -31,7 +30,7 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-03",
+            &["PATH-03"],
             &[
                 ("/public/%252e%252e/admin", &[REFUSED, protected("/public/%252e%252e/admin")]),
                 ("/public/%25252e%25252e/admin", &[REFUSED, protected("/public/%25252e%25252e/admin")]),
@@ -39,7 +38,7 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-04",
+            &["PATH-04"],
             &[
                 ("/public%2f..%2fadmin", &[REFUSED]),
                 ("/public/..%2fadmin", &[REFUSED]),
@@ -49,26 +48,29 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-06",
+            &["PATH-06"],
             &[
                 ("/public/..;/admin", &[admin("/admin"), REFUSED]),
                 ("/public;/../admin", &[admin("/admin"), REFUSED]),
                 ("/admin;x=y", &[admin("/admin;x=y"), REFUSED]),
                 ("/admin;/x", &[admin("/admin;/x"), REFUSED]),
                 ("/;/admin", &[admin("/;/admin"), REFUSED]),
+                ("/admin;x=y?z=;w", &[admin("/admin;x=y?z=;w"), REFUSED]),
+                ("/public;x=y/z", &[protected("/public;x=y/z"), REFUSED]),
+                ("/healthz;x", &[protected("/healthz;x"), REFUSED]),
                 ("/public/..;x=y/admin", &[admin("/admin"), REFUSED]),
                 ("/public/x;/admin", &[protected("/public/x;/admin"), REFUSED]),
             ],
         ),
         decided(
-            "PATH-07",
+            &["PATH-07"],
             &[
                 ("/admin%3bx", &[admin("/admin%3Bx"), REFUSED]),
                 ("/public%3b/../admin", &[admin("/admin"), REFUSED]),
             ],
         ),
         decided(
-            "PATH-08",
+            &["PATH-08"],
             &[
                 ("//admin", &[admin("/admin"), REFUSED]),
                 ("///admin", &[admin("/admin"), REFUSED]),
@@ -77,7 +79,7 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-09",
+            &["PATH-09"],
             &[
                 ("/./admin", &[admin("/admin")]),
                 ("/.//admin", &[admin("/admin")]),
@@ -86,7 +88,7 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-11",
+            &["PATH-11"],
             &[("/admin%00", &[REFUSED]), ("/admin%00.css", &[REFUSED]), ("/public%00/../admin", &[REFUSED])],
         ),
         case(&["PATH-12"], |world| {
@@ -102,7 +104,7 @@ pub fn cases() -> Vec<Case> {
             }
         }),
         decided(
-            "PATH-13",
+            &["PATH-13"],
             &[
                 ("/ADMIN", &[admin("/ADMIN")]),
                 ("/Admin", &[admin("/Admin")]),
@@ -110,11 +112,11 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-14",
+            &["PATH-14"],
             &[("/PUBLIC/../admin", &[admin("/admin")]), ("/pUbLiC/x", &[protected("/pUbLiC/x")])],
         ),
         decided(
-            "PATH-16",
+            &["PATH-16"],
             &[
                 ("/admin/public/", &[admin("/admin/public/")]),
                 ("/x/public/", &[protected("/x/public/")]),
@@ -123,18 +125,18 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-17",
+            &["PATH-17"],
             &[("/admin#/public", &[REFUSED]), ("/admin%23/public/bar", &[protected("/admin%23/public/bar")])],
         ),
         decided(
-            "PATH-18",
+            &["PATH-18"],
             &[
                 ("/public#/../admin", &[REFUSED, public("/public")]),
                 ("/public?x#/../admin", &[REFUSED, public("/public?x")]),
             ],
         ),
         decided(
-            "PATH-19",
+            &["PATH-19"],
             &[
                 ("/admin?x=/public/", &[admin("/admin?x=/public/")]),
                 ("/admin?/public", &[admin("/admin?/public")]),
@@ -143,7 +145,7 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-21",
+            &["PATH-21"],
             &[
                 ("http://app.test/public/../admin", &[admin("/admin"), REFUSED]),
                 ("http://app.test", &[protected("/"), REFUSED]),
@@ -156,7 +158,7 @@ pub fn cases() -> Vec<Case> {
                 ("http://other.test/public/x", &[REFUSED]),
             ],
         ),
-        decided("PATH-22", &[("admin", &[REFUSED]), ("public/x", &[REFUSED])]),
+        decided(&["PATH-22"], &[("admin", &[REFUSED]), ("public/x", &[REFUSED])]),
         case(&["PATH-23"], |world| {
             is_decided(world, "!", &[REFUSED]);
             is_decided(world, "*", &[REFUSED]);
@@ -179,7 +181,10 @@ pub fn cases() -> Vec<Case> {
                 }
             }
         }),
-        decided("PATH-26", &[("/admin%2", &[REFUSED]), ("/admin%zz", &[REFUSED]), ("/admin%", &[REFUSED])]),
+        decided(
+            &["PATH-26"],
+            &[("/admin%2", &[REFUSED]), ("/admin%zz", &[REFUSED]), ("/admin%", &[REFUSED])],
+        ),
         case(&["PATH-27"], |world| {
             for target in [
                 &b"/%c0%ae%c0%ae/admin"[..],
@@ -197,9 +202,9 @@ pub fn cases() -> Vec<Case> {
             is_decided(world, "/adm%c4%b1n", &[protected("/adm%C4%B1n")]);
             is_decided(world, "/%ef%bd%81dmin", &[protected("/%EF%BD%81dmin")]);
         }),
-        decided("PATH-29", &[("/admin/", &[admin("/admin/")]), ("/admin", &[admin("/admin")])]),
+        decided(&["PATH-29"], &[("/admin/", &[admin("/admin/")]), ("/admin", &[admin("/admin")])]),
         decided(
-            "PATH-31",
+            &["PATH-31"],
             &[
                 ("/public/x/..%2e/admin", &[public("/public/x/.../admin")]),
                 ("/public/.../admin", &[public("/public/.../admin")]),
@@ -207,7 +212,7 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-32",
+            &["PATH-32"],
             &[
                 ("/admin%20", &[protected("/admin%20")]),
                 ("/%20admin", &[protected("/%20admin")]),
@@ -218,7 +223,7 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-33",
+            &["PATH-33"],
             &[
                 ("/healthz/../admin", &[admin("/admin")]),
                 ("/healthz?x", &[public("/healthz?x")]),
@@ -256,7 +261,7 @@ pub fn cases() -> Vec<Case> {
             }
         }),
         decided(
-            "PATH-42",
+            &["PATH-42"],
             &[
                 ("/public../admin", &[protected("/public../admin")]),
                 ("/public%2e%2e/admin", &[protected("/public../admin")]),
@@ -264,7 +269,7 @@ pub fn cases() -> Vec<Case> {
             ],
         ),
         decided(
-            "PATH-43",
+            &["PATH-43"],
             &[
                 ("/public/%0a", &[REFUSED]),
                 ("/public/x%0d%0ay", &[REFUSED]),
@@ -294,9 +299,8 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A case that is a table of targets and what each may be decided as.
-fn decided(id: &'static str, table: &[(&'static str, &[Decided])]) -> Case {
+fn decided(ids: &'static [&'static str], table: &[(&'static str, &[Decided])]) -> Case {
     let table: Vec<_> = table.iter().map(|(target, allowed)| (*target, allowed.to_vec())).collect();
-    let ids: &'static [&'static str] = Box::leak(Box::new([id]));
     case(ids, move |world| table.iter().for_each(|(target, allowed)| is_decided(world, target, allowed)))
 }
 
@@ -438,7 +442,7 @@ fn a_rule_for_a_host_holds_for_every_spelling_of_it(world: &World) {
 
         // Where the gate has no origin it reads no cookie: public by the rule for that host, or nothing.
         let unread = world.session(Who::Nobody);
-        let cookie = latin1(&session.fill(b"{session}"));
+        let cookie = session.line();
         for host in ["open.test", "OPEN.TEST", "open.test.", "open.test:80", "Open.Test:443"] {
             let exchange = ask(&unread, &format!("Host: {host}\r\n{cookie}"), "/hosted/x");
             assert!(exchange.status() == 200 && exchange.one().is_some(), "{host}: {}", exchange.told());
@@ -450,7 +454,9 @@ fn a_rule_for_a_host_holds_for_every_spelling_of_it(world: &World) {
                 .must_be_refused(&[400, 401, 403, 421]);
         }
 
-        for host in ["app.test", "APP.test", "app.test.", "app.test:443"] {
+        // The rule holds for the rooted name as well; to a browser's cookies that is another host, so none is read.
+        ask(&session, "Host: app.test.\r\n", "/hosted/x").must_be_refused(&[421]);
+        for host in ["app.test", "APP.test", "app.test:443"] {
             let exchange = ask(&session, &format!("Host: {host}\r\n"), "/hosted/x");
             match who {
                 Who::Nobody => exchange.must_be_refused(&[401]),

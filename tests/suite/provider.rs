@@ -6,9 +6,10 @@
 //! | npm's `oidc-provider` (certified) | opaque access tokens, PKCE required, asks for consent, rotates refresh tokens |
 //! | PyPI's `oidc-provider-mock` | no word on PKCE, revocation or client authentication in its discovery document |
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -114,7 +115,7 @@ impl House {
         let (port, admin) = free_ports();
         let agreed = Agreement {
             gate: format!("http://localhost:{port}"),
-            client_secret: "s3cret+/with:%41 signs&=~",
+            client_secret: "s3cret+/with:%41signs&=~",
             access_token_seconds,
         };
         let (provider, issuer) = start(&agreed);
@@ -128,8 +129,8 @@ impl House {
             .output()
             .expect("rolegate secret runs");
         assert!(fresh.status.success(), "rolegate secret: {}", fresh.status);
-        fs::write(&secret, agreed.client_secret).expect("the client secret is written");
-        fs::write(&keys, fresh.stdout).expect("the session key is written");
+        keep(&secret, agreed.client_secret.as_bytes());
+        keep(&keys, &fresh.stdout);
         let text = format!(
             r#"
 public_url     = "{gate}"
@@ -162,8 +163,8 @@ any_role = ["editor"]
 
         let mut command = Command::new(env!("CARGO_BIN_EXE_rolegate"));
         command.arg("run").arg("--config").arg(&config);
-        let program = Running::start("rolegate run", command);
-        wait_until_ready(admin);
+        let mut program = Running::start("rolegate run", command);
+        wait_until_ready(&mut program, admin);
         Self { agreed, issuer, upstream, provider, _gate: program, _files: files }
     }
 
@@ -178,6 +179,13 @@ any_role = ["editor"]
     }
 }
 
+/// A file that its owner alone may read, as the gate wants its secrets to be.
+fn keep(path: &Path, content: &[u8]) {
+    let mut file =
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).expect("a fresh file");
+    file.write_all(content).expect("the file is written");
+}
+
 /// Two ports that were free a moment ago: the gate's address must be written down before the gate runs.
 fn free_ports() -> (u16, u16) {
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -187,7 +195,7 @@ fn free_ports() -> (u16, u16) {
 }
 
 /// Ready means here that the gate has read the provider's discovery document and keys.
-fn wait_until_ready(admin: u16) {
+fn wait_until_ready(gate: &mut Running, admin: u16) {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
         let probe = Command::new(env!("CARGO_BIN_EXE_rolegate"))
@@ -197,6 +205,7 @@ fn wait_until_ready(admin: u16) {
         if probe.status.success() {
             return;
         }
+        assert!(!gate.has_ended(), "the gate refused to start");
         assert!(Instant::now() < until, "never ready: {}", String::from_utf8_lossy(&probe.stderr));
         thread::sleep(Duration::from_millis(100));
     }

@@ -82,8 +82,7 @@ impl Decided {
         };
         let targets: Vec<&str> = exchange.seen.iter().map(|seen| seen.target()).collect();
         let wanted: Vec<&str> = forwarded.into_iter().map(String::as_str).collect();
-        let quiet = forwarded.is_some() || exchange.upstream_bytes == 0;
-        if exchange.statuses() == [status] && targets == wanted && quiet {
+        if exchange.statuses() == [status] && targets == wanted {
             return Ok(());
         }
         Err(format!(
@@ -144,7 +143,7 @@ impl Exchange {
     /// Everything, for a failure's words; long texts cut.
     pub fn told(&self) -> String {
         let cut = |text: String| -> String {
-            let short: String = text.chars().take(700).collect();
+            let short: String = text.chars().take(400).collect();
             if short.len() < text.len() { format!("{short}… ({} bytes)", text.len()) } else { text }
         };
         let answers: Vec<String> = self
@@ -163,10 +162,9 @@ impl Exchange {
             })
             .collect();
         format!(
-            "\n  sent     {:?}\n  answers  {answers:#?}\n  end      {:?}\n  upstream {seen:#?} ({} bytes){}",
+            "\n  sent     {:?}\n  answers  {answers:#?}\n  end      {:?}\n  upstream {seen:#?}{}",
             cut(crate::support::wire::latin1(&self.sent)),
             self.end,
-            self.upstream_bytes,
             self.reasons()
         )
     }

@@ -19,7 +19,7 @@ pub struct Recorder {
 }
 
 /// One request as the upstream saw it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Seen {
     /// Which connection it came on, counted from 0.
     pub connection: usize,
@@ -329,6 +329,15 @@ impl Recorder {
     }
 }
 
+// === impl Mark ===
+
+impl Mark {
+    /// The same point, this many requests later.
+    pub fn after(self, requests: usize) -> Self {
+        Self { seen: self.seen + requests, ..self }
+    }
+}
+
 // === impl Seen ===
 
 impl Seen {
@@ -358,6 +367,14 @@ impl Seen {
             "body": latin1(&self.body),
         })
         .to_string()
+    }
+}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (head, body) = (&self.head, latin1(&self.body[..self.body.len().min(500)]));
+        write!(f, "{:?} {:?} body {body:?} trailers {:?}", head.start, head.headers, self.trailers)?;
+        write!(f, " {:?}, whole: {}, on connection {}", self.framing, self.complete, self.connection)
     }
 }
 

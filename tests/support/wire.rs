@@ -18,7 +18,7 @@ pub struct Head {
 }
 
 /// One final answer, and the interim ones before it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
@@ -178,6 +178,18 @@ impl Answer {
         let members = self.head.members("connection");
         members.iter().any(|m| m == "close")
             || (self.head.start.starts_with("HTTP/1.0") && !members.iter().any(|m| m == "keep-alive"))
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = latin1(&self.body[..self.body.len().min(500)]);
+        write!(
+            f,
+            "{:?} {:?} body {body:?} trailers {:?}",
+            self.head.start, self.head.headers, self.trailers
+        )?;
+        write!(f, " after {:?}", self.interim)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The corpus' bench: a gate between a fake pool and a recorder, with ready sessions, and the oracle that must
 //! hold after whatever was sent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -28,15 +28,24 @@ pub struct World {
     setup: Setup,
     sessions: Mutex<HashMap<Who, Session>>,
     secrets: Mutex<Vec<String>>,
-    balance: Mutex<Balance>,
+    ledger: Mutex<Ledger>,
+    cases: Mutex<HashMap<usize, Session>>,
     counter: AtomicUsize,
 }
 
-/// How many requests the gate says that it allowed.
+/// Requests seen upstream against access records, over the bench's whole life: a record may come after the case
+/// that it belongs to.
 #[derive(Default)]
-struct Balance {
+struct Ledger {
     lines: usize,
-    allowed: usize,
+    seen: upstream::Mark,
+    /// Seen upstream; no record allows them yet.
+    unexplained: HashMap<String, String>,
+    /// A record tells of the upstream's answer; not seen there yet.
+    unseen: HashMap<String, Access>,
+    /// Allowed by a record, seen or not.
+    allowed: HashSet<String>,
+    known: HashSet<String>,
 }
 
 /// What a bench is made of. `{pool}`, `{issuer}` and `{folder}` in its texts are filled in.
@@ -107,7 +116,8 @@ pub enum Delivery {
 /// A point in the bench's life.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mark {
-    upstream: upstream::Mark,
+    /// At the upstream.
+    pub upstream: upstream::Mark,
     stdout: usize,
     stderr: usize,
 }
@@ -123,9 +133,7 @@ pub struct Exchange {
     pub end: End,
     /// The requests that the upstream saw because of it.
     pub seen: Vec<Seen>,
-    /// How many bytes the upstream saw because of it.
-    pub upstream_bytes: usize,
-    /// Its access records.
+    /// The access records that were written meanwhile: for a failure's words.
     pub access: Vec<Access>,
 }
 
@@ -300,10 +308,11 @@ impl World {
         Self {
             gate,
             pool,
-            // A gate that follows another one at the same upstream starts even.
-            balance: Mutex::new(Balance { lines: 0, allowed: upstream.count() }),
+            // What the upstream saw before belongs to another gate.
+            ledger: Mutex::new(Ledger { seen: upstream.mark(), ..Ledger::default() }),
             upstream,
             setup,
+            cases: Mutex::default(),
             sessions: Mutex::default(),
             secrets: Mutex::new(secrets),
             counter: AtomicUsize::new(0),
@@ -332,7 +341,11 @@ impl World {
     /// A browser in which this user has signed in; its cookies count as secrets.
     pub fn signed_in(&self, user: &str) -> Browser {
         let mut browser = self.browser();
+        let lines = self.gate.stdout().count();
         browser.sign_in(user);
+        // So that no later case finds this record among its own.
+        let callback = |line: &str| Access::parse(line).filter(|a| a.text("path") == "/oauth2/callback");
+        self.gate.stdout().wait_since(lines, callback).expect("an access record of the callback");
         self.keep_secret(browser.jar.all().iter().map(|cookie| cookie.value.clone()));
         browser
     }
@@ -373,6 +386,13 @@ impl World {
         self.gate.access_since(mark.stdout)
     }
 
+    /// The access record of a request that the upstream saw.
+    pub fn record_of(&self, seen: &Seen) -> Access {
+        let id = seen.head.one("x-request-id").expect("a request id");
+        let of_it = |line: &str| Access::parse(line).filter(|access| access.text("request_id") == id);
+        self.gate.stdout().wait(of_it).expect("an access record")
+    }
+
     /// The requests that the upstream saw since then.
     pub fn seen_since(&self, mark: Mark) -> Vec<Seen> {
         self.upstream.since(mark.upstream)
@@ -392,7 +412,7 @@ impl World {
     /// The same with any session.
     pub fn attack_as(&self, session: &Session, delivery: Delivery, bytes: impl AsRef<[u8]>) -> Exchange {
         let mark = self.mark();
-        let sent = session.fill(bytes.as_ref());
+        let (case, sent) = self.fill_for_case(session, bytes.as_ref());
         let to_head = sent.starts_with(b"HEAD ");
         let mut wire = Wire::connect(self.gate.public);
         match delivery {
@@ -415,12 +435,26 @@ impl World {
         self.oracle(mark, std::slice::from_ref(session));
         let mut seen = self.seen_since(mark);
         let mut access = self.access_since(mark);
-        let follow_up = |seen: &Seen| seen.target().starts_with(FOLLOW_UP);
-        let own: usize = seen.iter().filter(|seen| follow_up(seen)).map(|seen| seen.size).sum();
-        let upstream_bytes = self.upstream.bytes_since(mark.upstream).saturating_sub(own);
-        seen.retain(|seen| !follow_up(seen));
+        let other_case = |seen: &Seen| {
+            let cases = seen.head.all(CASE_HEADER);
+            !cases.is_empty() && !cases.contains(&case.as_str())
+        };
+        seen.retain(|seen| !seen.target().starts_with(FOLLOW_UP) && !other_case(seen));
         access.retain(|access| !access.text("path").starts_with(FOLLOW_UP));
-        Exchange { sent, answers, end, seen, upstream_bytes, access }
+        Exchange { sent, answers, end, seen, access }
+    }
+
+    /// Puts this session's Cookie line in the place of `{session}`, and a line by which the upstream's record of
+    /// the request is known to belong to this session whenever it comes to light.
+    pub fn fill(&self, session: &Session, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        self.fill_for_case(session, bytes.as_ref()).1
+    }
+
+    fn fill_for_case(&self, session: &Session, bytes: &[u8]) -> (String, Vec<u8>) {
+        let case = self.counter.fetch_add(1, Ordering::Relaxed);
+        self.cases.lock().unwrap().insert(case, session.clone());
+        let lines = format!("{CASE_HEADER}: {case}\r\n{}", session.line());
+        (case.to_string(), replace(bytes, b"{session}", lines.as_bytes()))
     }
 
     /// Reads the answers to what was sent, then asks something harmless on the same connection: whether that
@@ -434,8 +468,7 @@ impl World {
         let target = format!("{FOLLOW_UP}{}", self.counter.fetch_add(1, Ordering::Relaxed));
         if !answers[0].closes() {
             wire.write(
-                &session
-                    .fill(format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{{session}}\r\n").as_bytes()),
+                format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{}\r\n", session.line()).as_bytes(),
             );
         }
         loop {
@@ -450,11 +483,22 @@ impl World {
     /// What must hold after every case: as many upstream requests as allowed ones, each with exactly the
     /// identity of one of the sessions in play, a living process of bounded size, and logs without secrets.
     pub fn oracle(&self, mark: Mark, sessions: &[Session]) {
-        self.settle(mark);
+        self.settle();
         for seen in self.seen_since(mark) {
             let identity = identity_seen(&seen);
+            let case = seen.head.all(CASE_HEADER).first().and_then(|case| case.parse::<usize>().ok());
+            // A request that the gate gave up may come to light only after the case that made it.
+            let of_case = case.and_then(|case| self.cases.lock().unwrap().get(&case).cloned());
+            let sessions = of_case.as_ref().map_or(sessions, std::slice::from_ref);
             let fits = sessions.iter().any(|session| identity.as_ref() == Ok(&session.identity));
             assert!(fits, "the upstream saw the identity {identity:?}, in play are {sessions:?}: {seen:#?}");
+        }
+        for seen in self.seen_since(mark) {
+            let lines = seen.head.all("cookie");
+            let mut names =
+                lines.iter().flat_map(|line| line.split(';')).map(|pair| pair.trim_matches([' ', '\t']));
+            let own = names.find(|pair| pair.starts_with("__Host-rolegate"));
+            assert!(own.is_none(), "the upstream saw a cookie of the gate: {seen:#?}");
         }
         let complaints = self.upstream.complaints_since(mark.upstream);
         assert!(complaints.is_empty(), "the upstream was sent something else than HTTP/1.1: {complaints:#?}");
@@ -465,32 +509,26 @@ impl World {
         self.no_secret_in("the access log", &self.gate.stdout().since(mark.stdout).join("\n"));
     }
 
-    /// Waits until the gate's count of allowed requests is the upstream's count of seen ones.
-    fn settle(&self, mark: Mark) {
+    /// Holds every request that the upstream ever saw against an access record that allowed it, by request id,
+    /// and every record that tells of an answer from the upstream against a request that was seen.
+    fn settle(&self) {
         let end = Instant::now() + PATIENCE;
-        let mut balance = self.balance.lock().unwrap();
+        let mut ledger = self.ledger.lock().unwrap();
         loop {
-            // Counted over the whole life: a record is written after its answer, maybe after the next mark.
-            let lines = self.gate.stdout().since(balance.lines);
-            balance.lines += lines.len();
-            let records = lines.iter().filter_map(|line| Access::parse(line));
-            balance.allowed += records.filter(|access| access.decision() == "forward").count();
-            let seen = self.upstream.count();
-            if seen == balance.allowed {
+            ledger.read(self);
+            if ledger.unexplained.is_empty() && ledger.unseen.is_empty() {
                 return;
             }
             if Instant::now() >= end {
-                let allowed = balance.allowed;
                 // One failure is enough: the next case starts even.
-                balance.allowed = seen;
-                drop(balance);
+                let unexplained = std::mem::take(&mut ledger.unexplained);
+                let unseen = std::mem::take(&mut ledger.unseen);
+                drop(ledger);
                 panic!(
-                    "the gate allowed {allowed} requests in all and the upstream saw {seen}; of this case: {:#?}\n{:#?}",
-                    self.seen_since(mark),
-                    self.access_since(mark)
+                    "seen upstream and not logged as allowed: {unexplained:#?}\nlogged as answered by the upstream and not seen there: {unseen:#?}"
                 );
             }
-            // There is no event to wait for on both sides at once.
+            // There is no event to wait for on both sides at once: a record is written after its answer.
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -505,12 +543,46 @@ impl World {
     }
 }
 
+// === impl Ledger ===
+
+impl Ledger {
+    fn read(&mut self, world: &World) {
+        let (seen, lines) = (world.upstream.since(self.seen), world.gate.stdout().since(self.lines));
+        self.seen = self.seen.after(seen.len());
+        self.lines += lines.len();
+        for record in lines.iter().filter_map(|line| Access::parse(line)) {
+            if record.decision() != "forward" {
+                continue;
+            }
+            let id = record.text("request_id").to_owned();
+            assert!(self.allowed.insert(id.clone()), "two requests have the id {id:?}: {record:?}");
+            self.unexplained.remove(&id);
+            if record.0["upstream_status"].is_u64() && !self.known.contains(&id) {
+                self.unseen.insert(id, record);
+            }
+        }
+        for seen in seen {
+            let id = seen.head.one("x-request-id").unwrap_or_default().to_owned();
+            self.unseen.remove(&id);
+            let first = self.known.insert(id.clone());
+            if !self.allowed.contains(&id) || !first || id.is_empty() {
+                self.unexplained.insert(id, seen.head.start);
+            }
+        }
+    }
+}
+
+/// Tells requests of one case from those of another; an ordinary header to the gate.
+const CASE_HEADER: &str = "X-Case";
+
 /// Where follow-up requests go: public, so that anybody may ask.
 const FOLLOW_UP: &str = "/public/follow-up-";
 
 fn answers_target(answer: &Answer, target: &str) -> bool {
-    let body = serde_json::from_slice::<serde_json::Value>(&answer.body);
-    body.is_ok_and(|body| body["target"] == target)
+    // The echo names its target; where nothing is public, the gate's own 401 names it as the return address.
+    let body = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
+    let returns = format!("/oauth2/start?rd={}", target.replace('/', "%2F"));
+    body["target"] == target || body["login_url"] == returns
 }
 
 /// X-User and X-Roles as an upstream sees them that, as CGI does, takes every byte that is no letter or digit
@@ -535,11 +607,15 @@ pub fn identity_seen(seen: &Seen) -> Result<Option<(String, String)>, String> {
 // === impl Session ===
 
 impl Session {
-    /// Puts the Cookie line in the place of `{session}`.
+    /// Puts the Cookie line in the place of `{session}`. [`World::fill`] also marks the request as this session's,
+    /// which matters where the gate may give it up.
     pub fn fill(&self, bytes: &[u8]) -> Vec<u8> {
-        let line =
-            if self.cookie.is_empty() { String::new() } else { format!("Cookie: {}\r\n", self.cookie) };
-        replace(bytes, b"{session}", line.as_bytes())
+        replace(bytes, b"{session}", self.line().as_bytes())
+    }
+
+    /// The Cookie line with its CRLF; empty without a session.
+    pub fn line(&self) -> String {
+        if self.cookie.is_empty() { String::new() } else { format!("Cookie: {}\r\n", self.cookie) }
     }
 }
 
@@ -571,10 +647,7 @@ impl Exchange {
 
     /// Whether the gate refused it with one of these statuses and the upstream saw nothing of it.
     pub fn is_refused(&self, statuses: &[u16]) -> bool {
-        statuses.contains(&self.status())
-            && self.answers.len() == 1
-            && self.seen.is_empty()
-            && self.upstream_bytes == 0
+        statuses.contains(&self.status()) && self.answers.len() == 1 && self.seen.is_empty()
     }
 
     /// The one request that the upstream saw, if it was exactly one.

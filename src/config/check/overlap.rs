@@ -52,18 +52,20 @@ fn pair(earlier: &Judged, later: &Judged, cx: &mut Context<'_>) {
     }
 }
 
-/// `inner` is public inside `outer`, which is not.
+/// `inner` is public inside `outer`, which is not, and does not say that it is meant to.
 fn hole(outer: &Judged, inner: &Judged, cx: &mut Context<'_>) {
     let (big, small) = (&outer.rule, &inner.rule);
     let reaches = small.host == big.host || big.host.is_none();
     if is_public(small)
+        && !inner.over_role
         && !is_public(big)
         && reaches
         && big.path.covers(&small.path)
         && small.path != big.path
     {
-        let message = format!("is public inside {}, which asks for more", shown(outer));
-        cx.warning(&key(inner).name("path"), &message, "make sure that nothing below it needs protection");
+        let message = format!("is public inside {}, which is not", shown(outer));
+        let fix = "leave it out, or write over_role = true if this path is meant to be open to everyone";
+        cx.error(&key(inner).name("path"), &message, fix);
     }
 }
 

@@ -10,13 +10,19 @@ use crate::rule::path::{self, Pattern, PatternProblem};
 pub(super) struct Judged {
     pub(super) rule: Rule,
     pub(super) at: usize,
+    /// It says that it is public over a role on purpose.
+    pub(super) over_role: bool,
 }
 
 /// Every rule that can be read.
 pub(super) fn rules(written: &[raw::Rule], cx: &mut Context<'_>) -> Vec<Judged> {
     let mut found = Vec::new();
     for (at, raw) in written.iter().enumerate() {
-        found.extend(rule(raw, at, cx).map(|rule| Judged { rule, at }));
+        found.extend(rule(raw, at, cx).map(|rule| Judged {
+            rule,
+            at,
+            over_role: raw.over_role == Some(true),
+        }));
     }
     found
 }

@@ -48,6 +48,26 @@ fn forms_of_two_tabs_are_both_good() {
 }
 
 #[test]
+fn forms_of_tabs_opened_in_the_same_moment_are_both_good() {
+    serve(Seed::builtin(), async |it: Served| {
+        let mut browser = it.browser();
+        let login = browser.get(&it.authorize(&[("state", "one")])).await.location();
+        let first = browser.get(&login).await.csrf();
+        // The other tab's request left before the first answer came: its form has another token, and the jar keeps that.
+        browser.cookies.clear();
+        let second = browser.get(&login).await.csrf();
+        assert_ne!(first, second);
+        let body = encode(&[("_csrf", &first), ("username", "viewer"), ("password", "viewer")]);
+        for site in ["same-site", "cross-site", "none"] {
+            let reply = browser.post(&login, &body, &[("sec-fetch-site", site)]).await;
+            assert_eq!(reply.status, StatusCode::FORBIDDEN, "{site}");
+        }
+        let reply = browser.post(&login, &body, &[("sec-fetch-site", "same-origin")]).await;
+        assert_eq!(reply.parameter("state"), "one");
+    });
+}
+
+#[test]
 fn the_page_offers_the_seeded_people_and_escapes_what_it_is_given() {
     serve(Seed::builtin(), async |it: Served| {
         let mut browser = it.browser();

@@ -222,7 +222,7 @@ fn an_https_upstream_is_verified_by_name_and_authority() {
         )
     };
     let missing = make(https("127.0.0.1", Some("/nowhere.pem")));
-    assert!(matches!(missing, Err(SetupError::Certificates { .. })));
+    assert!(matches!(missing, Err(SetupError::Tls(_))));
     let no_certificate = make(https("127.0.0.1", Some(&format!("{folder}/upstream.key"))));
-    assert!(matches!(no_certificate, Err(SetupError::Certificates { .. })));
+    assert!(matches!(no_certificate, Err(SetupError::Tls(_))));
 }

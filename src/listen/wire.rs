@@ -1,0 +1,232 @@
+//! The bytes below the parser: how long a request head may take, and what the parser would swallow.
+//!
+//! hyper's own timeout runs while a connection is merely idle, so one limit cannot serve both a patient
+//! keep-alive and a client that sends a byte a second. And it cuts a target at `#` without a word, where a
+//! request must be refused (RFC 9112 §3.2). Both need to know where a head begins: after the last answer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::body::{Body, BodyError};
+
+/// A connection's stream, watched.
+pub(super) struct Wire<S> {
+    stream: S,
+    watch: Arc<Watch>,
+    /// For the rest of a head that has begun and did not come in one piece.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a connection is at. Shared by its stream and its answers, which live on one thread.
+pub(super) struct Watch {
+    phase: AtomicU8,
+    fragment: AtomicBool,
+    /// Bytes of empty lines since the last head.
+    blank: AtomicU8,
+    head_timeout: Duration,
+}
+
+/// An answer's body that says when it is gone: what is read then is the next head.
+pub(super) struct Watched {
+    body: Body,
+    watch: Arc<Watch>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    pub(super) fn new(head_timeout: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            phase: AtomicU8::new(IDLE),
+            fragment: AtomicBool::new(false),
+            blank: AtomicU8::new(0),
+            head_timeout,
+        })
+    }
+
+    /// A head has been parsed. Whether its target was cut at `#`; not known of a request that came in one
+    /// piece with the one before it.
+    pub(super) fn head_is_read(&self) -> bool {
+        self.phase.store(SERVING, Ordering::Relaxed);
+        self.fragment.swap(false, Ordering::Relaxed)
+    }
+
+    /// Looks at the bytes of a head; an error where nothing but empty lines comes.
+    fn observe(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut line = bytes;
+        if self.phase.load(Ordering::Relaxed) == IDLE {
+            // An empty line before a request is to be ignored (RFC 9112 §2.2).
+            let start = line.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+            let blank = u8::try_from(start.unwrap_or(line.len())).unwrap_or(u8::MAX);
+            let before = self.blank.load(Ordering::Relaxed);
+            self.blank.store(before.saturating_add(blank), Ordering::Relaxed);
+            if self.blank.load(Ordering::Relaxed) > BLANK_BYTES {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let Some(start) = start else { return Ok(()) };
+            line = &line[start..];
+            self.blank.store(0, Ordering::Relaxed);
+            self.phase.store(IN_LINE, Ordering::Relaxed);
+        }
+        if self.phase.load(Ordering::Relaxed) != IN_LINE {
+            return Ok(());
+        }
+        let end = line.iter().position(|byte| *byte == b'\n');
+        if line[..end.unwrap_or(line.len())].contains(&b'#') {
+            self.fragment.store(true, Ordering::Relaxed);
+        }
+        if end.is_some() {
+            self.phase.store(IN_HEAD, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+// === impl Wire ===
+
+impl<S> Wire<S> {
+    pub(super) fn new(stream: S, watch: Arc<Watch>) -> Self {
+        Self { stream, watch, timer: None }
+    }
+
+    /// Whether the head that has begun is taking too long.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let timeout = self.watch.head_timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match self.watch.phase.load(Ordering::Relaxed) {
+            SERVING => self.timer = None,
+            // The common head comes in one piece and never gets here: no timer is made for it.
+            IN_LINE | IN_HEAD if read.is_pending() => {
+                if self.is_late(cx) {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+            _ => self.watch.observe(&buf.filled()[before..])?,
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+// === impl Watched ===
+
+impl Watched {
+    pub(super) fn new(body: Body, watch: Arc<Watch>) -> Self {
+        Self { body, watch }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watch.phase.store(IDLE, Ordering::Relaxed);
+    }
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Room for two empty lines: one is to be ignored (RFC 9112 §2.2), a flood is no request.
+const BLANK_BYTES: u8 = 4;
+
+/// Waiting for a head's first byte.
+const IDLE: u8 = 0;
+/// In its first line.
+const IN_LINE: u8 = 1;
+/// Behind it.
+const IN_HEAD: u8 = 2;
+/// A request is being answered.
+const SERVING: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment_in(pieces: &[&[u8]]) -> bool {
+        let watch = Watch::new(Duration::from_secs(1));
+        for piece in pieces {
+            watch.observe(piece).unwrap();
+        }
+        watch.head_is_read()
+    }
+
+    #[test]
+    fn a_fragment_is_seen_in_the_first_line_alone_however_it_arrives() {
+        assert!(fragment_in(&[b"GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n"]));
+        assert!(fragment_in(&[b"\r\nG", b"ET /a", b"#", b"b HTTP/1.1\r", b"\n"]));
+        assert!(!fragment_in(&[b"GET /a HTTP/1.1\r\nX: #\r\n\r\n"]));
+        assert!(!fragment_in(&[b"GET /a HTTP/1.1\r\n", b"X: #\r\n\r\n"]));
+    }
+
+    #[test]
+    fn what_is_read_while_a_request_is_served_is_no_head() {
+        let watch = Watch::new(Duration::from_secs(1));
+        watch.observe(b"POST /a HTTP/1.1\r\n").unwrap();
+        assert!(!watch.head_is_read());
+        drop(Watched::new(Body::Empty, watch.clone()));
+        watch.observe(b"GET /#").unwrap();
+        assert!(watch.head_is_read());
+    }
+}
