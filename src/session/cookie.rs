@@ -80,14 +80,10 @@ impl Names {
         jar.names().filter_map(|name| self.line(name, "", 0)).collect()
     }
 
-    /// Whether a cookie of this name is one that the gate itself writes: a longer name that only begins like
-    /// ours is the application's.
+    /// Whether a cookie of this name is the gate's, and one that can be written back to be forgotten.
     fn owns(&self, name: &str) -> bool {
-        let of_attempt =
-            |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-        is_part_of(name, &self.pass)
-            || is_part_of(name, &self.ticket)
-            || name.strip_prefix(&self.attempt_prefix).is_some_and(of_attempt)
+        let writable = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        is_own(&self.pass, name.as_bytes()) && name.bytes().all(writable)
     }
 
     fn line(&self, name: &str, value: &str, seconds: u64) -> Option<HeaderValue> {
