@@ -23,6 +23,7 @@ mod paths;
 mod provider;
 mod random;
 mod redirects;
+mod refresh;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
