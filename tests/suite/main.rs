@@ -14,6 +14,7 @@ mod cookies;
 mod corpus;
 mod explain;
 mod forwarded;
+mod forwarding;
 mod framing;
 mod fuzz;
 mod headers;
