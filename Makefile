@@ -26,7 +26,7 @@ dev: ## the whole thing on this machine: a user pool, the gate, a sample upstrea
 
 .PHONY: test
 test: test-tools ## install what the tests need, then run every test; cargo's summary comes last
-	$(CARGO) test --locked
+	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
 test-tools: browser $(NODE_MODULES) $(PROVIDER)
