@@ -14,6 +14,7 @@ mod cookies;
 mod corpus;
 mod explain;
 mod forwarded;
+mod forwarding;
 mod framing;
 mod fuzz;
 mod headers;
@@ -23,6 +24,7 @@ mod paths;
 mod provider;
 mod random;
 mod redirects;
+mod refresh;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;

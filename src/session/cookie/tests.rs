@@ -92,7 +92,7 @@ fn a_cleartext_origin_has_plain_names_without_secure() {
 fn a_name_that_only_begins_like_ours_is_the_applications() {
     let names = Names::new("rolegate", false);
     let mut head = HeaderMap::new();
-    let theirs = "rolegatex=1; rolegate_theme=dark; rolegate-note=2; rolegate.x=3; rolegate-login-\u{e9}=4; rolegate=ours";
+    let theirs = "rolegatex=1; rolegate_theme=dark; rolegate-note=2; rolegate-login-\u{e9}=4; rolegate=ours";
     head.insert(COOKIE, HeaderValue::from_bytes(theirs.as_bytes()).unwrap());
     let jar = Jar::read(&head, &names);
     let gone: Vec<_> = names.forget_all(&jar).iter().map(|line| line.to_str().unwrap().to_owned()).collect();

@@ -1,0 +1,79 @@
+//! WebSockets: with a session, the role and a right Origin, or not at all.
+
+use crate::support::upstream;
+use crate::support::wire::Wire;
+use crate::support::world::{Who, World};
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+
+#[test]
+fn a_websocket_passes_with_a_session_and_a_right_or_no_origin() {
+    let world = world();
+    for origin in ["Origin: https://app.test\r\n", ""] {
+        let mark = world.mark();
+        let mut wire = upgraded(&world, Who::User, "/ws", origin);
+        let head = wire.head().unwrap();
+        assert!(head.start.starts_with("HTTP/1.1 101"), "{origin}: {head:?}");
+        assert_eq!(head.one("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        for frame in [&b"\x81\x05hello"[..], b"\x82\x02\x00\xff", b"\x89\x00"] {
+            wire.write(frame);
+            assert_eq!(wire.take(frame.len()).unwrap(), frame, "{origin}");
+        }
+        let seen = world.seen_since(mark);
+        assert_eq!((seen[0].head.one("x-user"), seen[0].head.one("x-roles")), (Some("user"), Some("user")));
+    }
+}
+
+#[test]
+fn a_websocket_from_elsewhere_without_a_session_or_without_the_role_is_refused() {
+    let world = world();
+    let ours = "Origin: https://app.test\r\n";
+    for (who, target, origin, status) in [
+        (Who::User, "/ws", "Origin: https://evil.test\r\n", 403),
+        (Who::User, "/ws", "Origin: null\r\n", 403),
+        (Who::User, "/ws", "Origin: http://app.test\r\n", 403),
+        (Who::User, "/ws", "Origin: https://app.test:8443\r\n", 403),
+        (Who::User, "/ws", "Origin: https://app.test\r\nOrigin: https://evil.test\r\n", 403),
+        (Who::User, "/public/ws", "Origin: https://evil.test\r\n", 403),
+        (Who::Nobody, "/ws", ours, 401),
+        (Who::Nobody, "/ws", "", 401),
+        (Who::User, "/admin/ws", ours, 403),
+    ] {
+        let mut wire = upgraded(&world, who, target, origin);
+        let answer = wire.answer(false).unwrap();
+        assert_eq!(answer.status, status, "{who:?} {target} {origin}: {answer:#?}");
+        assert!(answer.head.all("upgrade").is_empty() && answer.head.all("set-cookie").is_empty());
+    }
+    assert_eq!(world.upstream.count(), 0);
+}
+
+#[test]
+fn either_side_of_a_websocket_can_end_it() {
+    let world = world();
+    let mut wire = upgraded(&world, Who::User, "/ws", "");
+    wire.head().unwrap();
+    drop(wire);
+    crate::support::until("the upstream's side ends", || (world.upstream.open() == 0).then_some(()));
+
+    world.upstream.behave(upstream::answers_and_closes(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{ACCEPT}\r\nbye"
+    )));
+    let mut wire = upgraded(&world, Who::User, "/ws", "");
+    wire.head().unwrap();
+    assert_eq!(wire.rest().0, b"bye");
+}
+
+fn world() -> World {
+    let world = World::bench();
+    world.upstream.behave(upstream::switches_protocols(ACCEPT));
+    world
+}
+
+fn upgraded(world: &World, who: Who, target: &str, lines: &str) -> Wire {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{UPGRADE}{lines}{{session}}\r\n");
+    let mut wire = Wire::connect(world.gate.public);
+    wire.write(&world.session(who).fill(request.as_bytes()));
+    wire
+}
