@@ -5,9 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 /// Seconds since 1970-01-01T00:00:00Z.
-#[allow(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    now_millis() / 1000
 }
 
 /// Milliseconds since 1970-01-01T00:00:00Z, where what comes within one second must be told apart.

@@ -48,7 +48,7 @@ fn client(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
         let Some(address) = std::str::from_utf8(entry).ok().and_then(|entry| address(entry.trim())) else {
             break;
         };
-        client = address;
+        client = address.to_canonical();
     }
     client
 }

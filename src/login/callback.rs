@@ -47,7 +47,7 @@ impl Login {
             }
             Err(refusal) => {
                 let target = Some(attempt.target).filter(|target| target.starts_with('/'));
-                Err(Refused { refusal, cookies: forget.into_iter().collect(), target })
+                Err(Box::new(Refused { refusal, cookies: forget.into_iter().collect(), target }))
             }
         }
     }

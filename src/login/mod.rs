@@ -51,7 +51,7 @@ pub struct Visitor<'a> {
 }
 
 /// An answer of the gate's own, and the cookies that go with it.
-pub type Answered = Result<(Reply, Vec<HeaderValue>), Refused>;
+pub type Answered = Result<(Reply, Vec<HeaderValue>), Box<Refused>>;
 
 /// No such answer: why, the cookies that go with the page that says so, and where its links lead.
 #[derive(Debug)]
@@ -182,9 +182,9 @@ impl Login {
 
 // === impl Refused ===
 
-impl<R: Into<Refusal>> From<R> for Refused {
+impl<R: Into<Refusal>> From<R> for Box<Refused> {
     fn from(refusal: R) -> Self {
-        Self { refusal: refusal.into(), cookies: vec![], target: None }
+        Self::new(Refused { refusal: refusal.into(), cookies: vec![], target: None })
     }
 }
 

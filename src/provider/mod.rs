@@ -67,8 +67,8 @@ pub enum PoolFault {
         /// Why.
         fault: TokenFault,
     },
-    /// A refresh that would change who someone is.
-    #[error("the refreshed ID token is about someone else")]
+    /// Two tokens of one answer about two people, or a refresh that would change who someone is.
+    #[error("a token is about someone else")]
     OtherSubject,
     /// The claims name no user.
     #[error(transparent)]
@@ -226,6 +226,10 @@ impl Provider {
             Err(_) if self.settings.kind == ProviderKind::Oidc => None,
             Err(fault) => return Err(fault),
         };
+        // Their claims add up, so both must be about one person.
+        if access.as_ref().is_some_and(|access| access.get("sub") != id.get("sub")) {
+            return Err(PoolFault::OtherSubject);
+        }
         let now = clock::now();
         let access_ends = access
             .as_ref()
@@ -302,6 +306,7 @@ impl PoolFault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotReady => "pool_not_ready",
+            Self::Endpoint(TokenEndpointFault::Unreachable(OutboundFault::TooLarge)) => "pool_answer",
             Self::Endpoint(TokenEndpointFault::Unreachable(_)) => "pool_unreachable",
             Self::Endpoint(TokenEndpointFault::Refused { error, .. }) => match error.as_str() {
                 "invalid_grant" => "invalid_grant",

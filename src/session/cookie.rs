@@ -80,12 +80,6 @@ impl Names {
         jar.names().filter_map(|name| self.line(name, "", 0)).collect()
     }
 
-    /// Whether a cookie of this name is the gate's, and one that can be written back to be forgotten.
-    fn owns(&self, name: &str) -> bool {
-        let writable = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        is_own(&self.pass, name.as_bytes()) && name.bytes().all(writable)
-    }
-
     fn line(&self, name: &str, value: &str, seconds: u64) -> Option<HeaderValue> {
         let mut cookie = Cookie::build((name, value)).path("/").http_only(true).same_site(SameSite::Lax);
         if self.secure {
@@ -116,9 +110,9 @@ impl<'a> Jar<'a> {
                 if !is_own(&names.pass, name) {
                     continue;
                 }
-                // A value with other bytes is none that we wrote.
+                // A name or value with other bytes is none that we wrote, nor one to be written back.
                 if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
-                    && names.owns(name)
+                    && name.bytes().all(is_plain)
                     && value.is_ascii()
                 {
                     own.push((name, value));
@@ -187,6 +181,11 @@ pub fn is_own(pass: &str, name: &[u8]) -> bool {
         || rest.strip_prefix(b"-refresh").is_some_and(part)
         || rest.strip_prefix(b"-token").is_some_and(part)
         || rest.starts_with(b"-login-")
+}
+
+/// What names of the gate are made of.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 /// Whether `own` is `name` itself or one of its parts (`name.0`, `name.1` …).

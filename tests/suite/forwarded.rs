@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use url::Url;
+
 use crate::corpus::{Case, case};
 use crate::support::browser::Kind;
 use crate::support::world::{EVERYBODY, Setup, Who, World};
@@ -68,6 +70,18 @@ pub fn cases() -> Vec<Case> {
                     assert!(cookie.starts_with("__Host-") && cookie.contains("; Secure"), "{cookie}");
                 }
             }
+            // Nor is a cleartext origin made a secure one.
+            let mut setup = Setup::bench();
+            setup.public_url = "\"http://localhost:4180\"".into();
+            let cleartext = setup.start();
+            let mut browser = cleartext.browser().route("localhost", cleartext.gate.public);
+            let url = Url::parse("http://localhost:4180/x").unwrap();
+            let answer = browser.send(Kind::Navigate, "GET", &url, "X-Forwarded-Proto: https\r\n", "");
+            assert!(
+                answer.location().contains("redirect_uri=http%3A%2F%2Flocalhost%3A4180%2F"),
+                "{answer:#?}"
+            );
+            assert!(!answer.header("set-cookie").unwrap().contains("Secure"), "{answer:#?}");
         }),
     ]
 }

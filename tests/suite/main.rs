@@ -30,5 +30,6 @@ mod refresh;
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
 mod support_itself;
+mod tls;
 mod tokens;
 mod verdict;
