@@ -80,6 +80,7 @@ fn is_ours(pair: &[u8], pass: &str) -> bool {
     let named = text.trim_start_matches(['=', ' ', '\t']);
     let name = named.split('=').next().unwrap_or_default().trim_matches([' ', '\t']);
     let Some(rest) = name.strip_prefix(pass) else { return false };
+    // What looks like a part is taken for one, also with no number that the gate would give.
     let is_part = |rest: &str| rest.is_empty() || rest.starts_with('.');
     let of = |kind: &str| rest.strip_prefix(kind).is_some_and(is_part);
     is_part(rest) || of("-refresh") || of("-token") || rest.starts_with("-login-")

@@ -20,6 +20,7 @@ mod fuzz;
 mod headers;
 mod keys;
 mod login;
+mod operation;
 mod paths;
 mod provider;
 mod random;

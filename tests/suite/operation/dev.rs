@@ -1,0 +1,100 @@
+//! `rolegate dev` as a program: it says when it is ready, serves, and ends at a signal.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use super::PROMPT;
+use crate::support::browser::Kind;
+use crate::support::until;
+use crate::support::wire::Wire;
+
+#[test]
+fn dev_says_when_it_is_ready_serves_and_ends_at_a_signal() {
+    let mut dev = Dev::start();
+    let port = dev.port;
+    let host = format!("localhost:{port}");
+    let ask = |kind: Kind, target: &str| {
+        let mut wire = Wire::connect(([127, 0, 0, 1], port).into());
+        let head =
+            format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{}Connection: close\r\n\r\n", kind.lines());
+        wire.write(head.as_bytes());
+        wire.answer(false).unwrap()
+    };
+    let login = ask(Kind::Navigate, "/reports/q3?x=1");
+    assert_eq!(login.status, 302, "{login:#?}");
+    assert!(login.location().starts_with("http://127.0.0.1:"), "{login:#?}");
+    let public = ask(Kind::Fetch, "/public/x");
+    assert_eq!(public.status, 200, "the sample upstream answers: {public:#?}");
+    assert_eq!(ask(Kind::Fetch, "/admin").status, 401);
+
+    let begun = Instant::now();
+    let sent = Command::new("kill").args(["-INT", &dev.child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let ended = until("dev ends", || dev.child.try_wait().unwrap());
+    assert!(ended.success() && begun.elapsed() < PROMPT, "{ended:?} after {:?}", begun.elapsed());
+    let mut rest = String::new();
+    dev.stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "", "nothing but the one line");
+}
+
+#[test]
+fn dev_listens_beyond_loopback_only_when_told_to() {
+    let output = Command::new(env!("CARGO_BIN_EXE_rolegate"))
+        .args([
+            "dev",
+            "--listen",
+            "0.0.0.0:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--pool-listen",
+            "127.0.0.1:0",
+        ])
+        .env_clear()
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(told.contains("--listen") && told.contains("--allow-remote"), "{told}");
+}
+
+/// Killed when dropped.
+struct Dev {
+    child: Child,
+    stdout: BufReader<std::process::ChildStdout>,
+    port: u16,
+}
+
+impl Dev {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rolegate"))
+            .args([
+                "dev",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+                "--pool-listen",
+                "127.0.0.1:0",
+            ])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let port = line.trim_end().strip_prefix("ready http://localhost:").and_then(|port| port.parse().ok());
+        let port = port.unwrap_or_else(|| panic!("not the line that was promised: {line:?}"));
+        Self { child, stdout, port }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
