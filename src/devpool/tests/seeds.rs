@@ -59,6 +59,18 @@ fn problems_have_their_place_and_their_mend() {
             "[[clients]]\nid = \"c\"\nid_token_lifetime = \"soon\"\n",
             "pool.toml:3:21: expected a time like \"90s\", \"60m\", \"12h\" or \"30d\", found \"soon\"",
         ),
+        (
+            "[[users]]\nname = \"a\"\npassword = \"a\"\nstatus = \"New\"\n",
+            "pool.toml:4:10: unknown variant `New`, expected one of `CONFIRMED`, `FORCE_CHANGE_PASSWORD`",
+        ),
+        (
+            "[[users]]\nname = \"a\"\npassword = \"a\"\ntotp_secret = \"short\"\n",
+            "pool.toml:4:15: expected a key in base32 of 16 letters",
+        ),
+        (
+            "[[clients]]\nid = \"c\"\nauth_flows = [\"ALLOW_CUSTOM_AUTH\"]\n",
+            "pool.toml:3:15: unknown variant `ALLOW_CUSTOM_AUTH`, expected one of",
+        ),
         ("[[clients]]\nid = \"c\"\nrotation_grace = \"2m\"\n", "pool.toml:3:18: the grace is at most"),
         (
             "[[clients]]\nid = \"c\"\ncallback_urls = [\"/x\"]\n",
