@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod browser;
+mod clients;
 mod corpus;
 mod framing;
 mod headers;
