@@ -11,7 +11,7 @@ fn the_documented_file_is_good() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev-pool.toml");
     let seed = Seed::from_file(&file).unwrap();
     assert_eq!(seed.users.len(), 4);
-    assert_eq!(seed.clients[0].secrets, ["for-development-only"]);
+    assert_eq!(seed.clients[0].secrets, ["a-secret-for-development-only"]);
     let pool = Pool::new(seed, "http://127.0.0.1:4182/", None).unwrap();
     assert_eq!(pool.issuer(), "http://127.0.0.1:4182/local_devpool1");
 }
