@@ -52,9 +52,12 @@ pub(super) fn form(visit: &Visit<'_>, state: &State, session: &str, error: Optio
         }
     };
     let (title, told, fields, button) = match found.step {
-        Step::NewPassword => {
-            ("Change password", "Please enter your new password below.", new_password(error), "Change password")
-        }
+        Step::NewPassword => (
+            "Change password",
+            "Please enter your new password below.",
+            new_password(error),
+            "Change password",
+        ),
         _ => {
             let told = "Enter the code that your authenticator app shows.";
             ("Enter your code", told, code(error), "Sign in")
