@@ -6,54 +6,54 @@ use std::fmt::Write;
 
 use http::{Method, StatusCode};
 
-use super::authorize::{Ask, SESSION};
-use super::http::{Asked, page, redirect, set_cookie};
+use super::authorize::Ask;
+use super::bound::BY_PASSWORD;
+use super::entry::{self, Entry};
+use super::http::{Asked, page, set_cookie};
 use super::page::{document, escape, policy};
-use super::state::{PoolSession, State};
+use super::state::State;
 use super::token::same;
-use super::{Pool, random};
+use super::{Pool, federation, random};
 use crate::body::Answer;
 
 /// Answers `GET` and `POST /login`. It takes the parameters that `/oauth2/authorize` takes, in its query.
-pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
-    let mut state = pool.state();
+pub(super) async fn answer(pool: &Pool, asked: &Asked) -> Answer {
     let parameters = asked.parameters();
-    let ask = match Ask::read(&state, &parameters) {
+    let read = Ask::read(&pool.state(), &parameters);
+    let ask = match read {
         Ok(ask) => ask,
         Err(error) => return error.answer(),
     };
     // Kept while it lasts, so that the forms of two tabs are both good.
     let known = asked.cookie(CSRF).filter(|value| value.len() == 43);
     let csrf = known.map_or_else(random::token::<32>, str::to_owned);
-    let shown = |state: &State, status, name: &str, error: Option<&str>| {
-        let html = html(state, &asked.query, &csrf, name, error);
-        let mut answer = page(status, html, &policy(&form_action(&ask.redirect_uri)));
+    let (client_id, action) = (ask.client_id.clone(), form_action(&ask.redirect_uri));
+    let shown = |status, name: &str, error: Option<&str>| {
+        let html = html(&pool.state(), &client_id, &asked.query, &csrf, name, error);
+        let mut answer = page(status, html, &policy(&action));
         set_cookie(&mut answer, &cookie(pool, CSRF, &csrf, ATTEMPT));
         answer
     };
     if asked.method != Method::POST {
-        return shown(&state, StatusCode::OK, parameters.find("login_hint").unwrap_or_default(), None);
+        return shown(StatusCode::OK, parameters.find("login_hint").unwrap_or_default(), None);
     }
 
     let form = asked.form();
     let field = |name| form.as_ref().and_then(|form| form.find(name)).unwrap_or_default();
     let name = field("username");
     if !known.is_some_and(|known| same(known, field("_csrf"))) {
-        return shown(&state, StatusCode::FORBIDDEN, name, Some("Something went wrong. Please try again."));
+        return shown(StatusCode::FORBIDDEN, name, Some("Something went wrong. Please try again."));
     }
-    let user = match check(&state, name, field("password")) {
+    let checked = check(&pool.state(), name, field("password"));
+    let user = match checked {
         Ok(user) => user,
-        Err(error) => return shown(&state, StatusCode::BAD_REQUEST, name, Some(error)),
+        Err(error) => return shown(StatusCode::BAD_REQUEST, name, Some(error)),
     };
-    let now = state.now();
-    let session = random::token::<32>();
-    let signed_in =
-        PoolSession { user: user.clone(), auth_time: now, expires: now.saturating_add(SESSION_LIFETIME) };
-    state.sessions.insert(session.clone(), signed_in);
-    state.stats.sign_ins += 1;
-    let mut answer = redirect(&ask.grant(&mut state, user, now));
-    set_cookie(&mut answer, &cookie(pool, SESSION, &session, SESSION_LIFETIME));
-    answer
+    let entry = Entry { user, auth_time: pool.state().now(), amr: BY_PASSWORD };
+    match entry::sign_in(pool, ask, entry).await {
+        Ok(answer) => answer,
+        Err((_, failure)) => shown(StatusCode::BAD_REQUEST, name, Some(&failure.told())),
+    }
 }
 
 /// A cookie of the pool's; `age` 0 takes it away.
@@ -73,7 +73,7 @@ fn check(state: &State, name: &str, password: &str) -> Result<String, &'static s
     }
 }
 
-fn html(state: &State, query: &str, csrf: &str, name: &str, error: Option<&str>) -> String {
+fn html(state: &State, client_id: &str, query: &str, csrf: &str, name: &str, error: Option<&str>) -> String {
     let action = format!("/login?{}", escape(query));
     let error = error.map(|error| format!("<p class=\"error\" role=\"alert\">{}</p>", escape(error)));
     let focus = |wanted: bool| if wanted { " autofocus" } else { "" };
@@ -113,13 +113,14 @@ fn html(state: &State, query: &str, csrf: &str, name: &str, error: Option<&str>)
         }
         body.push_str("</ul>\n");
     }
+    body.push_str(&federation::buttons(state, client_id, query));
     body.push_str("</div></main>");
     document("Sign in", &body)
 }
 
 /// Browsers hold the redirects that follow a form to `form-action`: the client's callback, and wherever the client
 /// sends people from there.
-fn form_action(redirect_uri: &str) -> String {
+pub(super) fn form_action(redirect_uri: &str) -> String {
     match redirect_uri.split_once(':') {
         Some((scheme, _)) if scheme != "http" && scheme != "https" => {
             format!("'self' http: https: {scheme}:")
@@ -128,8 +129,8 @@ fn form_action(redirect_uri: &str) -> String {
     }
 }
 
-const CSRF: &str = "XSRF-TOKEN";
+pub(super) const CSRF: &str = "XSRF-TOKEN";
 /// A sign-in is to be finished within five minutes.
-const ATTEMPT: u64 = 5 * 60;
-const SESSION_LIFETIME: u64 = 60 * 60;
+pub(super) const ATTEMPT: u64 = 5 * 60;
+pub(super) const SESSION_LIFETIME: u64 = 60 * 60;
 const MOST_PICKS: usize = 50;

@@ -1,12 +1,18 @@
 //! The pool over real sockets, as a relying party and a browser meet it.
 
+mod access;
 mod browser;
+mod faults;
+mod federation;
 mod flow;
+mod kept;
+mod load;
 mod logout;
 mod page;
 mod refresh;
 mod seeds;
 mod token;
+mod trigger;
 
 use std::path::Path;
 use std::sync::Arc;
