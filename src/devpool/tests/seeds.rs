@@ -28,7 +28,10 @@ fn a_table_that_is_left_out_keeps_its_builtin_content() {
 fn problems_have_their_place_and_their_mend() {
     for (text, expected) in [
         ("[pool]\nid = \"nonsense\"\n", "pool.toml:2:6: pool id \"nonsense\" is not"),
-        ("[pool]\nname = 1\n", "pool.toml:2:1: unknown field `name`, expected `id`"),
+        (
+            "[pool]\nname = 1\n",
+            "pool.toml:2:1: unknown field `name`, expected one of `id`, `plan`, `state_dir`, `aws_issuer`",
+        ),
         (
             "[[users]]\nname = 1\npassword = \"\"\n",
             "pool.toml:2:8: invalid type: integer `1`, expected a string",
@@ -75,6 +78,37 @@ fn problems_have_their_place_and_their_mend() {
         (
             "[[clients]]\nid = \"c\"\ncallback_urls = [\"/x\"]\n",
             "pool.toml:3:17: \"/x\" is not an absolute address",
+        ),
+        ("[pool]\nplan = \"free\"\n", "pool.toml:2:8: unknown variant `free`, expected one of `lite`"),
+        ("[pool]\naws_issuer = true\n", "pool.toml:2:14: aws_issuer needs a region of AWS's in [pool] id"),
+        (
+            "[[clients]]\nid = \"c\"\nscopes = [\"api/read\"]\n",
+            "pool.toml:3:10: there is no scope \"api/read\"; add",
+        ),
+        (
+            "[[clients]]\nid = \"c\"\nflows = [\"client_credentials\"]\n",
+            "pool.toml:3:9: client_credentials needs a client with secrets",
+        ),
+        (
+            "[[clients]]\nid = \"c\"\nsecrets = [\"s\"]\nflows = [\"client_credentials\", \"code\"]\n",
+            "pool.toml:4:9: client_credentials stands alone",
+        ),
+        (
+            "[[clients]]\nid = \"c\"\nsecrets = [\"s\"]\nflows = [\"client_credentials\"]\nscopes = [\"openid\"]\n",
+            "pool.toml:5:10: \"openid\" is for people",
+        ),
+        (
+            "[[clients]]\nid = \"c\"\nidentity_providers = [\"Google\"]\n",
+            "pool.toml:3:22: there is no identity provider \"Google\"; add it",
+        ),
+        (
+            "[[resource_servers]]\nidentifier = \"a\"\nscopes = [\"b/c\"]\n",
+            "pool.toml:3:10: \"b/c\" is no scope",
+        ),
+        ("[[identity_providers]]\nname = \"COGNITO\"\n", "pool.toml:2:8: COGNITO is the pool itself"),
+        (
+            "[[federated_users]]\nprovider = \"Google\"\nid = \"1\"\n",
+            "pool.toml:2:12: there is no identity provider \"Google\"",
         ),
     ] {
         let told = wrong(text);
