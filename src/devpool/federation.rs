@@ -47,19 +47,19 @@ pub(super) async fn answer(pool: &Pool, asked: &Asked) -> Answer {
             return text(StatusCode::NOT_FOUND, "There is no such identity provider.");
         };
         if asked.method != Method::POST {
-            return shown(pool, &state, asked, &ask, &provider, known);
+            return shown(pool, &state, asked, &ask, &provider, known, StatusCode::OK);
         }
         let form = asked.form();
         let field = |name| form.as_ref().and_then(|form| form.find(name)).unwrap_or_default();
         if !known.as_deref().is_some_and(|known| super::token::same(known, field("_csrf"))) {
-            return shown(pool, &state, asked, &ask, &provider, known);
+            return shown(pool, &state, asked, &ask, &provider, known, StatusCode::FORBIDDEN);
         }
         if field("deny") == "1" {
             return ask.refused("access_denied").answer();
         }
         let key = field("user").to_lowercase();
         let Some(user) = state.users.get(&key).filter(|user| user.comes_from(&provider)) else {
-            return shown(pool, &state, asked, &ask, &provider, known);
+            return shown(pool, &state, asked, &ask, &provider, known, StatusCode::BAD_REQUEST);
         };
         if user.disabled {
             return ask.refused("User is disabled.").answer();
@@ -107,6 +107,10 @@ pub(super) fn address(provider: &str, query: &str) -> String {
 pub(super) fn buttons(state: &State, client_id: &str, query: &str) -> String {
     let mut html = String::new();
     let Some(client) = state.client(client_id) else { return html };
+    // Without what would decide before the button does.
+    let kept = url::form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| !["identity_provider", "idp_identifier"].contains(&name.as_ref()));
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
     for provider in state.providers.iter().filter(|provider| client.takes_people_of(&provider.name)) {
         let to = format!("/oauth2/authorize?{query}&identity_provider={}", provider.name);
         let name = escape(&provider.name);
@@ -123,10 +127,11 @@ fn shown(
     ask: &Ask,
     provider: &str,
     known: Option<String>,
+    status: StatusCode,
 ) -> Answer {
     let csrf = known.unwrap_or_else(super::random::token::<32>);
     let html = html(state, provider, &address(provider, &asked.query), &csrf);
-    let mut answer = page(StatusCode::OK, html, &policy(&login::form_action(&ask.redirect_uri)));
+    let mut answer = page(status, html, &policy(&login::form_action(&ask.redirect_uri)));
     set_cookie(&mut answer, &login::cookie(pool, login::CSRF, &csrf, login::ATTEMPT));
     answer
 }

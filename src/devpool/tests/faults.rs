@@ -33,7 +33,7 @@ fn a_lost_answer_has_used_the_code_up() {
             ("code_verifier", VERIFIER),
         ]);
         let answer = raw(&it, "/oauth2/token", &body).await;
-        assert!(!answer.contains("access_token"), "{answer}");
+        assert_eq!(answer, "");
         assert_eq!(it.redeem(&code).await.json(), json!({"error": "invalid_grant"}));
         it.tokens("viewer").await;
     });

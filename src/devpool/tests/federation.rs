@@ -95,7 +95,7 @@ fn nobody_comes_in_by_a_page_that_is_not_theirs() {
             vec![("_csrf", "guessed"), ("user", "Google_1085")],
         ] {
             let reply = browser.post(&page, &encode(&form), &[]).await;
-            assert_eq!(reply.status, StatusCode::OK);
+            assert!(reply.status.is_client_error());
             assert!(!browser.cookies.contains_key("cognito"));
         }
         let other = page.replace("/_idp/Google", "/_idp/Corp");
@@ -118,6 +118,11 @@ fn the_login_page_offers_the_providers_of_the_client() {
         assert!(page.contains("Continue with Google") && page.contains("Continue with Corp"));
         let local = browser.get(&it.authorize(&[("identity_provider", "COGNITO")])).await.location();
         assert!(local.starts_with("/login?"));
+        // The button decides, whatever the way to the page named.
+        let page = browser.get(&local).await.body;
+        let button = page.split_once("class=\"button\" href=\"").unwrap().1.split_once('"').unwrap().0;
+        let there = browser.get(&button.replace("&amp;", "&")).await.location();
+        assert!(there.starts_with("/_idp/Google?"), "{there}");
     });
     // A client whose people come from one provider alone sees no form of the pool's.
     serve(seed(&only), async |it: Served| {

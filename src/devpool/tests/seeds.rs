@@ -12,8 +12,36 @@ fn the_documented_file_is_good() {
     let seed = Seed::from_file(&file).unwrap();
     assert_eq!(seed.users.len(), 4);
     assert_eq!(seed.clients[0].secrets, ["a-secret-for-development-only"]);
+    assert!(seed.trigger.is_some() && seed.resource_servers.len() == 1 && seed.providers.len() == 1);
+    assert_eq!(seed.federated_users[0].user_name(), "Google_108512345678901234567");
     let pool = Pool::new(seed, "http://127.0.0.1:4182/", None).unwrap();
     assert_eq!(pool.issuer(), "http://127.0.0.1:4182/local_devpool1");
+}
+
+/// What is commented out in the documented file because it stands instead of something else, or names a file.
+#[test]
+fn the_documented_keys_that_are_commented_out_are_good_too() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("triggers")).unwrap();
+    std::fs::write(folder.path().join("triggers/index.mjs"), "").unwrap();
+    let documented =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev-pool.toml"));
+    let documented = documented.unwrap();
+    let key = |name: &str| {
+        let line = documented.lines().find_map(|line| line.strip_prefix(&format!("# {name} = ")));
+        format!("{name} = {}", line.unwrap_or_else(|| panic!("{name} is not documented")))
+    };
+    for text in [
+        format!("[pool]\n{}\nid = \"eu-central-1_AbC\"\n{}\n", key("state_dir"), key("aws_issuer")),
+        format!("[trigger]\nversion = \"V1_0\"\n{}\n", key("exec")),
+        format!("[trigger]\nversion = \"V1_0\"\n{}\n", key("url")),
+        format!(
+            "[[identity_providers]]\nname = \"Google\"\n[[clients]]\nid = \"c\"\n{}\n",
+            key("identity_providers")
+        ),
+    ] {
+        Seed::from_text(&folder.path().join("pool.toml"), &text).unwrap();
+    }
 }
 
 #[test]
@@ -127,4 +155,18 @@ fn a_pool_is_at_an_origin() {
     for address in ["nonsense", "ftp://a", "http://a/path", "http://a?x", "http://u@a"] {
         assert!(matches!(Pool::new(Seed::builtin(), address, None), Err(PoolError::Address(_))), "{address}");
     }
+}
+
+#[test]
+fn every_documented_behaviour_has_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documented = std::fs::read_to_string(root.join("docs/dev-pool.md")).unwrap();
+    let rows = documented.lines().filter_map(|line| line.strip_suffix("` |")?.rsplit_once('`'));
+    let mut count = 0;
+    for (file, test) in rows.filter_map(|(_, test)| test.split_once(": ")) {
+        let text = std::fs::read_to_string(root.join(format!("src/devpool/{file}.rs"))).unwrap();
+        assert!(text.contains(&format!("fn {test}(")), "{file}: {test}");
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
 }

@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::*;
 
+mod url;
+
 const PEOPLE: &str = "
 [[groups]]
 name = \"flexai-editor\"
@@ -55,6 +57,49 @@ fn a_node_handler_puts_a_list_into_both_tokens_and_again_at_a_refresh() {
             (&json!([]), &json!([]))
         );
     });
+}
+
+/// What is written to the log while `test` runs.
+fn logged(test: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let kept = Kept::default();
+    let writer = kept.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, test);
+    let bytes = kept.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_log_names_what_is_dropped_what_failed_and_what_the_handler_printed() {
+    let log = logged(|| {
+        serve(with("[trigger]\nversion = \"V2_0\"\nexec = \"membership.cjs\""), async |it: Served| {
+            it.tokens("ada").await;
+        });
+        serve(with("[trigger]\nversion = \"V1_0\"\nexec = \"pets.py\""), async |it: Served| {
+            it.tokens("ada").await;
+        });
+        serve(with("[trigger]\nversion = \"V1_0\"\nexec = \"nothing.mjs\""), async |it: Served| {
+            told(&it, "bob").await;
+        });
+    });
+    assert!(log.contains("WARN") && log.contains("change to sub of the access token is dropped"), "{log}");
+    assert!(log.contains("trigger: asked for ada@amazon.com"), "{log}");
+    assert!(
+        log.contains("ERROR") && log.contains("PreTokenGeneration failed with error index.handler"),
+        "{log}"
+    );
+    assert!(log.contains("user=\"bob\""), "{log}");
 }
 
 #[test]
@@ -141,115 +186,6 @@ fn a_python_handler_that_misbehaves_is_told_too() {
     });
     serve(with("[trigger]\nversion = \"V1_0\"\nexec = \"nothing.mjs\""), async |it: Served| {
         assert!(told(&it, "ada").await.contains("index.handler is undefined or not exported"));
-    });
-}
-
-/// A stand-in for the emulator: answers each event as told, and keeps it.
-async fn emulator(answers: Vec<(u16, String)>) -> (String, Arc<Mutex<Vec<Value>>>) {
-    struct Emulator {
-        answers: Mutex<std::vec::IntoIter<(u16, String)>>,
-        events: Arc<Mutex<Vec<Value>>>,
-    }
-    impl Handler for Emulator {
-        async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
-            let asked = super::super::http::read(request, peer).await.ok().unwrap();
-            assert_eq!(asked.path, "/2015-03-31/functions/function/invocations");
-            self.events.lock().unwrap().push(serde_json::from_slice(&asked.body).unwrap());
-            let (status, body) = self.answers.lock().unwrap().next().unwrap();
-            let mut answer = Answer::new(body.into());
-            *answer.status_mut() = StatusCode::from_u16(status).unwrap();
-            answer
-        }
-    }
-    let listener = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let url = format!("http://{}/2015-03-31/functions/function/invocations", listener.local_addr().unwrap());
-    let events = Arc::default();
-    let emulator = Emulator { answers: Mutex::new(answers.into_iter()), events: Arc::clone(&events) };
-    let (stop, stopping) = listen::stop::pair();
-    tokio::task::spawn_local(async move {
-        let _stop = stop;
-        listen::serve(listener, Rc::new(emulator), Bounds::default(), stopping).await
-    });
-    (url, events)
-}
-
-#[test]
-fn the_event_is_cognitos_member_by_member() {
-    let nothing = json!({ "response": {} }).to_string();
-    let failed = json!({ "errorMessage": "No", "errorType": "Error" }).to_string();
-    let answers = vec![
-        (200, nothing.clone()),
-        (200, nothing),
-        (200, failed),
-        (502, String::new()),
-        (200, "no JSON".into()),
-    ];
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default()).unwrap();
-    let (address, events) = runtime.block_on(emulator(answers));
-    let thread_events = Arc::clone(&events);
-    let (done, ended) = std::sync::mpsc::channel();
-    let test = std::thread::spawn(move || {
-        serve(with(&format!("[trigger]\nversion = \"V2_0\"\nurl = \"{address}\"")), async |it: Served| {
-            let tokens = it.tokens("ada").await;
-            let event = thread_events.lock().unwrap()[0].clone();
-            let sub = claims(tokens["id_token"].as_str().unwrap())["sub"].clone();
-            assert_eq!(
-                event,
-                json!({
-                    "version": "2",
-                    "triggerSource": "TokenGeneration_HostedAuth",
-                    "region": "local",
-                    "userPoolId": "local_devpool1",
-                    "userName": "ada",
-                    "callerContext": { "awsSdkVersion": "aws-sdk-unknown-unknown", "clientId": it.id },
-                    "request": {
-                        "userAttributes": {
-                            "sub": sub,
-                            "cognito:user_status": "CONFIRMED",
-                            "email": "ada@amazon.com",
-                            "email_verified": "true",
-                            "custom:level": "Premium",
-                        },
-                        "groupConfiguration": {
-                            "groupsToOverride": ["flexai-editor", "other"],
-                            "iamRolesToOverride": ["arn:aws:iam::111122223333:role/editor"],
-                            "preferredRole": "arn:aws:iam::111122223333:role/editor",
-                        },
-                        "scopes": ["openid", "email", "profile"],
-                    },
-                    "response": { "claimsAndScopeOverrideDetails": null },
-                })
-            );
-            let refresh = tokens["refresh_token"].as_str().unwrap();
-            assert_eq!(it.refresh(refresh).await.status, StatusCode::OK);
-            assert_eq!(thread_events.lock().unwrap()[1]["triggerSource"], "TokenGeneration_RefreshTokens");
-            // A function that fails, one that is not there, one that answers something else.
-            let failed = it.refresh(refresh).await;
-            assert_eq!(failed.status, StatusCode::BAD_REQUEST);
-            assert_eq!(failed.json()["error_description"], "PreTokenGeneration failed with error No.");
-            assert!(told(&it, "ada").await.contains("the function&#39;s address answered 502"));
-            assert!(told(&it, "ada").await.starts_with("Unrecognizable lambda output"));
-        });
-        done.send(()).unwrap();
-    });
-    // The emulator is served from here until the pool's thread is through.
-    runtime.block_on(async {
-        while matches!(ended.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty)) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    });
-    test.join().unwrap();
-    assert_eq!(events.lock().unwrap().len(), 5);
-}
-
-#[test]
-fn an_address_that_nobody_is_at_fails_the_sign_in() {
-    serve(with("[trigger]\nversion = \"V1_0\"\nurl = \"http://127.0.0.1:1/\""), async |it: Served| {
-        let told = told(&it, "ada").await;
-        assert!(told.starts_with("PreTokenGeneration invocation failed due to error 127.0.0.1:1 "), "{told}");
-        // Who is signed in already hears of it at the application.
-        assert!(it.authorize(&[]).starts_with("/oauth2/authorize"));
     });
 }
 

@@ -1,4 +1,5 @@
 // Runs the `handler` of a Lambda function's file once: its event on standard input, the answer on standard output.
+import { randomUUID } from "node:crypto";
 import { pathToFileURL } from "node:url";
 
 const print = process.stdout.write.bind(process.stdout);
@@ -33,7 +34,7 @@ const run = async () => {
     functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
     functionVersion: "$LATEST",
     memoryLimitInMB: "128",
-    awsRequestId: crypto.randomUUID(),
+    awsRequestId: randomUUID(),
     getRemainingTimeInMillis: () => Math.max(0, 5000 - (Date.now() - began)),
     done: (error, value) => (error ? fail(error) : succeed(value)),
     succeed,
