@@ -4,9 +4,13 @@
 
 use std::fmt::Write;
 
+use super::bound::Wishes;
+use super::entry::{self, Entry};
 use super::http::{Asked, Form, redirect};
+use super::seed::{Flow, Plan};
 use super::state::{Client, Code, Grant, State};
-use super::{Pool, random};
+use super::trigger::Overrides;
+use super::{Pool, federation, random};
 use crate::body::Answer;
 
 /// What a client asks for, checked.
@@ -14,10 +18,13 @@ pub(super) struct Ask {
     pub(super) client_id: String,
     pub(super) redirect_uri: String,
     state: Option<String>,
-    scopes: Vec<String>,
+    pub(super) scopes: Vec<String>,
     challenge: Option<String>,
     nonce: Option<String>,
     prompts: Vec<String>,
+    wishes: Wishes,
+    /// Whose page it goes on to, past the pool's own form.
+    pub(super) provider: Option<String>,
 }
 
 /// Why nothing comes of it.
@@ -25,25 +32,48 @@ pub(super) enum AskError {
     /// Without a client and an address of its own nobody is sent anywhere: the browser ends on this error page.
     Page { error: &'static str, client_id: String },
     /// Told to the client at its own address.
-    Told { error: &'static str, redirect_uri: String, state: Option<String> },
+    Told { error: &'static str, description: Option<String>, redirect_uri: String, state: Option<String> },
 }
 
 /// Answers `GET /oauth2/authorize`.
-pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
+pub(super) async fn answer(pool: &Pool, asked: &Asked) -> Answer {
     let parameters = asked.parameters();
-    let mut state = pool.state();
-    let ask = match Ask::read(&state, &parameters) {
-        Ok(ask) => ask,
-        Err(error) => return error.answer(),
-    };
-    let session = asked.cookie(SESSION).filter(|_| !ask.prompts("login")).and_then(|id| state.session(id));
-    let Some((user, auth_time)) = session.map(|session| (session.user.clone(), session.auth_time)) else {
-        if ask.prompts("none") {
-            return ask.error("login_required").answer();
+    let (ask, entry) = {
+        let state = pool.state();
+        let ask = match Ask::read(&state, &parameters) {
+            Ok(ask) => ask,
+            Err(error) => return error.answer(),
+        };
+        match signed_in(&state, asked, &ask) {
+            Some(entry) => (ask, entry),
+            None if ask.prompts("none") => return ask.error("login_required").answer(),
+            None => {
+                return redirect(&match &ask.provider {
+                    Some(provider) => federation::address(provider, &asked.query),
+                    None => format!("/login?{}", asked.query),
+                });
+            }
         }
-        return redirect(&format!("/login?{}", asked.query));
     };
-    redirect(&ask.grant(&mut state, user, auth_time))
+    match entry::go_on(pool, ask, entry).await {
+        Ok(answer) => answer,
+        // Without a form on which it could be said, the client is told.
+        Err((ask, failure)) => ask.refused(&failure.to_string()).answer(),
+    }
+}
+
+/// Who is signed in at the pool already, if that is enough for what is asked.
+fn signed_in(state: &State, asked: &Asked, ask: &Ask) -> Option<Entry> {
+    let session = asked.cookie(SESSION).and_then(|id| state.session(id))?;
+    let user = state.active_user(&session.user)?;
+    let from_there = ask.provider.as_ref().is_none_or(|provider| user.comes_from(provider));
+    let enough = if ask.prompts("none") {
+        ask.wishes.is_met_in_time_by(session, state.now())
+    } else {
+        !ask.prompts("login") && ask.wishes.are_met_by(session, state.now())
+    };
+    let entry = || Entry { user: session.user.clone(), auth_time: session.auth_time, amr: session.amr };
+    (from_there && enough).then(entry)
 }
 
 // === impl Ask ===
@@ -70,13 +100,19 @@ impl Ask {
             scopes: Vec::new(),
             challenge: parameters.find("code_challenge").map(str::to_owned),
             nonce: parameters.find("nonce").map(str::to_owned),
-            prompts: words(parameters.find("prompt")),
+            // The classic hosted UI knows no prompt.
+            prompts: if state.plan == Plan::Lite { Vec::new() } else { words(parameters.find("prompt")) },
+            wishes: Wishes::default(),
+            provider: None,
         };
         match parameters.find("response_type") {
             Some("code") => {}
             // The implicit grant exists, but no client of this pool has it.
             Some("token") => return Err(ask.error("unauthorized_client")),
             _ => return Err(ask.error("invalid_request")),
+        }
+        if !client.flows.contains(&Flow::Code) {
+            return Err(ask.error("unauthorized_client"));
         }
         let method = parameters.find("code_challenge_method");
         let plausible = |challenge: &str| {
@@ -89,11 +125,15 @@ impl Ask {
             _ => return Err(ask.error("invalid_request")),
         }
         ask.scopes = scopes(client, parameters).ok_or_else(|| ask.error("invalid_scope"))?;
+        ask.wishes = Wishes::read(state.plan, parameters).ok_or_else(|| ask.error("invalid_request"))?;
+        let (name, identifier) = (parameters.find("identity_provider"), parameters.find("idp_identifier"));
+        ask.provider = federation::wanted(state, client, name, identifier)
+            .map_err(|description| ask.refused(&description))?;
         Ok(ask)
     }
 
     /// Makes a code for a user, and the address that takes it to the client.
-    pub(super) fn grant(self, state: &mut State, user: String, auth_time: u64) -> String {
+    pub(super) fn grant(self, state: &mut State, entry: Entry, overrides: Overrides) -> String {
         let now = state.now();
         let lifetime = state.client(&self.client_id).map_or(0, |client| client.refresh_lifetime);
         let code = random::uuid();
@@ -102,10 +142,11 @@ impl Ask {
             origin_jti: random::uuid(),
             event_id: random::uuid(),
             client_id: self.client_id.clone(),
-            user,
+            user: entry.user,
             scopes: self.scopes,
             by_api: false,
-            auth_time,
+            auth_time: entry.auth_time,
+            bound: self.wishes.bound(entry.amr),
             expires: now.saturating_add(lifetime),
             revoked: false,
         };
@@ -116,6 +157,7 @@ impl Ask {
             nonce: self.nonce,
             expires: now.saturating_add(CODE_LIFETIME),
             grant,
+            overrides,
         };
         state.codes.insert(code, made);
         location
@@ -125,8 +167,19 @@ impl Ask {
         self.prompts.iter().any(|prompt| prompt == what)
     }
 
+    /// A refusal with its reason, as Cognito tells what went wrong at a provider or in a trigger.
+    pub(super) fn refused(&self, description: &str) -> AskError {
+        AskError::Told {
+            error: "invalid_request",
+            description: Some(description.to_owned()),
+            redirect_uri: self.redirect_uri.clone(),
+            state: self.state.clone(),
+        }
+    }
+
     fn error(&self, error: &'static str) -> AskError {
-        AskError::Told { error, redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
+        let (redirect_uri, state) = (self.redirect_uri.clone(), self.state.clone());
+        AskError::Told { error, description: None, redirect_uri, state }
     }
 }
 
@@ -136,8 +189,14 @@ impl AskError {
     pub(super) fn answer(self) -> Answer {
         match self {
             Self::Page { error, client_id } => error_page(error, &client_id),
-            Self::Told { error, redirect_uri, state } => {
+            Self::Told { error, description: None, redirect_uri, state } => {
                 redirect(&location(&redirect_uri, "error", error, state.as_deref()))
+            }
+            Self::Told { error, description: Some(description), redirect_uri, state } => {
+                let description: String =
+                    url::form_urlencoded::byte_serialize(description.as_bytes()).collect();
+                let value = format!("{error}&error_description={description}");
+                redirect(&location(&redirect_uri, "error", &value, state.as_deref()))
             }
         }
     }

@@ -199,6 +199,11 @@ impl Form {
             .filter(|v| !v.is_empty())
     }
 
+    /// All values of that name.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()
+    }
+
     /// Encoded again, with only the parameters that `keep` names.
     pub(super) fn encode(&self, keep: &[&str]) -> String {
         url::form_urlencoded::Serializer::new(String::new())

@@ -13,6 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::random;
 
+mod kept;
+
+pub(super) use self::kept::Kept;
+
 /// What signs now, and what is still published.
 pub(super) struct Keys {
     pub(super) id: Arc<SigningKey>,
@@ -24,15 +28,17 @@ pub(super) struct Keys {
 /// One RSA-2048 key.
 pub(super) struct SigningKey {
     kid: String,
+    /// As it is kept.
+    pkcs8: Vec<u8>,
     private: EncodingKey,
     public: DecodingKey,
     n: String,
     e: String,
 }
 
-/// A key could not be made or used.
+/// A key could not be made, kept or used.
 #[derive(Debug, thiserror::Error)]
-#[error("no signing key could be made: {0}")]
+#[error("no signing key: {0}")]
 pub struct KeyError(String);
 
 // === impl Keys ===
@@ -81,7 +87,12 @@ impl SigningKey {
     fn generate() -> Result<Self, KeyError> {
         let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|error| KeyError(error.to_string()))?;
         let pkcs8 = pair.as_der().map_err(|error| KeyError(error.to_string()))?;
-        let pkcs1 = pkcs1(pkcs8.as_ref()).ok_or_else(|| KeyError("unexpected PKCS#8".into()))?;
+        // 32 bytes in standard base64, which has `+`, `/` and `=`: what is careless with a kid shows here.
+        Self::from_pkcs8(STANDARD.encode(random::bytes::<32>()), pkcs8.as_ref().to_vec())
+    }
+
+    fn from_pkcs8(kid: String, pkcs8: Vec<u8>) -> Result<Self, KeyError> {
+        let pkcs1 = pkcs1(&pkcs8).ok_or_else(|| KeyError("unexpected PKCS#8".into()))?;
         let private = EncodingKey::from_rsa_der(pkcs1);
         let jwk = Jwk::from_encoding_key(&private, Algorithm::RS256)
             .map_err(|error| KeyError(error.to_string()))?;
@@ -90,9 +101,7 @@ impl SigningKey {
         };
         let public = DecodingKey::from_rsa_components(&parameters.n, &parameters.e)
             .map_err(|error| KeyError(error.to_string()))?;
-        // 32 bytes in standard base64, which has `+`, `/` and `=`: what is careless with a kid shows here.
-        let kid = STANDARD.encode(random::bytes::<32>());
-        Ok(Self { kid, private, public, n: parameters.n, e: parameters.e })
+        Ok(Self { kid, pkcs8, private, public, n: parameters.n, e: parameters.e })
     }
 
     /// A signed token. The header has exactly Cognito's members.

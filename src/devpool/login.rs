@@ -6,12 +6,14 @@ use std::fmt::Write;
 
 use http::{Method, StatusCode};
 
-use super::authorize::{Ask, SESSION};
-use super::http::{Asked, page, redirect, set_cookie};
+use super::authorize::Ask;
+use super::bound::BY_PASSWORD;
+use super::entry::{self, Entry};
+use super::http::{Asked, page, set_cookie};
 use super::page::{document, escape, policy};
-use super::state::{PoolSession, State};
+use super::state::State;
 use super::token::same;
-use super::{Pool, challenge, random};
+use super::{Pool, challenge, federation, random};
 use crate::body::Answer;
 
 mod step;
@@ -25,10 +27,10 @@ struct Visit<'a> {
 }
 
 /// Answers `GET` and `POST /login`. It takes the parameters that `/oauth2/authorize` takes, in its query.
-pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
-    let mut state = pool.state();
+pub(super) async fn answer(pool: &Pool, asked: &Asked) -> Answer {
     let parameters = asked.parameters();
-    let ask = match Ask::read(&state, &parameters) {
+    let read = Ask::read(&pool.state(), &parameters);
+    let ask = match read {
         Ok(ask) => ask,
         Err(error) => return error.answer(),
     };
@@ -37,7 +39,7 @@ pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
     let csrf = known.map_or_else(random::token::<32>, str::to_owned);
     let visit = Visit { pool, query: &asked.query, ask, csrf };
     if asked.method != Method::POST {
-        return visit.form(&state, StatusCode::OK, parameters.find("login_hint").unwrap_or_default(), None);
+        return visit.form(StatusCode::OK, parameters.find("login_hint").unwrap_or_default(), None);
     }
 
     let form = asked.form();
@@ -47,15 +49,15 @@ pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
     // word counts that the form is ours. No page of another site can send that header.
     let ours = asked.header("sec-fetch-site") == Some("same-origin");
     if !ours && !known.is_some_and(|known| same(known, field("_csrf"))) {
-        let error = "Something went wrong. Please try again.";
-        return visit.form(&state, StatusCode::FORBIDDEN, name, Some(error));
+        return visit.form(StatusCode::FORBIDDEN, name, Some("Something went wrong. Please try again."));
     }
     if !field("session").is_empty() {
-        return step::answer(visit, &mut state, field);
+        return step::answer(visit, field).await;
     }
-    match challenge::check_password(&state, name, field("password")) {
-        Ok(user) => visit.go_on(&mut state, user),
-        Err(error) => visit.form(&state, StatusCode::BAD_REQUEST, name, Some(&error.to_string())),
+    let checked = challenge::check_password(&pool.state(), name, field("password"));
+    match checked {
+        Ok(user) => visit.go_on(user).await,
+        Err(error) => visit.form(StatusCode::BAD_REQUEST, name, Some(&error.to_string())),
     }
 }
 
@@ -63,30 +65,37 @@ pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
 
 impl Visit<'_> {
     /// To the next step of a user whose password is proved, or back to the client.
-    fn go_on(self, state: &mut State, user: String) -> Answer {
-        let Some(step) = state.users.get(&user).and_then(challenge::next_step) else {
-            return self.finish(state, user);
-        };
-        let session = challenge::ask(state, &user, &self.ask.client_id, step);
-        step::form(&self, state, &session, None)
+    async fn go_on(self, user: String) -> Answer {
+        match self.ask(&user) {
+            Some(session) => step::form(&self, &session, None),
+            None => self.finish(user, BY_PASSWORD).await,
+        }
     }
 
-    /// Signed in: a session at the pool, and a code for the client.
-    fn finish(self, state: &mut State, user: String) -> Answer {
-        let now = state.now();
-        let session = random::token::<32>();
-        let expires = now.saturating_add(SESSION_LIFETIME);
-        let signed_in = PoolSession { user: user.clone(), auth_time: now, expires };
-        state.sessions.insert(session.clone(), signed_in);
-        state.stats.sign_ins += 1;
-        let mut answer = redirect(&self.ask.grant(state, user, now));
-        set_cookie(&mut answer, &cookie(self.pool, SESSION, &session, SESSION_LIFETIME));
-        answer
+    /// Asks for the user's next step, if there is one; what comes back is its session.
+    fn ask(&self, user: &str) -> Option<String> {
+        let mut state = self.pool.state();
+        let step = state.users.get(user).and_then(challenge::next_step)?;
+        Some(challenge::ask(&mut state, user, &self.ask.client_id, step))
+    }
+
+    /// Signed in: back to the client, unless the trigger does not want it.
+    async fn finish(self, user: String, amr: &'static [&'static str]) -> Answer {
+        let Self { pool, query, ask, csrf } = self;
+        let (name, auth_time) = (user.clone(), pool.state().now());
+        match entry::sign_in(pool, ask, Entry { user, auth_time, amr }).await {
+            Ok(answer) => answer,
+            Err((ask, failure)) => {
+                let visit = Visit { pool, query, ask, csrf };
+                visit.form(StatusCode::BAD_REQUEST, &name, Some(&failure.told()))
+            }
+        }
     }
 
     /// The form for name and password.
-    fn form(&self, state: &State, status: StatusCode, name: &str, error: Option<&str>) -> Answer {
-        self.show(status, html(state, self.query, &self.csrf, name, error))
+    fn form(&self, status: StatusCode, name: &str, error: Option<&str>) -> Answer {
+        let html = html(&self.pool.state(), &self.ask.client_id, self.query, &self.csrf, name, error);
+        self.show(status, html)
     }
 
     fn show(&self, status: StatusCode, html: String) -> Answer {
@@ -102,7 +111,7 @@ pub(super) fn cookie(pool: &Pool, name: &str, value: &str, age: u64) -> String {
     format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")
 }
 
-fn html(state: &State, query: &str, csrf: &str, name: &str, error: Option<&str>) -> String {
+fn html(state: &State, client_id: &str, query: &str, csrf: &str, name: &str, error: Option<&str>) -> String {
     let action = format!("/login?{}", escape(query));
     let error = error.map(|error| format!("<p class=\"error\" role=\"alert\">{}</p>", escape(error)));
     let focus = |wanted: bool| if wanted { " autofocus" } else { "" };
@@ -141,13 +150,14 @@ fn html(state: &State, query: &str, csrf: &str, name: &str, error: Option<&str>)
         }
         body.push_str("</ul>\n");
     }
+    body.push_str(&federation::buttons(state, client_id, query));
     body.push_str("</div></main>");
     document("Sign in", &body)
 }
 
 /// Browsers hold the redirects that follow a form to `form-action`: the client's callback, and wherever the client
 /// sends people from there.
-fn form_action(redirect_uri: &str) -> String {
+pub(super) fn form_action(redirect_uri: &str) -> String {
     match redirect_uri.split_once(':') {
         Some((scheme, _)) if scheme != "http" && scheme != "https" => {
             format!("'self' http: https: {scheme}:")
@@ -158,8 +168,8 @@ fn form_action(redirect_uri: &str) -> String {
 
 const BANNER: &str =
     "<p class=\"banner\">Development user pool: these accounts exist on this machine alone.</p>\n";
-const CSRF: &str = "XSRF-TOKEN";
+pub(super) const CSRF: &str = "XSRF-TOKEN";
 /// A sign-in is to be finished within five minutes.
-const ATTEMPT: u64 = 5 * 60;
-const SESSION_LIFETIME: u64 = 60 * 60;
+pub(super) const ATTEMPT: u64 = 5 * 60;
+pub(super) const SESSION_LIFETIME: u64 = 60 * 60;
 const MOST_PICKS: usize = 50;

@@ -2,16 +2,20 @@
 //! an island: it knows `listen` and `body`, and of the rest only `run` and `main` may name it.
 //!
 //! ```text
-//! mod ┬ authorize → login     who asks, who signs in, a code
-//!     ├ token → tokens → keys a code or refresh token for signed tokens
+//! mod ┬ authorize → login     who asks, who signs in
+//!     │     └ federation        who signs in elsewhere
+//!     │           entry         in any case: the trigger, then a code
+//!     ├ token → tokens → keys   a code, a refresh token (renew) or a secret (machine) for signed tokens
+//!     │     └ trigger           a person's own function has its say in what they claim
 //!     ├ revoke · userinfo · logout
-//!     ├ api                   the JSON API: AWSCognitoIdentityProviderService
-//!     └ dev                   faults and time, for tests
+//!     ├ api                     the JSON API: AWSCognitoIdentityProviderService
+//!     └ dev → faults            faults and time, for tests
 //! state  what the pool remembers, behind one lock    seed  what it begins with
 //! ```
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ::http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -23,12 +27,18 @@ use crate::listen::{Handler, Peer};
 mod account;
 mod api;
 mod authorize;
+mod bound;
 mod challenge;
 mod dev;
+mod entry;
+mod faults;
+mod federation;
 mod http;
+mod issuer;
 mod keys;
 mod login;
 mod logout;
+mod machine;
 mod page;
 mod random;
 mod renew;
@@ -38,24 +48,31 @@ mod seed;
 mod srp;
 mod state;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
 mod tests;
 mod token;
 mod tokens;
 mod totp;
+mod trigger;
 mod userinfo;
 
 pub use keys::KeyError;
 pub use seed::{Seed, SeedError, SeedProblem};
 
+use self::faults::Endpoint;
 use self::http::{Asked, json, text};
-use self::keys::Keys;
+use self::keys::{Kept, Keys};
 use self::state::State;
+use self::trigger::Trigger;
 
 /// A running user pool.
 pub struct Pool {
     public_url: String,
     issuer: String,
     pool_id: String,
+    /// Where the keys are kept, if they are.
+    kept: Option<Kept>,
+    trigger: Option<Trigger>,
     state: Mutex<State>,
 }
 
@@ -78,6 +95,12 @@ pub enum PoolError {
     /// It is to be at an address that no issuer can have.
     #[error("the pool's address {0:?} is not an origin, like http://127.0.0.1:4182")]
     Address(String),
+    /// It is to be at an address of Amazon's.
+    #[error(
+        "the pool's address {0:?} is Amazon's: the tokens of this pool would bear a real pool's issuer; use an \
+         address of your own, and [pool] aws_issuer = true where only the issuer is to have the form of AWS's"
+    )]
+    RealIssuer(String),
     /// There are no keys to sign with.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -103,11 +126,17 @@ impl Pool {
             None if seed.clients.is_empty() => (alone("/callback"), alone("/")),
             None => (Vec::new(), Vec::new()),
         };
-        let keys = Keys::generate()?;
+        let issuer = issuer::issuer(&public_url, &seed.pool_id, seed.aws_issuer)?;
+        let kept = seed.state_dir.as_ref().map(|folder| Kept::new(folder, &seed.pool_id));
+        let keys = kept.as_ref().map_or_else(Keys::generate, Kept::keys)?;
+        let mut seed = seed;
+        let trigger = seed.trigger.take().map(Trigger::new);
         Ok(Arc::new(Self {
-            issuer: format!("{public_url}/{}", seed.pool_id),
+            issuer,
             pool_id: seed.pool_id.clone(),
             public_url,
+            kept,
+            trigger,
             state: Mutex::new(State::new(seed, keys, callbacks, logouts)),
         }))
     }
@@ -115,6 +144,11 @@ impl Pool {
     /// The issuer, below which the discovery document is.
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// Where the discovery document and the keys are: the issuer, unless that has the form of AWS's.
+    pub fn served_at(&self) -> String {
+        format!("{}/{}", self.public_url, self.pool_id)
     }
 
     /// Id and secret of the first client. A public client's secret is empty.
@@ -129,7 +163,27 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An answer, and what is to go wrong with it.
     async fn serve(&self, asked: &Asked) -> Answer {
+        let endpoint = Endpoint::of(&asked.path, &self.pool_id);
+        let met = endpoint.map(|endpoint| self.state().faults.meet(endpoint)).unwrap_or_default();
+        if let Some(delay) = met.delay {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+        if let Some(refusal) = met.refusal() {
+            if endpoint == Some(Endpoint::Token) {
+                token::count(self, "failed");
+            }
+            return refusal;
+        }
+        let mut answer = self.route(asked).await;
+        if met.lost {
+            faults::lose(&mut answer);
+        }
+        answer
+    }
+
+    async fn route(&self, asked: &Asked) -> Answer {
         if let Some(page) =
             asked.path.strip_prefix('/').and_then(|path| path.strip_prefix(self.pool_id.as_str()))
         {
@@ -144,15 +198,18 @@ impl Pool {
         }
         match (&asked.method, asked.path.as_str()) {
             // `/authorize` is the old name.
-            (&Method::GET, "/oauth2/authorize" | "/authorize") => authorize::answer(self, asked),
-            (&Method::GET | &Method::POST, "/login") => login::answer(self, asked),
+            (&Method::GET, "/oauth2/authorize" | "/authorize") => authorize::answer(self, asked).await,
+            (&Method::GET | &Method::POST, "/login") => login::answer(self, asked).await,
             (&Method::GET, "/logout") => logout::answer(self, asked),
             (&Method::OPTIONS, "/oauth2/token" | "/oauth2/revoke" | "/oauth2/userInfo") => token::preflight(),
             (_, "/oauth2/token") => token::answer(self, asked).await,
             (&Method::POST, "/oauth2/revoke") => revoke::answer(self, asked),
             (&Method::GET | &Method::POST, "/oauth2/userInfo") => userinfo::answer(self, asked),
             (&Method::GET, "/error") => error_page(asked),
-            (&Method::POST | &Method::OPTIONS, "/") => api::answer(self, asked),
+            (&Method::POST | &Method::OPTIONS, "/") => api::answer(self, asked).await,
+            (&Method::GET | &Method::POST, path) if path.starts_with(federation::PATH) => {
+                federation::answer(self, asked).await
+            }
             _ => not_found(),
         }
     }
@@ -166,7 +223,7 @@ impl Pool {
             "end_session_endpoint": at("/logout"),
             "id_token_signing_alg_values_supported": ["RS256"],
             "issuer": self.issuer,
-            "jwks_uri": format!("{}/.well-known/jwks.json", self.issuer),
+            "jwks_uri": format!("{}/.well-known/jwks.json", self.served_at()),
             "response_types_supported": ["code", "token"],
             "revocation_endpoint": at("/oauth2/revoke"),
             "scopes_supported": ["openid", "email", "phone", "profile"],

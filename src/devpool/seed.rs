@@ -9,9 +9,13 @@ use toml_edit::Document;
 
 use self::check::{Check, place};
 use super::account::Status;
+use super::trigger::{TriggerSeed, TriggerTable};
 use super::{random, totp};
 
+mod access;
 pub(super) mod check;
+
+pub(super) use self::access::{FederatedSeed, Flow, Plan, ProviderKind, ProviderSeed, ResourceServerSeed};
 
 /// Users, groups and clients of a pool.
 #[derive(Debug, Clone)]
@@ -23,6 +27,15 @@ pub struct Seed {
     pub(super) clients: Vec<ClientSeed>,
     /// Whether the users are the built-in ones, whose passwords everyone knows.
     pub(super) builtin_users: bool,
+    pub(super) plan: Plan,
+    /// Where the keys are kept; None: new ones at each start.
+    pub(super) state_dir: Option<PathBuf>,
+    /// The issuer has the form of AWS's.
+    pub(super) aws_issuer: bool,
+    pub(super) resource_servers: Vec<ResourceServerSeed>,
+    pub(super) providers: Vec<ProviderSeed>,
+    pub(super) federated_users: Vec<FederatedSeed>,
+    pub(super) trigger: Option<TriggerSeed>,
 }
 
 /// `[[users]]`.
@@ -71,8 +84,12 @@ pub(super) struct ClientSeed {
     pub(super) callback_urls: Vec<String>,
     #[serde(default)]
     pub(super) logout_urls: Vec<String>,
-    #[serde(default = "all_scopes")]
-    pub(super) scopes: Vec<String>,
+    /// None: all reserved ones; a machine's: all of the resource servers.
+    pub(super) scopes: Option<Vec<String>>,
+    #[serde(default = "only_code")]
+    pub(super) flows: Vec<Flow>,
+    /// None: all, and the pool's own users.
+    pub(super) identity_providers: Option<Vec<String>>,
     #[serde(default = "an_hour")]
     pub(super) id_token_lifetime: Lifetime,
     #[serde(default = "an_hour")]
@@ -152,12 +169,24 @@ struct File {
     users: Option<Vec<UserSeed>>,
     groups: Option<Vec<GroupSeed>>,
     clients: Option<Vec<ClientSeed>>,
+    #[serde(default)]
+    resource_servers: Vec<ResourceServerSeed>,
+    #[serde(default)]
+    identity_providers: Vec<ProviderSeed>,
+    #[serde(default)]
+    federated_users: Vec<FederatedSeed>,
+    trigger: Option<TriggerTable>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct PoolTable {
     id: Option<String>,
+    #[serde(default)]
+    plan: Plan,
+    state_dir: Option<PathBuf>,
+    #[serde(default)]
+    aws_issuer: bool,
 }
 
 // === impl Seed ===
@@ -191,6 +220,13 @@ impl Seed {
             groups: ["admin", "editor", "viewer"].map(group).into(),
             clients: Vec::new(),
             builtin_users: true,
+            plan: Plan::default(),
+            state_dir: None,
+            aws_issuer: false,
+            resource_servers: Vec::new(),
+            providers: Vec::new(),
+            federated_users: Vec::new(),
+            trigger: None,
         }
     }
 
@@ -214,15 +250,25 @@ impl Seed {
 
         let mut check = Check::new(file, text, document);
         check.pool(&raw.pool);
+        check.issuer(&raw.pool);
         check.groups(raw.groups.as_deref().unwrap_or_default());
         let (has_users, has_groups) = (raw.users.is_some(), raw.groups.is_some());
         let builtin = Self::builtin();
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let trigger = raw.trigger.and_then(|table| check.trigger(table, folder, raw.pool.plan));
         let seed = Self {
             pool_id: raw.pool.id.unwrap_or(builtin.pool_id),
             users: raw.users.unwrap_or(builtin.users),
             groups: raw.groups.unwrap_or(builtin.groups),
             clients: raw.clients.unwrap_or_default(),
             builtin_users: !has_users,
+            plan: raw.pool.plan,
+            state_dir: raw.pool.state_dir.map(|path| folder.join(path)),
+            aws_issuer: raw.pool.aws_issuer,
+            resource_servers: raw.resource_servers,
+            providers: raw.identity_providers,
+            federated_users: raw.federated_users,
+            trigger,
         };
         if has_users {
             check.users(&seed);
@@ -230,6 +276,9 @@ impl Seed {
             check.builtin_users(&seed);
         }
         check.clients(&seed.clients);
+        check.resource_servers(&seed.resource_servers);
+        check.access(&seed);
+        check.federation(&seed);
         let problems = check.problems();
         if problems.is_empty() { Ok(seed) } else { Err(SeedError::Wrong(problems)) }
     }
@@ -318,6 +367,10 @@ fn an_hour() -> Lifetime {
 
 fn a_month() -> Lifetime {
     Lifetime(30 * 86_400)
+}
+
+fn only_code() -> Vec<Flow> {
+    vec![Flow::Code]
 }
 
 /// The reserved scopes, which a client of the console's making has.

@@ -7,9 +7,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::digest;
 
 use super::account::Status;
+use super::bound::Bound;
 use super::challenge::Challenge;
+use super::faults::Faults;
+use super::federation::{Identity, Provider};
 use super::keys::Keys;
-use super::seed::{AuthFlow, ClientSeed, GroupSeed, Lifetime, Seed, UserSeed, all_flows, all_scopes};
+use super::seed::{
+    AuthFlow, ClientSeed, FederatedSeed, Flow, GroupSeed, Lifetime, Plan, Seed, UserSeed, all_flows,
+    all_scopes,
+};
+use super::trigger::Overrides;
 use super::{random, totp};
 
 /// Everything that changes, behind the pool's one lock.
@@ -19,6 +26,8 @@ pub(super) struct State {
     pub(super) users: BTreeMap<String, User>,
     pub(super) groups: Vec<GroupSeed>,
     pub(super) clients: Vec<Client>,
+    pub(super) plan: Plan,
+    pub(super) providers: Vec<Provider>,
     /// Authorization codes not yet redeemed.
     pub(super) codes: Bounded<String, Code>,
     /// Who is signed in at the pool, by the value of the `cognito` cookie.
@@ -31,8 +40,8 @@ pub(super) struct State {
     pub(super) challenges: Bounded<String, Challenge>,
     pub(super) faults: Faults,
     pub(super) stats: Stats,
-    /// Seconds that `/_dev/clock` has put the pool's clock ahead.
-    pub(super) ahead: u64,
+    /// Seconds that `/_dev/clock` has put the pool's clock ahead; below zero, behind.
+    pub(super) ahead: i64,
 }
 
 /// A person.
@@ -44,6 +53,8 @@ pub(super) struct User {
     pub(super) groups: Vec<String>,
     pub(super) disabled: bool,
     pub(super) pick: bool,
+    /// Of who signs in elsewhere.
+    pub(super) identity: Option<Identity>,
     pub(super) status: Status,
     /// With it, every sign-in asks for a code.
     pub(super) totp: Option<totp::Factor>,
@@ -68,6 +79,9 @@ pub(super) struct Client {
     pub(super) rotation: bool,
     pub(super) grace: u64,
     pub(super) read_attributes: Option<Vec<String>>,
+    pub(super) flows: Vec<Flow>,
+    /// None: every one, and the pool's own users.
+    pub(super) identity_providers: Option<Vec<String>>,
     pub(super) write_attributes: Option<Vec<String>>,
     pub(super) auth_flows: Vec<AuthFlow>,
 }
@@ -80,6 +94,8 @@ pub(super) struct Code {
     pub(super) nonce: Option<String>,
     pub(super) expires: u64,
     pub(super) grant: Grant,
+    /// What the trigger said at the sign-in.
+    pub(super) overrides: Overrides,
 }
 
 /// One sign-in of a user at a client, with all tokens that come of it.
@@ -94,6 +110,7 @@ pub(super) struct Grant {
     /// Through the JSON API: there is an ID token without the scope `openid`.
     pub(super) by_api: bool,
     pub(super) auth_time: u64,
+    pub(super) bound: Bound,
     /// End of the refresh tokens; rotation does not move it.
     pub(super) expires: u64,
     pub(super) revoked: bool,
@@ -110,16 +127,9 @@ pub(super) struct RefreshToken {
 pub(super) struct PoolSession {
     pub(super) user: String,
     pub(super) auth_time: u64,
+    /// How they proved who they are.
+    pub(super) amr: &'static [&'static str],
     pub(super) expires: u64,
-}
-
-/// Faults asked for by `/_dev/*`.
-#[derive(Default)]
-pub(super) struct Faults {
-    /// Status of the next answers of the token endpoint, and how many.
-    pub(super) fail: Option<(u16, u32)>,
-    /// Milliseconds the token endpoint waits before it begins, and how often.
-    pub(super) slow: Option<(u64, u32)>,
 }
 
 /// How often what was called.
@@ -145,8 +155,28 @@ pub(super) struct Bounded<K, V> {
 impl State {
     /// The state a seed describes. Clients get `addresses` added: the first is the one the gate is given.
     pub(super) fn new(seed: Seed, keys: Keys, callbacks: Vec<String>, logouts: Vec<String>) -> Self {
-        let users = seed.users.into_iter().map(|user| User::new(user, &seed.pool_id));
-        let mut clients: Vec<Client> = seed.clients.into_iter().map(Client::from).collect();
+        let custom: Vec<String> =
+            seed.resource_servers.iter().flat_map(|server| server.full_scopes()).collect();
+        let providers: Vec<_> = seed.providers.into_iter().map(Provider::from).collect();
+        let federated: Vec<_> = seed
+            .federated_users
+            .into_iter()
+            .filter_map(|user| {
+                let provider = providers.iter().find(|provider| provider.name == user.provider)?;
+                Some(User::federated(user, provider, &seed.pool_id))
+            })
+            .collect();
+        let users = seed.users.into_iter().map(|user| User::new(user, &seed.pool_id)).chain(federated);
+        let mut groups = seed.groups;
+        for provider in &providers {
+            // Cognito makes a group of each provider's people.
+            let name = provider.group(&seed.pool_id);
+            if !groups.iter().any(|group| group.name == name) {
+                groups.push(GroupSeed { name, precedence: None, role_arn: None });
+            }
+        }
+        let mut clients: Vec<Client> =
+            seed.clients.into_iter().map(|client| Client::new(client, &custom)).collect();
         if clients.is_empty() {
             clients.push(Client::builtin());
         }
@@ -157,8 +187,10 @@ impl State {
         let mut state = Self {
             keys,
             users: users.map(|user| (user.name.to_lowercase(), user)).collect(),
-            groups: seed.groups,
+            groups,
             clients,
+            plan: seed.plan,
+            providers,
             codes: Bounded::new(10_000),
             sessions: Bounded::new(10_000),
             grants: Bounded::new(50_000),
@@ -187,7 +219,8 @@ impl State {
     )]
     pub(super) fn now_ms(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(self.ahead.saturating_mul(1_000))
+        let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        now.saturating_add_signed(self.ahead.saturating_mul(1_000))
     }
 
     pub(super) fn client(&self, id: &str) -> Option<&Client> {
@@ -236,12 +269,45 @@ impl User {
             groups: once_each(seed.groups),
             disabled: seed.disabled,
             pick: seed.pick,
+            identity: None,
             status: seed.status,
             totp: seed.totp_secret.map(totp::Factor::new),
             totp_offered: None,
             created: 0,
             modified: 0,
         }
+    }
+
+    /// Someone whom another provider knows: no password of the pool's is theirs.
+    fn federated(seed: FederatedSeed, provider: &Provider, pool_id: &str) -> Self {
+        let name = seed.user_name();
+        let mut groups = vec![provider.group(pool_id)];
+        groups.extend(seed.groups);
+        Self {
+            sub: sub(pool_id, &name),
+            name,
+            password: random::token::<32>(),
+            attributes: seed.attributes.into_iter().map(|(name, value)| (name, value.0)).collect(),
+            groups: once_each(groups),
+            disabled: seed.disabled,
+            pick: false,
+            identity: Some(Identity::new(seed.id, provider)),
+            status: Status::Confirmed,
+            totp: None,
+            totp_offered: None,
+            created: 0,
+            modified: 0,
+        }
+    }
+
+    /// They sign in there.
+    pub(super) fn comes_from(&self, provider: &str) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.provider == provider)
+    }
+
+    /// `cognito:user_status`.
+    pub(super) fn status_name(&self) -> &'static str {
+        if self.identity.is_some() { "EXTERNAL_PROVIDER" } else { self.status.name() }
     }
 }
 
@@ -261,12 +327,14 @@ pub(super) fn once_each(names: Vec<String>) -> Vec<String> {
 
 impl Client {
     fn builtin() -> Self {
-        Self::from(ClientSeed {
+        let seed = ClientSeed {
             id: CLIENT_ID.to_owned(),
             secrets: vec![random::secret()],
             callback_urls: Vec::new(),
             logout_urls: Vec::new(),
-            scopes: all_scopes(),
+            scopes: None,
+            flows: vec![Flow::Code],
+            identity_providers: None,
             id_token_lifetime: Lifetime(3_600),
             access_token_lifetime: Lifetime(3_600),
             refresh_token_lifetime: Lifetime(30 * 86_400),
@@ -275,58 +343,47 @@ impl Client {
             read_attributes: None,
             write_attributes: None,
             auth_flows: all_flows(),
-        })
+        };
+        Self::new(seed, &[])
     }
 
-    /// The client may see an attribute.
-    pub(super) fn may_read(&self, attribute: &str) -> bool {
-        self.read_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
-    }
-
-    /// The client's users may change an attribute.
-    pub(super) fn may_write(&self, attribute: &str) -> bool {
-        self.write_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
-    }
-}
-
-impl From<ClientSeed> for Client {
-    fn from(seed: ClientSeed) -> Self {
+    /// A client as seeded; `custom` are the scopes of all resource servers.
+    fn new(seed: ClientSeed, custom: &[String]) -> Self {
+        let machine = seed.flows.contains(&Flow::ClientCredentials);
+        let usual = || if machine { custom.to_vec() } else { all_scopes() };
         Self {
             id: seed.id,
             secrets: seed.secrets,
             callback_urls: seed.callback_urls,
             logout_urls: seed.logout_urls,
-            scopes: seed.scopes,
+            scopes: seed.scopes.unwrap_or_else(usual),
             id_lifetime: seed.id_token_lifetime.0,
             access_lifetime: seed.access_token_lifetime.0,
             refresh_lifetime: seed.refresh_token_lifetime.0,
             rotation: seed.refresh_rotation,
             grace: seed.rotation_grace.0,
             read_attributes: seed.read_attributes,
+            flows: seed.flows,
+            identity_providers: seed.identity_providers,
             write_attributes: seed.write_attributes,
             auth_flows: seed.auth_flows,
         }
     }
-}
 
-// === impl Faults ===
-
-impl Faults {
-    /// The status the token endpoint is to fail with now, if any.
-    pub(super) fn next_failure(&mut self) -> Option<u16> {
-        next(&mut self.fail)
+    /// The client's people may come from there; `COGNITO` is the pool itself.
+    pub(super) fn takes_people_of(&self, provider: &str) -> bool {
+        self.identity_providers.as_ref().is_none_or(|names| names.iter().any(|name| name == provider))
     }
 
-    /// The milliseconds the token endpoint is to wait now, if any.
-    pub(super) fn next_delay(&mut self) -> Option<u64> {
-        next(&mut self.slow)
+    /// The client's users may change an attribute.
+    pub(super) fn may_write(&self, attribute: &str) -> bool {
+        self.write_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
     }
-}
 
-fn next<T: Copy>(fault: &mut Option<(T, u32)>) -> Option<T> {
-    let (what, left) = (*fault)?;
-    *fault = (left > 1).then(|| (what, left - 1));
-    Some(what)
+    /// The client may see an attribute.
+    pub(super) fn may_read(&self, attribute: &str) -> bool {
+        self.read_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
+    }
 }
 
 // === impl Bounded ===
@@ -369,7 +426,11 @@ impl<K: Hash + Eq + Clone, V> Bounded<K, V> {
         self.entries.remove(key)
     }
 
-    fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.entries.values_mut()
     }
 }

@@ -1,14 +1,20 @@
 //! The pool over real sockets, as a relying party and a browser meet it.
 
+mod access;
 mod api;
 mod browser;
+mod faults;
+mod federation;
 mod flow;
+mod kept;
+mod load;
 mod logout;
 mod page;
 mod refresh;
 mod seeds;
 mod steps;
 mod token;
+mod trigger;
 
 use std::path::Path;
 use std::sync::Arc;

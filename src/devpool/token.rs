@@ -2,8 +2,6 @@
 //!
 //! <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
 
-use std::time::Duration;
-
 use aws_lc_rs::{constant_time, digest};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,18 +12,47 @@ use serde_json::{Map, json};
 use super::http::{Asked, Form, allow_any_origin, empty, insert, json};
 use super::state::{Client, State};
 use super::tokens::{self, Draft};
-use super::{Pool, renew};
+use super::trigger::{self, Call, Occasion, Overrides, Source};
+use super::{Pool, machine, renew};
 use crate::body::Answer;
 
 /// Why there are no tokens. All of them are a 400.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
     InvalidRequest,
     InvalidClient,
     InvalidGrant,
     /// The address is not the one that the code was made for.
     InvalidRedirect,
     UnsupportedGrantType,
+    /// The client may not come by tokens this way.
+    UnauthorizedClient,
+    InvalidScope,
+    /// The trigger failed.
+    Trigger(trigger::Failure),
+}
+
+/// What is to be done before anything is handed out.
+struct Prepared {
+    draft: Draft,
+    next: Next,
+}
+
+enum Next {
+    /// The trigger ran at the sign-in.
+    HandOut {
+        overrides: Overrides,
+        refresh_token: String,
+    },
+    /// It is asked now, and the refresh token is only used up if that goes well.
+    Refresh {
+        call: Option<Call>,
+        client: Client,
+        token: String,
+    },
+    Machine {
+        call: Option<Call>,
+    },
 }
 
 /// What is to be signed and handed out.
@@ -36,21 +63,7 @@ struct Granted {
 
 /// Answers `POST /oauth2/token`.
 pub(super) async fn answer(pool: &Pool, asked: &Asked) -> Answer {
-    let (delay, failure) = {
-        let faults = &mut pool.state().faults;
-        (faults.next_delay(), faults.next_failure())
-    };
-    if let Some(delay) = delay {
-        tokio::time::sleep(Duration::from_millis(delay)).await;
-    }
-    if let Some(status) = failure {
-        count(pool, "failed");
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        return json(status, &json!({ "message": "asked for through /_dev/fail" }));
-    }
-    // The lock is free again before anything is signed.
-    let granted = grant(pool, asked);
-    allow_any_origin(match granted {
+    allow_any_origin(match grant(pool, asked).await {
         Ok(granted) => granted.answer(),
         Err(refusal) => refusal.answer(),
     })
@@ -101,7 +114,30 @@ fn basic(value: &str) -> Option<(String, String)> {
     Some((id.to_owned(), secret.to_owned()))
 }
 
-fn grant(pool: &Pool, asked: &Asked) -> Result<Granted, Refusal> {
+async fn grant(pool: &Pool, asked: &Asked) -> Result<Granted, Refusal> {
+    let Prepared { mut draft, next } = prepare(pool, asked)?;
+    // The lock is free while the trigger runs, and when anything is signed.
+    let refresh_token = match next {
+        Next::HandOut { overrides, refresh_token } => {
+            draft.apply(&overrides);
+            Some(refresh_token)
+        }
+        Next::Machine { call } => {
+            draft.apply(&trigger::run(pool, call).await.map_err(Refusal::Trigger)?);
+            None
+        }
+        Next::Refresh { call, client, token } => {
+            draft.apply(&trigger::run(pool, call).await.map_err(Refusal::Trigger)?);
+            let mut state = pool.state();
+            // Again: meanwhile it may have been rotated or revoked.
+            let grant = renew::find(&state, &client, &token).map_err(|_| Refusal::InvalidGrant)?;
+            renew::rotate(&mut state, &client, &token, &grant.origin_jti)
+        }
+    };
+    Ok(Granted { draft, refresh_token })
+}
+
+fn prepare(pool: &Pool, asked: &Asked) -> Result<Prepared, Refusal> {
     if asked.method != Method::POST {
         return Err(Refusal::InvalidRequest);
     }
@@ -112,6 +148,7 @@ fn grant(pool: &Pool, asked: &Asked) -> Result<Granted, Refusal> {
         match kind {
             Some("authorization_code") => "authorization_code",
             Some("refresh_token") => "refresh_token",
+            Some("client_credentials") => "client_credentials",
             _ => "other",
         },
     );
@@ -121,12 +158,16 @@ fn grant(pool: &Pool, asked: &Asked) -> Result<Granted, Refusal> {
     let client = authenticate(&state, asked, &form).ok_or(Refusal::InvalidClient)?.clone();
     match kind {
         "authorization_code" => redeem(pool, &mut state, &client, &form),
-        "refresh_token" => refresh(pool, &mut state, &client, &form),
+        "refresh_token" => refresh(pool, &state, client, &form),
+        "client_credentials" => {
+            let (draft, call) = machine::grant(pool, &state, &client, &form)?;
+            Ok(Prepared { draft, next: Next::Machine { call } })
+        }
         _ => Err(Refusal::UnsupportedGrantType),
     }
 }
 
-fn redeem(pool: &Pool, state: &mut State, client: &Client, form: &Form) -> Result<Granted, Refusal> {
+fn redeem(pool: &Pool, state: &mut State, client: &Client, form: &Form) -> Result<Prepared, Refusal> {
     let value = form.find("code").ok_or(Refusal::InvalidRequest)?;
     let redirect_uri = form.find("redirect_uri").ok_or(Refusal::InvalidRequest)?;
     let code = state.codes.find(value).filter(|code| code.client_id == client.id);
@@ -147,17 +188,28 @@ fn redeem(pool: &Pool, state: &mut State, client: &Client, form: &Form) -> Resul
     let draft = tokens::draft(state, &pool.issuer, client, user, &code.grant, code.nonce.as_deref());
     let refresh_token = renew::hand_out(state, &code.grant.origin_jti);
     state.grants.insert(code.grant.origin_jti.clone(), code.grant);
-    Ok(Granted { draft, refresh_token: Some(refresh_token) })
+    Ok(Prepared { draft, next: Next::HandOut { overrides: code.overrides, refresh_token } })
 }
 
-fn refresh(pool: &Pool, state: &mut State, client: &Client, form: &Form) -> Result<Granted, Refusal> {
-    let token = form.find("refresh_token").ok_or(Refusal::InvalidRequest)?;
-    let grant = renew::find(state, client, token).map_err(|_| Refusal::InvalidGrant)?;
+fn refresh(pool: &Pool, state: &State, client: Client, form: &Form) -> Result<Prepared, Refusal> {
+    let token = form.find("refresh_token").ok_or(Refusal::InvalidRequest)?.to_owned();
+    let grant = renew::find(state, &client, &token).map_err(|_| Refusal::InvalidGrant)?;
     let user = state.active_user(&grant.user).ok_or(Refusal::InvalidGrant)?;
     // Without a nonce: it was for the answer to one sign-in.
-    let draft = tokens::draft(state, &pool.issuer, client, user, &grant, None);
-    let refresh_token = renew::rotate(state, client, token, &grant.origin_jti);
-    Ok(Granted { draft, refresh_token })
+    let draft = tokens::draft(state, &pool.issuer, &client, user, &grant, None);
+    let call = trigger::call(
+        pool,
+        &Occasion {
+            source: Source::RefreshTokens,
+            state,
+            pool_id: &pool.pool_id,
+            client: &client,
+            user: Some(user),
+            scopes: &grant.scopes,
+            metadata: None,
+        },
+    );
+    Ok(Prepared { draft, next: Next::Refresh { call, client, token } })
 }
 
 /// RFC 7636 §4.2.
@@ -165,7 +217,8 @@ fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
 }
 
-fn count(pool: &Pool, kind: &'static str) {
+/// Counts a call of the token endpoint.
+pub(super) fn count(pool: &Pool, kind: &'static str) {
     *pool.state().stats.token_calls.entry(kind).or_default() += 1;
 }
 
@@ -207,6 +260,11 @@ impl Refusal {
                 json!({ "error": "unauthorized_client", "error_description": "invalid_redirect" })
             }
             Self::UnsupportedGrantType => json!({ "error": "unsupported_grant_type" }),
+            Self::UnauthorizedClient => json!({ "error": "unauthorized_client" }),
+            Self::InvalidScope => json!({ "error": "invalid_scope" }),
+            Self::Trigger(failure) => {
+                json!({ "error": "invalid_request", "error_description": failure.to_string() })
+            }
         };
         json(StatusCode::BAD_REQUEST, &body)
     }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::keys::{KeyError, SigningKey};
 use super::random;
 use super::state::{Client, Grant, State, User};
+use super::trigger::{Overrides, Target};
 
 /// Claims ready to be signed; signing takes its time and is done outside the lock.
 pub(super) struct Draft {
@@ -21,9 +22,17 @@ pub(super) struct Draft {
     access: Map<String, Value>,
     id_key: Arc<SigningKey>,
     access_key: Arc<SigningKey>,
+    client_id: String,
     /// Not in the tokens of the JSON API.
     with_at_hash: bool,
     lifetime: u64,
+}
+
+/// `cognito:roles` and `cognito:preferred_role`.
+pub(super) struct Roles<'s> {
+    pub(super) all: BTreeSet<&'s str>,
+    /// The role of the group that comes first, if that is one role.
+    pub(super) preferred: Option<&'s str>,
 }
 
 /// Signed tokens. No ID token without the scope `openid`, but by the JSON API.
@@ -63,6 +72,9 @@ pub(super) fn draft(
     access.insert("exp".into(), json!(now.saturating_add(client.access_lifetime)));
     access.insert("jti".into(), json!(random::uuid()));
     access.insert("username".into(), json!(user.name));
+    if let Some(resource) = &grant.bound.resource {
+        access.insert("aud".into(), json!(resource));
+    }
 
     let wants_id = grant.by_api || grant.scopes.iter().any(|scope| scope == "openid");
     let id = wants_id.then(|| {
@@ -75,7 +87,20 @@ pub(super) fn draft(
         if let Some(nonce) = nonce {
             id.insert("nonce".into(), json!(nonce));
         }
-        roles(state, user, &mut id);
+        let roles = roles(state, user);
+        if !roles.all.is_empty() {
+            id.insert("cognito:roles".into(), json!(roles.all));
+        }
+        if let Some(role) = roles.preferred {
+            id.insert("cognito:preferred_role".into(), json!(role));
+        }
+        if let Some(identity) = &user.identity {
+            id.insert("identities".into(), identity.claim());
+        }
+        if let Some((acr, amr)) = &grant.bound.proof {
+            id.insert("acr".into(), json!(acr));
+            id.insert("amr".into(), json!(amr));
+        }
         for name in attributes(client, &grant.scopes, user) {
             if let Some(value) = user.attributes.get(name) {
                 id.insert(name.to_owned(), typed(name, value));
@@ -88,7 +113,35 @@ pub(super) fn draft(
         access,
         id_key: state.keys.id.clone(),
         access_key: state.keys.access.clone(),
+        client_id: client.id.clone(),
         with_at_hash: !grant.by_api,
+        lifetime: client.access_lifetime,
+    }
+}
+
+/// A machine's access token: its client is its subject, and there is no user in it.
+pub(super) fn machine(state: &State, issuer: &str, client: &Client, scopes: &[String]) -> Draft {
+    let now = state.now();
+    let claims = json!({
+        "sub": client.id,
+        "token_use": "access",
+        "scope": scopes.join(" "),
+        "auth_time": now,
+        "iss": issuer,
+        "exp": now.saturating_add(client.access_lifetime),
+        "iat": now,
+        "version": 2,
+        "jti": random::uuid(),
+        "client_id": client.id,
+    });
+    let access = claims.as_object().cloned().unwrap_or_default();
+    Draft {
+        id: None,
+        access,
+        id_key: state.keys.id.clone(),
+        access_key: state.keys.access.clone(),
+        client_id: client.id.clone(),
+        with_at_hash: false,
         lifetime: client.access_lifetime,
     }
 }
@@ -114,22 +167,16 @@ pub(super) fn lacks_read_access(client: &Client, scopes: &[String]) -> bool {
     lacks("email", EMAIL) || lacks("phone", PHONE)
 }
 
-/// `cognito:roles` and `cognito:preferred_role`: the role of the group that comes first, if that is one role.
-fn roles(state: &State, user: &User, id: &mut Map<String, Value>) {
+/// The roles of a user's groups.
+pub(super) fn roles<'s>(state: &'s State, user: &User) -> Roles<'s> {
     let groups = state.groups.iter().filter(|group| user.groups.contains(&group.name));
     let with_role: Vec<_> =
-        groups.filter_map(|group| Some((group.precedence, group.role_arn.as_ref()?))).collect();
-    if with_role.is_empty() {
-        return;
-    }
-    let all: BTreeSet<_> = with_role.iter().map(|(_, role)| *role).collect();
-    id.insert("cognito:roles".into(), json!(all));
+        groups.filter_map(|group| Some((group.precedence, group.role_arn.as_deref()?))).collect();
     let first = with_role.iter().filter_map(|(precedence, _)| *precedence).min();
     let preferred: BTreeSet<_> =
         with_role.iter().filter(|(precedence, _)| *precedence == first).map(|(_, role)| *role).collect();
-    if let (1, Some(role)) = (preferred.len(), preferred.first()) {
-        id.insert("cognito:preferred_role".into(), json!(role));
-    }
+    let preferred = if preferred.len() == 1 { preferred.first().copied() } else { None };
+    Roles { all: with_role.into_iter().map(|(_, role)| role).collect(), preferred }
 }
 
 /// In the ID token the two verified attributes are booleans and `updated_at` a number; all others are strings.
@@ -144,6 +191,14 @@ fn typed(name: &str, value: &str) -> Value {
 // === impl Draft ===
 
 impl Draft {
+    /// Changes the claims as the trigger has it, and says in the log what of that Cognito would drop.
+    pub(super) fn apply(&mut self, overrides: &Overrides) {
+        let (id, access) = (self.id.as_mut(), &mut self.access);
+        for dropped in overrides.apply(Target { id, access, client_id: &self.client_id }) {
+            tracing::warn!("{dropped}");
+        }
+    }
+
     /// Signs; with `at_hash` (OpenID Connect Core §3.1.3.6), as in Cognito's code flow.
     pub(super) fn sign(mut self) -> Result<Tokens, KeyError> {
         let access = self.access_key.sign(&self.access)?;

@@ -50,6 +50,9 @@ fn attributes(state: &State, token: &str) -> Option<Map<String, Value>> {
             told.insert(name.to_owned(), json!(value));
         }
     }
+    if let Some(identity) = &user.identity {
+        told.insert("identities".into(), json!(identity.claim().to_string()));
+    }
     told.insert("username".into(), json!(user.name));
     Some(told)
 }

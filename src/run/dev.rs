@@ -95,7 +95,14 @@ pub fn run_pool(
         let (id, secret) = pool.client();
         let island = Island::start(vec![(listener, Served::Pool(PoolHandler::new(pool.clone())))], url)?;
         eprintln!("issuer        {}\nclient id     {id}\nclient secret {secret}", pool.issuer());
-        println!("ready {}", pool.issuer());
+        if pool.issuer() != pool.served_at() {
+            eprintln!("keys          {}/.well-known/jwks.json", pool.served_at());
+            eprintln!(
+                "The issuer has the form of AWS's, by aws_issuer: what trusts these keys takes tokens of this"
+            );
+            eprintln!("pool for tokens of a real one.");
+        }
+        println!("ready {}", pool.served_at());
         signals::wait_for_end().map_err(said)?;
         island.stop();
         Ok(())
@@ -136,6 +143,12 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     let addresses = GateAddresses { public_urls: vec![public_url.clone()], auth_prefix: auth_prefix(flags) };
     let seed = seed(flags.pool.as_deref(), flags.allow_remote)?;
     let pool = Pool::new(seed, &pool_url, Some(&addresses)).map_err(said)?;
+    if pool.issuer() != pool.served_at() {
+        return Err(Failure::Said(
+            "aws_issuer is for `rolegate pool`: with it the gate would look for the keys at Amazon"
+                .to_owned(),
+        ));
+    }
     let (client_id, client_secret) = pool.client();
     filled_in.set("--pool-url", "cognito.issuer", pool.issuer()).set("dev", "cognito.client_id", client_id);
     filled_in.set("dev", "cognito.user_pool_id", pool.issuer().rsplit('/').next().unwrap_or_default());

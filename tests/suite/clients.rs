@@ -8,6 +8,7 @@
 //! | npm's `amazon-cognito-identity-js` | signs in by Secure Remote Password, sets a password, enters a code |
 //! | npm's `@aws-sdk/client-cognito-identity-provider` | signs in, rotates its refresh token |
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,12 +36,15 @@ each! { in_python:
 each! { in_javascript:
     openid_client_completes_a_code_flow_with_pkce,
     openid_client_refuses_what_was_not_meant_for_it,
-    aws_jwt_verify_accepts_the_tokens_and_no_mutation_of_them,
-    aws_jwt_verify_refuses_expired_tokens_and_takes_new_keys,
     amazon_cognito_identity_js_signs_in_by_srp,
     amazon_cognito_identity_js_is_refused_a_wrong_password,
     amazon_cognito_identity_js_sets_a_new_password_and_enters_a_code,
     the_aws_sdk_signs_in_and_rotates_its_refresh_token,
+}
+
+each! { in_javascript_with_the_issuer_of_aws:
+    aws_jwt_verify_accepts_the_tokens_and_no_mutation_of_them,
+    aws_jwt_verify_refuses_expired_tokens_and_takes_new_keys,
 }
 
 fn in_python(test: &str) {
@@ -49,7 +53,7 @@ fn in_python(test: &str) {
         python.with_file_name("installed").is_file(),
         "the client tests need boto3: `make test` installs it into target/clients-venv"
     );
-    let (_pool, issuer) = pool();
+    let (_pool, issuer) = pool(&folder().join("pool.toml"));
     let (endpoint, _) = issuer.rsplit_once('/').expect("an issuer is an address and the pool's id");
     let mut command = Command::new(python);
     command.args(["boto.py", endpoint, test]);
@@ -61,23 +65,36 @@ fn in_python(test: &str) {
 }
 
 fn in_javascript(test: &str) {
+    javascript(test, &folder().join("pool.toml"));
+}
+
+/// The same pool, whose tokens say that they are of cognito-idp.eu-central-1.amazonaws.com: the verifier knows no other.
+fn in_javascript_with_the_issuer_of_aws(test: &str) {
+    let text = fs::read_to_string(folder().join("pool.toml")).expect("the pool file is there");
+    let text = text.replace("[pool]\n", "[pool]\naws_issuer = true\n");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.toml"));
+    fs::write(&file, text).expect("the target folder takes a file");
+    javascript(test, &file);
+}
+
+fn javascript(test: &str, file: &Path) {
     assert!(
         folder().join("node_modules/openid-client").is_dir(),
         "the client tests need their packages: `make test` installs them into tests/clients"
     );
-    let (_pool, issuer) = pool();
+    let (_pool, address) = pool(file);
     let mut command = Command::new("node");
-    command.args(["javascript.mjs", &issuer, test]).env_remove("NODE_OPTIONS");
+    command.args(["javascript.mjs", &address, test]).env_remove("NODE_OPTIONS");
     run(command, test);
 }
 
-/// A pool of its own for each test, on a free port, and its issuer.
-fn pool() -> (Running, String) {
+/// A pool of its own for each test, on a free port; and where its documents are.
+fn pool(file: &Path) -> (Running, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rolegate"));
-    command.args(["pool", "--listen", "127.0.0.1:0", "--pool"]).arg(folder().join("pool.toml"));
+    command.args(["pool", "--listen", "127.0.0.1:0", "--pool"]).arg(file);
     let mut program = Running::start("rolegate pool", command);
-    let issuer = program.wait_for("ready ");
-    (program, issuer)
+    let address = program.wait_for("ready ");
+    (program, address)
 }
 
 /// Runs one test of a client, which says that it passed: an exit status alone could be of a file that ran nothing.

@@ -10,8 +10,8 @@
 mod architecture;
 mod backends;
 mod browser;
-mod cookies;
 mod clients;
+mod cookies;
 mod corpus;
 mod explain;
 mod forwarded;

@@ -9,6 +9,7 @@ use super::super::challenge::{AccountError, StepError};
 use super::super::http::{insert, json};
 use super::super::keys::KeyError;
 use super::super::renew::Dead;
+use super::super::trigger;
 use crate::body::Answer;
 
 /// A failed operation.
@@ -36,6 +37,8 @@ pub(super) enum Kind {
     RefreshTokenReuse,
     ResourceNotFound,
     Serialization,
+    /// Of the trigger: which one is the trigger's to say.
+    Trigger(&'static str),
     Unauthorized,
     UnknownOperation,
     UnsupportedTokenType,
@@ -108,6 +111,12 @@ impl From<Dead> for Failure {
     }
 }
 
+impl From<trigger::Failure> for Failure {
+    fn from(failure: trigger::Failure) -> Self {
+        Self::new(Kind::Trigger(failure.exception()), failure.told())
+    }
+}
+
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         tracing::error!(%error, "the dev pool could not sign");
@@ -134,6 +143,7 @@ impl Kind {
             Self::RefreshTokenReuse => "RefreshTokenReuseException",
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::Serialization => "SerializationException",
+            Self::Trigger(name) => name,
             Self::Unauthorized => "UnauthorizedException",
             Self::UnknownOperation => "UnknownOperationException",
             Self::UnsupportedTokenType => "UnsupportedTokenTypeException",

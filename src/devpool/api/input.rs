@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::failure::{Failure, Kind};
 
@@ -101,6 +101,16 @@ impl Texts {
     pub(super) fn need(&self, name: &str) -> Result<&str, Failure> {
         let value = self.find(name).filter(|value| !value.is_empty());
         value.ok_or_else(|| Failure::parameter(format!("Missing required parameter {name}")))
+    }
+
+    /// As a trigger is told it; not at all where it is empty.
+    pub(super) fn told(&self) -> Option<Map<String, Value>> {
+        let told: Map<_, _> = self
+            .0
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), Value::String(value.clone()?))))
+            .collect();
+        (!told.is_empty()).then_some(told)
     }
 
     /// What follows a prefix in the names, with the values.

@@ -44,20 +44,21 @@ mod users;
 /// What an operation leads to.
 enum Done {
     Told(Value),
-    /// Tokens, to be signed when the pool's lock is free again.
+    /// Tokens, to be finished when the pool's lock is free again.
     SignedIn(Box<Issue>),
 }
 
 /// Answers `POST /` and the preflight that a browser sends before it.
-pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
+pub(super) async fn answer(pool: &Pool, asked: &Asked) -> Answer {
     if asked.method == Method::OPTIONS {
         return preflight();
     }
-    let done = operate(pool, asked).and_then(|done| match done {
-        Done::Told(value) => Ok(value),
-        Done::SignedIn(issue) => issue.sign(),
-    });
-    let mut answer = match done {
+    let told = match operate(pool, asked) {
+        Ok(Done::Told(value)) => Ok(value),
+        Ok(Done::SignedIn(issue)) => issue.finish(pool).await,
+        Err(failure) => Err(failure),
+    };
+    let mut answer = match told {
         Ok(value) => json(StatusCode::OK, &value),
         Err(failure) => failure.answer(),
     };
@@ -73,7 +74,7 @@ fn operate(pool: &Pool, asked: &Asked) -> Result<Done, Failure> {
     match operation {
         "InitiateAuth" => sign_in::initiate(pool, read(asked)?),
         "RespondToAuthChallenge" => respond::answer(pool, read(asked)?),
-        "GetTokensFromRefreshToken" => renew::tokens(pool, read(asked)?),
+        "GetTokensFromRefreshToken" => renew::tokens(pool, &read(asked)?),
         "RevokeToken" => renew::revoke(pool, &read(asked)?),
         "GetUser" => own::read(pool, &read(asked)?),
         "UpdateUserAttributes" => own::update(pool, read(asked)?),

@@ -19,6 +19,8 @@ pub(super) struct GetTokens {
     refresh_token: Option<String>,
     client_id: Option<String>,
     client_secret: Option<String>,
+    #[serde(default)]
+    client_metadata: Texts,
 }
 
 /// What `RevokeToken` takes.
@@ -37,23 +39,24 @@ pub(super) fn by_flow(pool: &Pool, client: &Client, given: &Texts) -> Result<Don
         return Err(Failure::parameter("REFRESH_TOKEN_AUTH flow not enabled for this client"));
     }
     let token = given.need("REFRESH_TOKEN")?;
-    let mut state = pool.state();
+    let state = pool.state();
     let grant = renew::find(&state, client, token)?;
     // The user's own name, whatever name was signed in with.
     let name = state.users.get(&grant.user).map(|user| user.name.clone()).unwrap_or_default();
     secret::check_hash(client, &name, given.find("SECRET_HASH"))?;
-    issue::further(pool, &mut state, client, &grant, token, true)
+    issue::further(pool, &state, client, &grant, token, None, true)
 }
 
-pub(super) fn tokens(pool: &Pool, input: GetTokens) -> Result<Done, Failure> {
-    let mut state = pool.state();
+pub(super) fn tokens(pool: &Pool, input: &GetTokens) -> Result<Done, Failure> {
+    let state = pool.state();
     let client = secret::client(&state, input.client_id.as_deref())?;
     let token = need(input.refresh_token.as_deref(), "refreshToken")?;
     if !secret::check_secret(&client, input.client_secret.as_deref()) {
         return Err(Failure::not_authorized(format!("Invalid client secret for client: {}", client.id)));
     }
     let grant = renew::find(&state, &client, token)?;
-    issue::further(pool, &mut state, &client, &grant, token, false)
+    let metadata = input.client_metadata.told();
+    issue::further(pool, &state, &client, &grant, token, metadata.as_ref(), false)
 }
 
 pub(super) fn revoke(pool: &Pool, input: &Revoke) -> Result<Done, Failure> {

@@ -8,10 +8,12 @@ use super::super::Pool;
 use super::super::challenge::{self, AccountError, Step, StepError};
 use super::super::srp::{Identity, Proof};
 use super::super::state::Client;
+use super::super::trigger::Source;
 use super::attributes::{self, By};
 use super::failure::Failure;
 use super::input::{Attribute, Texts, need};
-use super::{Done, secret, sign_in};
+use super::issue::Why;
+use super::{Done, issue, secret, sign_in};
 
 /// What both operations take.
 #[derive(Deserialize)]
@@ -23,6 +25,8 @@ pub(super) struct Input {
     session: Option<String>,
     #[serde(default)]
     challenge_responses: Texts,
+    #[serde(default)]
+    client_metadata: Texts,
 }
 
 pub(super) fn admin_answer(pool: &Pool, input: Input) -> Result<Done, Failure> {
@@ -40,15 +44,25 @@ pub(super) fn answer(pool: &Pool, input: Input) -> Result<Done, Failure> {
         let session = input.session.as_deref().filter(|session| !session.is_empty());
         session.ok_or_else(|| Failure::parameter("Missing required parameter Session"))
     };
+    let metadata = input.client_metadata.told();
+    let why = |source| Why { source, metadata: metadata.as_ref() };
     match name {
-        "NEW_PASSWORD_REQUIRED" => new_password(pool, &client, session()?, given),
-        "SOFTWARE_TOKEN_MFA" => code(pool, &client, session()?, given),
-        "PASSWORD_VERIFIER" => proof(pool, &client, given),
+        "NEW_PASSWORD_REQUIRED" => {
+            new_password(pool, &client, session()?, given, why(Source::NewPasswordChallenge))
+        }
+        "SOFTWARE_TOKEN_MFA" => code(pool, &client, session()?, given, why(Source::Authentication)),
+        "PASSWORD_VERIFIER" => proof(pool, &client, given, why(Source::Authentication)),
         _ => Err(Failure::parameter(format!("The challenge {name} is not asked by this development pool."))),
     }
 }
 
-fn new_password(pool: &Pool, client: &Client, session: &str, given: &Texts) -> Result<Done, Failure> {
+fn new_password(
+    pool: &Pool,
+    client: &Client,
+    session: &str,
+    given: &Texts,
+    why: Why<'_>,
+) -> Result<Done, Failure> {
     let password = given.need("NEW_PASSWORD")?;
     let mut state = pool.state();
     is_of(given, &challenge::find(&state, session, &client.id)?.user)?;
@@ -61,18 +75,18 @@ fn new_password(pool: &Pool, client: &Client, session: &str, given: &Texts) -> R
     if let Some(user) = state.users.get_mut(&user) {
         attributes::write(user, written, By::User(client), now)?;
     }
-    sign_in::go_on(pool, &mut state, client, &user)
+    sign_in::go_on(pool, &mut state, client, &user, why)
 }
 
-fn code(pool: &Pool, client: &Client, session: &str, given: &Texts) -> Result<Done, Failure> {
+fn code(pool: &Pool, client: &Client, session: &str, given: &Texts, why: Why<'_>) -> Result<Done, Failure> {
     let code = given.need("SOFTWARE_TOKEN_MFA_CODE")?;
     let mut state = pool.state();
     is_of(given, &challenge::find(&state, session, &client.id)?.user)?;
     let user = challenge::take_code(&mut state, session, &client.id, code)?;
-    super::issue::first(pool, &mut state, client, &user)
+    issue::first(pool, &state, client, &user, why)
 }
 
-fn proof(pool: &Pool, client: &Client, given: &Texts) -> Result<Done, Failure> {
+fn proof(pool: &Pool, client: &Client, given: &Texts, why: Why<'_>) -> Result<Done, Failure> {
     let block = given.need("PASSWORD_CLAIM_SECRET_BLOCK")?;
     let proof = Proof {
         block,
@@ -96,7 +110,7 @@ fn proof(pool: &Pool, client: &Client, given: &Texts) -> Result<Done, Failure> {
     }
     let mut state = pool.state();
     challenge::admit(state.users.get(&begun.user).ok_or(AccountError::Incorrect)?)?;
-    sign_in::go_on(pool, &mut state, client, &begun.user)
+    sign_in::go_on(pool, &mut state, client, &begun.user, why)
 }
 
 /// The name in the answer is the one that the session is for.

@@ -9,9 +9,11 @@ use super::super::challenge::{self, Step};
 use super::super::seed::AuthFlow;
 use super::super::srp::{Handshake, Identity};
 use super::super::state::{Client, State, User, fingerprint};
+use super::super::trigger::Source;
 use super::super::{Pool, random};
 use super::failure::Failure;
 use super::input::{Texts, need};
+use super::issue::Why;
 use super::{Done, issue, renew, secret, told};
 
 /// What both operations take.
@@ -65,9 +67,17 @@ pub(super) fn admin_initiate(pool: &Pool, input: Input) -> Result<Done, Failure>
 }
 
 /// The next step of a user whose password is proved, or the tokens.
-pub(super) fn go_on(pool: &Pool, state: &mut State, client: &Client, user: &str) -> Result<Done, Failure> {
+pub(super) fn go_on(
+    pool: &Pool,
+    state: &mut State,
+    client: &Client,
+    user: &str,
+    why: Why<'_>,
+) -> Result<Done, Failure> {
     let found = state.users.get(user).ok_or(challenge::AccountError::Incorrect)?;
-    let Some(step) = challenge::next_step(found) else { return issue::first(pool, state, client, user) };
+    let Some(step) = challenge::next_step(found) else {
+        return issue::first(pool, state, client, user, why);
+    };
     let mut parameters = Map::new();
     parameters.insert("USER_ID_FOR_SRP".into(), json!(found.name));
     let name = match step {
@@ -97,7 +107,7 @@ fn password(pool: &Pool, client: &Client, given: &Texts) -> Result<Done, Failure
     secret::check_hash(client, name, given.find("SECRET_HASH"))?;
     let mut state = pool.state();
     let user = challenge::check_password(&state, name, password)?;
-    go_on(pool, &mut state, client, &user)
+    go_on(pool, &mut state, client, &user, Why { source: Source::Authentication, metadata: None })
 }
 
 fn srp(pool: &Pool, client: &Client, given: &Texts) -> Result<Done, Failure> {

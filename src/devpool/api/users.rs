@@ -209,7 +209,7 @@ fn show(user: &User, attributes: &str) -> Value {
         "UserCreateDate": user.created,
         "UserLastModifiedDate": user.modified,
         "Enabled": !user.disabled,
-        "UserStatus": user.status.name(),
+        "UserStatus": user.status_name(),
     })
 }
 
@@ -254,7 +254,7 @@ impl Filter {
         let found = match self.name.as_str() {
             "username" => Some(user.name.to_lowercase()),
             "sub" => Some(user.sub.clone()),
-            "cognito:user_status" => Some(user.status.name().to_owned()),
+            "cognito:user_status" => Some(user.status_name().to_owned()),
             "status" => Some(if user.disabled { "Disabled" } else { "Enabled" }.to_owned()),
             name => user.attributes.get(name).cloned(),
         };

@@ -3,54 +3,65 @@
 use http::StatusCode;
 
 use super::super::account::LEAST;
+use super::super::bound::BY_CODE;
 use super::super::challenge::{self, Step, StepError};
 use super::super::page::{document, escape};
 use super::super::state::State;
 use super::{BANNER, Visit};
 use crate::body::Answer;
 
+/// What a step's form led to.
+enum Taken {
+    /// The user whose password is a new one.
+    Password(String),
+    /// The user whose code was right.
+    Code(String),
+}
+
 /// Takes a step's form.
-pub(super) fn answer<'f>(
-    visit: Visit<'_>,
-    state: &mut State,
-    field: impl Fn(&'static str) -> &'f str,
-) -> Answer {
+pub(super) async fn answer<'f>(visit: Visit<'_>, field: impl Fn(&'static str) -> &'f str) -> Answer {
     let session = field("session");
-    let client = &visit.ask.client_id;
-    let step = match challenge::find(state, session, client) {
-        Ok(found) => &found.step,
-        Err(error) => return visit.form(state, StatusCode::BAD_REQUEST, "", Some(&error.to_string())),
-    };
-    match step {
+    let taken = take(&mut visit.pool.state(), &visit.ask.client_id, session, &field);
+    match taken {
+        Ok(Taken::Password(user)) => visit.go_on(user).await,
+        Ok(Taken::Code(user)) => visit.finish(user, BY_CODE).await,
+        Err(error) => form(&visit, session, Some(&error.to_string())),
+    }
+}
+
+fn take<'f>(
+    state: &mut State,
+    client: &str,
+    session: &str,
+    field: &impl Fn(&'static str) -> &'f str,
+) -> Result<Taken, StepError> {
+    match challenge::find(state, session, client)?.step {
         Step::NewPassword if field("new_password") != field("new_password_again") => {
-            form(&visit, state, session, Some("Passwords do not match."))
+            Err(StepError::Password("Passwords do not match."))
         }
-        Step::NewPassword => match challenge::set_password(state, session, client, field("new_password")) {
-            Ok(user) => visit.go_on(state, user),
-            Err(error) => form(&visit, state, session, Some(&error.to_string())),
-        },
-        // As people type what they read: in two groups.
-        Step::Totp => match challenge::take_code(state, session, client, &field("code").replace(' ', "")) {
-            Ok(user) => visit.finish(state, user),
-            Err(error) => form(&visit, state, session, Some(&error.to_string())),
-        },
-        Step::Password(_) => {
-            let error = StepError::NoSession.to_string();
-            visit.form(state, StatusCode::BAD_REQUEST, "", Some(&error))
+        Step::NewPassword => {
+            challenge::set_password(state, session, client, field("new_password")).map(Taken::Password)
         }
+        Step::Totp => {
+            // As people type what they read: in two groups.
+            let code = field("code").replace(' ', "");
+            challenge::take_code(state, session, client, &code).map(Taken::Code)
+        }
+        Step::Password(_) => Err(StepError::NoSession),
     }
 }
 
 /// The form of a session's step; the first form again if the session is gone.
-pub(super) fn form(visit: &Visit<'_>, state: &State, session: &str, error: Option<&str>) -> Answer {
-    let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let found = match challenge::find(state, session, &visit.ask.client_id) {
-        Ok(found) => found,
-        Err(gone) => {
-            let gone = gone.to_string();
-            return visit.form(state, StatusCode::BAD_REQUEST, "", Some(error.unwrap_or(&gone)));
-        }
-    };
+pub(super) fn form(visit: &Visit<'_>, session: &str, error: Option<&str>) -> Answer {
+    let html = html(&visit.pool.state(), visit, session, error);
+    match html {
+        Ok(html) => visit.show(if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK }, html),
+        Err(gone) => visit.form(StatusCode::BAD_REQUEST, "", Some(error.unwrap_or(&gone.to_string()))),
+    }
+}
+
+fn html(state: &State, visit: &Visit<'_>, session: &str, error: Option<&str>) -> Result<String, StepError> {
+    let found = challenge::find(state, session, &visit.ask.client_id)?;
     let (title, told, fields, button) = match found.step {
         Step::NewPassword => (
             "Change password",
@@ -81,7 +92,7 @@ pub(super) fn form(visit: &Visit<'_>, state: &State, session: &str, error: Optio
         csrf = visit.csrf,
         session = escape(session),
     );
-    visit.show(status, document(title, &body))
+    Ok(document(title, &body))
 }
 
 fn new_password(error: Option<&str>) -> String {

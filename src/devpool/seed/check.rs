@@ -7,6 +7,9 @@ use toml_edit::{Document, Item};
 
 use super::{ClientSeed, GroupSeed, PoolTable, Seed, SeedProblem};
 
+mod access;
+mod trigger;
+
 /// Collects problems against the text they are in.
 pub(super) struct Check<'a> {
     file: &'a Path,

@@ -5,6 +5,7 @@ mod own;
 mod sign_in;
 mod srp;
 mod steps;
+mod trigger;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
