@@ -9,6 +9,10 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # npm writes this file last, so it is there exactly when an installation was finished.
 NODE_MODULES := tests/browser/node_modules/.package-lock.json
 
+# Clients of Cognito, to be let loose on the dev user pool.
+CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
+CLIENT_PYTHON  := target/clients-venv/bin/installed
+
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
 FUZZ_SECONDS ?= 60
@@ -26,10 +30,10 @@ dev: ## the whole thing on this machine: a user pool, the gate, a sample upstrea
 
 .PHONY: test
 test: test-tools ## install what the tests need, then run every test; cargo's summary comes last
-	$(CARGO) test --locked
+	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser $(NODE_MODULES) $(PROVIDER)
+test-tools: browser $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -44,6 +48,18 @@ endif
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "The browser tests need Node.js 20 or newer with npm." >&2; exit 1; }
 	cd tests/browser && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(CLIENT_MODULES): tests/clients/package.json tests/clients/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "The client tests need Node.js 20 or newer with npm." >&2; exit 1; }
+	cd tests/clients && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(CLIENT_PYTHON): tests/clients/requirements.txt
+	@command -v python3 >/dev/null || { echo "The client tests need Python 3.10 or newer." >&2; exit 1; }
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends python3-venv; }
+	python3 -m venv --clear target/clients-venv
+	target/clients-venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv -r $<
 	@touch $@
 
 # An OpenID provider in Python, to be held against the one in JavaScript.
@@ -92,4 +108,4 @@ image: ## the container image (needs Docker with BuildKit)
 .PHONY: clean
 clean: ## remove what was built and installed here
 	$(CARGO) clean
-	rm -rf tests/browser/node_modules tests/browser/.venv
+	rm -rf tests/browser/node_modules tests/browser/.venv tests/clients/node_modules

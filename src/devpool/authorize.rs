@@ -104,6 +104,7 @@ impl Ask {
             client_id: self.client_id.clone(),
             user,
             scopes: self.scopes,
+            by_api: false,
             auth_time,
             expires: now.saturating_add(lifetime),
             revoked: false,

@@ -11,8 +11,18 @@ use super::http::{Asked, page, redirect, set_cookie};
 use super::page::{document, escape, policy};
 use super::state::{PoolSession, State};
 use super::token::same;
-use super::{Pool, random};
+use super::{Pool, challenge, random};
 use crate::body::Answer;
+
+mod step;
+
+/// A browser at the page, with what its client asks for.
+struct Visit<'a> {
+    pool: &'a Pool,
+    query: &'a str,
+    ask: Ask,
+    csrf: String,
+}
 
 /// Answers `GET` and `POST /login`. It takes the parameters that `/oauth2/authorize` takes, in its query.
 pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
@@ -25,14 +35,9 @@ pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
     // Kept while it lasts, so that the forms of two tabs are both good.
     let known = asked.cookie(CSRF).filter(|value| value.len() == 43);
     let csrf = known.map_or_else(random::token::<32>, str::to_owned);
-    let shown = |state: &State, status, name: &str, error: Option<&str>| {
-        let html = html(state, &asked.query, &csrf, name, error);
-        let mut answer = page(status, html, &policy(&form_action(&ask.redirect_uri)));
-        set_cookie(&mut answer, &cookie(pool, CSRF, &csrf, ATTEMPT));
-        answer
-    };
+    let visit = Visit { pool, query: &asked.query, ask, csrf };
     if asked.method != Method::POST {
-        return shown(&state, StatusCode::OK, parameters.find("login_hint").unwrap_or_default(), None);
+        return visit.form(&state, StatusCode::OK, parameters.find("login_hint").unwrap_or_default(), None);
     }
 
     let form = asked.form();
@@ -42,21 +47,53 @@ pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
     // word counts that the form is ours. No page of another site can send that header.
     let ours = asked.header("sec-fetch-site") == Some("same-origin");
     if !ours && !known.is_some_and(|known| same(known, field("_csrf"))) {
-        return shown(&state, StatusCode::FORBIDDEN, name, Some("Something went wrong. Please try again."));
+        let error = "Something went wrong. Please try again.";
+        return visit.form(&state, StatusCode::FORBIDDEN, name, Some(error));
     }
-    let user = match check(&state, name, field("password")) {
-        Ok(user) => user,
-        Err(error) => return shown(&state, StatusCode::BAD_REQUEST, name, Some(error)),
-    };
-    let now = state.now();
-    let session = random::token::<32>();
-    let signed_in =
-        PoolSession { user: user.clone(), auth_time: now, expires: now.saturating_add(SESSION_LIFETIME) };
-    state.sessions.insert(session.clone(), signed_in);
-    state.stats.sign_ins += 1;
-    let mut answer = redirect(&ask.grant(&mut state, user, now));
-    set_cookie(&mut answer, &cookie(pool, SESSION, &session, SESSION_LIFETIME));
-    answer
+    if !field("session").is_empty() {
+        return step::answer(visit, &mut state, field);
+    }
+    match challenge::check_password(&state, name, field("password")) {
+        Ok(user) => visit.go_on(&mut state, user),
+        Err(error) => visit.form(&state, StatusCode::BAD_REQUEST, name, Some(&error.to_string())),
+    }
+}
+
+// === impl Visit ===
+
+impl Visit<'_> {
+    /// To the next step of a user whose password is proved, or back to the client.
+    fn go_on(self, state: &mut State, user: String) -> Answer {
+        let Some(step) = state.users.get(&user).and_then(challenge::next_step) else {
+            return self.finish(state, user);
+        };
+        let session = challenge::ask(state, &user, &self.ask.client_id, step);
+        step::form(&self, state, &session, None)
+    }
+
+    /// Signed in: a session at the pool, and a code for the client.
+    fn finish(self, state: &mut State, user: String) -> Answer {
+        let now = state.now();
+        let session = random::token::<32>();
+        let expires = now.saturating_add(SESSION_LIFETIME);
+        let signed_in = PoolSession { user: user.clone(), auth_time: now, expires };
+        state.sessions.insert(session.clone(), signed_in);
+        state.stats.sign_ins += 1;
+        let mut answer = redirect(&self.ask.grant(state, user, now));
+        set_cookie(&mut answer, &cookie(self.pool, SESSION, &session, SESSION_LIFETIME));
+        answer
+    }
+
+    /// The form for name and password.
+    fn form(&self, state: &State, status: StatusCode, name: &str, error: Option<&str>) -> Answer {
+        self.show(status, html(state, self.query, &self.csrf, name, error))
+    }
+
+    fn show(&self, status: StatusCode, html: String) -> Answer {
+        let mut answer = page(status, html, &policy(&form_action(&self.ask.redirect_uri)));
+        set_cookie(&mut answer, &cookie(self.pool, CSRF, &self.csrf, ATTEMPT));
+        answer
+    }
 }
 
 /// A cookie of the pool's; `age` 0 takes it away.
@@ -65,24 +102,12 @@ pub(super) fn cookie(pool: &Pool, name: &str, value: &str, age: u64) -> String {
     format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")
 }
 
-/// The key of the user whose name and password these are, or what Cognito says otherwise.
-fn check(state: &State, name: &str, password: &str) -> Result<String, &'static str> {
-    let key = name.trim().to_lowercase();
-    let user = state.users.get(&key).filter(|user| same(&user.password, password));
-    match user {
-        None => Err("Incorrect username or password."),
-        Some(user) if user.disabled => Err("User is disabled."),
-        Some(_) => Ok(key),
-    }
-}
-
 fn html(state: &State, query: &str, csrf: &str, name: &str, error: Option<&str>) -> String {
     let action = format!("/login?{}", escape(query));
     let error = error.map(|error| format!("<p class=\"error\" role=\"alert\">{}</p>", escape(error)));
     let focus = |wanted: bool| if wanted { " autofocus" } else { "" };
     let mut body = format!(
-        "<p class=\"banner\">Development user pool: these accounts exist on this machine alone.</p>\n\
-         <main class=\"narrow\"><div class=\"sheet\">\n<h1>Sign in</h1>\n\
+        "{BANNER}<main class=\"narrow\"><div class=\"sheet\">\n<h1>Sign in</h1>\n\
          <p class=\"soft\">Sign in to your account.</p>\n{error}\n\
          <form method=\"post\" action=\"{action}\">\n<input type=\"hidden\" name=\"_csrf\" value=\"{csrf}\">\n\
          <label for=\"username\">Username</label>\n\
@@ -131,6 +156,8 @@ fn form_action(redirect_uri: &str) -> String {
     }
 }
 
+const BANNER: &str =
+    "<p class=\"banner\">Development user pool: these accounts exist on this machine alone.</p>\n";
 const CSRF: &str = "XSRF-TOKEN";
 /// A sign-in is to be finished within five minutes.
 const ATTEMPT: u64 = 5 * 60;

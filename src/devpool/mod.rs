@@ -5,6 +5,7 @@
 //! mod ┬ authorize → login     who asks, who signs in, a code
 //!     ├ token → tokens → keys a code or refresh token for signed tokens
 //!     ├ revoke · userinfo · logout
+//!     ├ api                   the JSON API: AWSCognitoIdentityProviderService
 //!     └ dev                   faults and time, for tests
 //! state  what the pool remembers, behind one lock    seed  what it begins with
 //! ```
@@ -19,7 +20,10 @@ use serde_json::json;
 use crate::body::{Answer, Body};
 use crate::listen::{Handler, Peer};
 
+mod account;
+mod api;
 mod authorize;
+mod challenge;
 mod dev;
 mod http;
 mod keys;
@@ -27,14 +31,17 @@ mod login;
 mod logout;
 mod page;
 mod random;
+mod renew;
 mod revoke;
 pub mod sample;
 mod seed;
+mod srp;
 mod state;
 #[cfg(test)]
 mod tests;
 mod token;
 mod tokens;
+mod totp;
 mod userinfo;
 
 pub use keys::KeyError;
@@ -145,6 +152,7 @@ impl Pool {
             (&Method::POST, "/oauth2/revoke") => revoke::answer(self, asked),
             (&Method::GET | &Method::POST, "/oauth2/userInfo") => userinfo::answer(self, asked),
             (&Method::GET, "/error") => error_page(asked),
+            (&Method::POST | &Method::OPTIONS, "/") => api::answer(self, asked),
             _ => not_found(),
         }
     }

@@ -1,7 +1,7 @@
 //! Random values of the pool: tokens, codes, ids; from aws-lc-rs, never from elsewhere.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// `N` random bytes.
 #[allow(clippy::disallowed_methods, reason = "the dev pool is an island with randomness of its own")]
@@ -45,6 +45,11 @@ pub(super) fn secret() -> String {
     // 32 symbols, so that no byte is more likely than another.
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
     bytes::<51>().iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect()
+}
+
+/// The session of a sign-in's step: standard base64, because clients send the block of a proof back as that.
+pub(super) fn session() -> String {
+    STANDARD.encode(bytes::<192>())
 }
 
 /// A refresh token: to its holder opaque, in size and shape Cognito's five-part JWE, so that cookies made of it

@@ -8,9 +8,10 @@ use serde::{Deserialize, Deserializer};
 use toml_edit::Document;
 
 use self::check::{Check, place};
-use super::random;
+use super::account::Status;
+use super::{random, totp};
 
-mod check;
+pub(super) mod check;
 
 /// Users, groups and clients of a pool.
 #[derive(Debug, Clone)]
@@ -41,6 +42,12 @@ pub(super) struct UserSeed {
     /// Offered on the login page, with the password filled in.
     #[serde(default = "yes")]
     pub(super) pick: bool,
+
+    /// What has to happen before a sign-in: `FORCE_CHANGE_PASSWORD` asks for a new password first.
+    #[serde(default)]
+    pub(super) status: Status,
+    /// The key of an authenticator app, in base32. With it, every sign-in asks for a code.
+    pub(super) totp_secret: Option<totp::Key>,
 }
 
 /// `[[groups]]`.
@@ -79,6 +86,25 @@ pub(super) struct ClientSeed {
     pub(super) rotation_grace: Lifetime,
     /// None: every attribute.
     pub(super) read_attributes: Option<Vec<String>>,
+    /// None: every attribute.
+    pub(super) write_attributes: Option<Vec<String>>,
+
+    /// The ways to sign in through the JSON API.
+    #[serde(default = "all_flows")]
+    pub(super) auth_flows: Vec<AuthFlow>,
+}
+
+/// A way to sign in through the JSON API, by the name it has in `ExplicitAuthFlows`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum AuthFlow {
+    #[serde(rename = "ALLOW_USER_PASSWORD_AUTH")]
+    UserPassword,
+    #[serde(rename = "ALLOW_ADMIN_USER_PASSWORD_AUTH")]
+    AdminUserPassword,
+    #[serde(rename = "ALLOW_USER_SRP_AUTH")]
+    UserSrp,
+    #[serde(rename = "ALLOW_REFRESH_TOKEN_AUTH")]
+    RefreshToken,
 }
 
 /// Seconds, written as `"90s"`, `"60m"`, `"12h"` or `"30d"`.
@@ -150,6 +176,8 @@ impl Seed {
             disabled: false,
             sub: None,
             pick: true,
+            status: Status::Confirmed,
+            totp_secret: None,
         };
         let group = |name: &str| GroupSeed { name: name.to_owned(), precedence: None, role_arn: None };
         Self {
@@ -295,6 +323,11 @@ fn a_month() -> Lifetime {
 /// The reserved scopes, which a client of the console's making has.
 pub(super) fn all_scopes() -> Vec<String> {
     ["openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"].map(str::to_owned).into()
+}
+
+/// All flows that there are here.
+pub(super) fn all_flows() -> Vec<AuthFlow> {
+    vec![AuthFlow::UserPassword, AuthFlow::AdminUserPassword, AuthFlow::UserSrp, AuthFlow::RefreshToken]
 }
 
 const POOL_ID: &str = "local_devpool1";

@@ -6,9 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 
+use super::account::Status;
+use super::challenge::Challenge;
 use super::keys::Keys;
-use super::random;
-use super::seed::{ClientSeed, GroupSeed, Lifetime, Seed, UserSeed, all_scopes};
+use super::seed::{AuthFlow, ClientSeed, GroupSeed, Lifetime, Seed, UserSeed, all_flows, all_scopes};
+use super::{random, totp};
 
 /// Everything that changes, behind the pool's one lock.
 pub(super) struct State {
@@ -25,6 +27,8 @@ pub(super) struct State {
     pub(super) grants: Bounded<String, Grant>,
     /// Refresh tokens by their SHA-256.
     pub(super) refresh_tokens: Bounded<[u8; 32], RefreshToken>,
+    /// Steps of sign-ins that wait for their answer, by session.
+    pub(super) challenges: Bounded<String, Challenge>,
     pub(super) faults: Faults,
     pub(super) stats: Stats,
     /// Seconds that `/_dev/clock` has put the pool's clock ahead.
@@ -40,6 +44,14 @@ pub(super) struct User {
     pub(super) groups: Vec<String>,
     pub(super) disabled: bool,
     pub(super) pick: bool,
+    pub(super) status: Status,
+    /// With it, every sign-in asks for a code.
+    pub(super) totp: Option<totp::Factor>,
+    /// A key that was given out, and not yet proved to have arrived.
+    pub(super) totp_offered: Option<totp::Key>,
+    /// Seconds since 1970.
+    pub(super) created: u64,
+    pub(super) modified: u64,
 }
 
 /// An app client.
@@ -56,6 +68,8 @@ pub(super) struct Client {
     pub(super) rotation: bool,
     pub(super) grace: u64,
     pub(super) read_attributes: Option<Vec<String>>,
+    pub(super) write_attributes: Option<Vec<String>>,
+    pub(super) auth_flows: Vec<AuthFlow>,
 }
 
 /// What a code stands for.
@@ -77,6 +91,8 @@ pub(super) struct Grant {
     /// Lower-cased name.
     pub(super) user: String,
     pub(super) scopes: Vec<String>,
+    /// Through the JSON API: there is an ID token without the scope `openid`.
+    pub(super) by_api: bool,
     pub(super) auth_time: u64,
     /// End of the refresh tokens; rotation does not move it.
     pub(super) expires: u64,
@@ -138,7 +154,7 @@ impl State {
             first.callback_urls.extend(callbacks);
             first.logout_urls.extend(logouts);
         }
-        Self {
+        let mut state = Self {
             keys,
             users: users.map(|user| (user.name.to_lowercase(), user)).collect(),
             groups: seed.groups,
@@ -147,10 +163,16 @@ impl State {
             sessions: Bounded::new(10_000),
             grants: Bounded::new(50_000),
             refresh_tokens: Bounded::new(100_000),
+            challenges: Bounded::new(10_000),
             faults: Faults::default(),
             stats: Stats::default(),
             ahead: 0,
+        };
+        let now = state.now();
+        for user in state.users.values_mut() {
+            (user.created, user.modified) = (now, now);
         }
+        state
     }
 
     /// Seconds since 1970 by the pool's clock.
@@ -204,7 +226,7 @@ pub(super) fn fingerprint(token: &str) -> [u8; 32] {
 // === impl User ===
 
 impl User {
-    fn new(seed: UserSeed, pool_id: &str) -> Self {
+    pub(super) fn new(seed: UserSeed, pool_id: &str) -> Self {
         let sub = seed.sub.unwrap_or_else(|| sub(pool_id, &seed.name));
         Self {
             sub,
@@ -214,6 +236,11 @@ impl User {
             groups: once_each(seed.groups),
             disabled: seed.disabled,
             pick: seed.pick,
+            status: seed.status,
+            totp: seed.totp_secret.map(totp::Factor::new),
+            totp_offered: None,
+            created: 0,
+            modified: 0,
         }
     }
 }
@@ -246,12 +273,19 @@ impl Client {
             refresh_rotation: false,
             rotation_grace: Lifetime(0),
             read_attributes: None,
+            write_attributes: None,
+            auth_flows: all_flows(),
         })
     }
 
     /// The client may see an attribute.
     pub(super) fn may_read(&self, attribute: &str) -> bool {
         self.read_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
+    }
+
+    /// The client's users may change an attribute.
+    pub(super) fn may_write(&self, attribute: &str) -> bool {
+        self.write_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
     }
 }
 
@@ -269,6 +303,8 @@ impl From<ClientSeed> for Client {
             rotation: seed.refresh_rotation,
             grace: seed.rotation_grace.0,
             read_attributes: seed.read_attributes,
+            write_attributes: seed.write_attributes,
+            auth_flows: seed.auth_flows,
         }
     }
 }

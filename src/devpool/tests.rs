@@ -1,11 +1,13 @@
 //! The pool over real sockets, as a relying party and a browser meet it.
 
+mod api;
 mod browser;
 mod flow;
 mod logout;
 mod page;
 mod refresh;
 mod seeds;
+mod steps;
 mod token;
 
 use std::path::Path;

@@ -12,9 +12,9 @@ use http::{Method, StatusCode};
 use serde_json::{Map, json};
 
 use super::http::{Asked, Form, allow_any_origin, empty, insert, json};
-use super::state::{Client, RefreshToken, State, fingerprint};
+use super::state::{Client, State};
 use super::tokens::{self, Draft};
-use super::{Pool, random};
+use super::{Pool, renew};
 use crate::body::Answer;
 
 /// Why there are no tokens. All of them are a 400.
@@ -145,43 +145,19 @@ fn redeem(pool: &Pool, state: &mut State, client: &Client, form: &Form) -> Resul
     }
     let user = state.active_user(&code.grant.user).ok_or(Refusal::InvalidGrant)?;
     let draft = tokens::draft(state, &pool.issuer, client, user, &code.grant, code.nonce.as_deref());
-    let refresh_token = hand_out(state, &code.grant.origin_jti);
+    let refresh_token = renew::hand_out(state, &code.grant.origin_jti);
     state.grants.insert(code.grant.origin_jti.clone(), code.grant);
     Ok(Granted { draft, refresh_token: Some(refresh_token) })
 }
 
 fn refresh(pool: &Pool, state: &mut State, client: &Client, form: &Form) -> Result<Granted, Refusal> {
-    let value = fingerprint(form.find("refresh_token").ok_or(Refusal::InvalidRequest)?);
-    let now = state.now_ms();
-    let known = state.refresh_tokens.find(&value).ok_or(Refusal::InvalidGrant)?;
-    let within_grace = |replaced: u64| now < replaced.saturating_add(client.grace.saturating_mul(1_000));
-    if !known.replaced.is_none_or(within_grace) {
-        return Err(Refusal::InvalidGrant);
-    }
-    let origin = known.origin_jti.clone();
-    let live = |grant: &&super::state::Grant| {
-        grant.client_id == client.id && !grant.revoked && grant.expires > now / 1_000
-    };
-    let grant = state.grants.find(&origin).filter(live).ok_or(Refusal::InvalidGrant)?;
+    let token = form.find("refresh_token").ok_or(Refusal::InvalidRequest)?;
+    let grant = renew::find(state, client, token).map_err(|_| Refusal::InvalidGrant)?;
     let user = state.active_user(&grant.user).ok_or(Refusal::InvalidGrant)?;
     // Without a nonce: it was for the answer to one sign-in.
-    let draft = tokens::draft(state, &pool.issuer, client, user, grant, None);
-    if !client.rotation {
-        return Ok(Granted { draft, refresh_token: None });
-    }
-    if let Some(used) = state.refresh_tokens.find_mut(&value) {
-        // The grace runs from the first use.
-        used.replaced.get_or_insert(now);
-    }
-    let refresh_token = hand_out(state, &origin);
-    Ok(Granted { draft, refresh_token: Some(refresh_token) })
-}
-
-fn hand_out(state: &mut State, origin_jti: &str) -> String {
-    let token = random::refresh_token();
-    let kept = RefreshToken { origin_jti: origin_jti.to_owned(), replaced: None };
-    state.refresh_tokens.insert(fingerprint(&token), kept);
-    token
+    let draft = tokens::draft(state, &pool.issuer, client, user, &grant, None);
+    let refresh_token = renew::rotate(state, client, token, &grant.origin_jti);
+    Ok(Granted { draft, refresh_token })
 }
 
 /// RFC 7636 §4.2.

@@ -21,10 +21,12 @@ pub(super) struct Draft {
     access: Map<String, Value>,
     id_key: Arc<SigningKey>,
     access_key: Arc<SigningKey>,
+    /// Not in the tokens of the JSON API.
+    with_at_hash: bool,
     lifetime: u64,
 }
 
-/// Signed tokens. No ID token without the scope `openid`.
+/// Signed tokens. No ID token without the scope `openid`, but by the JSON API.
 pub(super) struct Tokens {
     pub(super) id: Option<String>,
     pub(super) access: String,
@@ -62,7 +64,8 @@ pub(super) fn draft(
     access.insert("jti".into(), json!(random::uuid()));
     access.insert("username".into(), json!(user.name));
 
-    let id = grant.scopes.iter().any(|scope| scope == "openid").then(|| {
+    let wants_id = grant.by_api || grant.scopes.iter().any(|scope| scope == "openid");
+    let id = wants_id.then(|| {
         let mut id = common;
         id.insert("cognito:username".into(), json!(user.name));
         id.insert("aud".into(), json!(client.id));
@@ -85,6 +88,7 @@ pub(super) fn draft(
         access,
         id_key: state.keys.id.clone(),
         access_key: state.keys.access.clone(),
+        with_at_hash: !grant.by_api,
         lifetime: client.access_lifetime,
     }
 }
@@ -145,9 +149,11 @@ impl Draft {
         let access = self.access_key.sign(&self.access)?;
         let id = match &mut self.id {
             Some(claims) => {
-                let hash = digest::digest(&digest::SHA256, access.as_bytes());
-                let half = hash.as_ref().get(..16).unwrap_or_default();
-                claims.insert("at_hash".into(), json!(URL_SAFE_NO_PAD.encode(half)));
+                if self.with_at_hash {
+                    let hash = digest::digest(&digest::SHA256, access.as_bytes());
+                    let half = hash.as_ref().get(..16).unwrap_or_default();
+                    claims.insert("at_hash".into(), json!(URL_SAFE_NO_PAD.encode(half)));
+                }
                 Some(self.id_key.sign(claims)?)
             }
             None => None,

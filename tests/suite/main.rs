@@ -11,6 +11,7 @@ mod architecture;
 mod backends;
 mod browser;
 mod cookies;
+mod clients;
 mod corpus;
 mod explain;
 mod forwarded;

@@ -192,7 +192,7 @@ pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
 }
 
 /// OpenID Connect Core §5.1, as Cognito has them.
-const STANDARD_ATTRIBUTES: [&str; 19] = [
+pub(in crate::devpool) const STANDARD_ATTRIBUTES: [&str; 19] = [
     "address",
     "birthdate",
     "email",

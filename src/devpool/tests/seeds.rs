@@ -11,7 +11,7 @@ fn the_documented_file_is_good() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev-pool.toml");
     let seed = Seed::from_file(&file).unwrap();
     assert_eq!(seed.users.len(), 4);
-    assert_eq!(seed.clients[0].secrets, ["for-development-only"]);
+    assert_eq!(seed.clients[0].secrets, ["a-secret-for-development-only"]);
     let pool = Pool::new(seed, "http://127.0.0.1:4182/", None).unwrap();
     assert_eq!(pool.issuer(), "http://127.0.0.1:4182/local_devpool1");
 }
@@ -58,6 +58,18 @@ fn problems_have_their_place_and_their_mend() {
         (
             "[[clients]]\nid = \"c\"\nid_token_lifetime = \"soon\"\n",
             "pool.toml:3:21: expected a time like \"90s\", \"60m\", \"12h\" or \"30d\", found \"soon\"",
+        ),
+        (
+            "[[users]]\nname = \"a\"\npassword = \"a\"\nstatus = \"New\"\n",
+            "pool.toml:4:10: unknown variant `New`, expected one of `CONFIRMED`, `FORCE_CHANGE_PASSWORD`",
+        ),
+        (
+            "[[users]]\nname = \"a\"\npassword = \"a\"\ntotp_secret = \"short\"\n",
+            "pool.toml:4:15: expected a key in base32 of 16 letters",
+        ),
+        (
+            "[[clients]]\nid = \"c\"\nauth_flows = [\"ALLOW_CUSTOM_AUTH\"]\n",
+            "pool.toml:3:15: unknown variant `ALLOW_CUSTOM_AUTH`, expected one of",
         ),
         ("[[clients]]\nid = \"c\"\nrotation_grace = \"2m\"\n", "pool.toml:3:18: the grace is at most"),
         (
