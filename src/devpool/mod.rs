@@ -150,11 +150,11 @@ impl Pool {
         format!("{}/{}", self.public_url, self.pool_id)
     }
 
-    /// Id and secret of the first client. A public client's secret is empty.
+    /// Id and secret of the first client that people sign in at. A public client's secret is empty.
     pub fn client(&self) -> (String, String) {
         let state = self.state();
         let secret = |client: &state::Client| client.secrets.first().cloned().unwrap_or_default();
-        state.clients.first().map(|client| (client.id.clone(), secret(client))).unwrap_or_default()
+        state.first_client().map(|client| (client.id.clone(), secret(client))).unwrap_or_default()
     }
 
     /// The state. A panic while it was held has broken no promise between its parts, so it goes on.

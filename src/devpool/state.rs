@@ -180,7 +180,7 @@ impl State {
         if clients.is_empty() {
             clients.push(Client::builtin());
         }
-        if let Some(first) = clients.first_mut() {
+        if let Some(first) = clients.iter_mut().find(|client| client.flows.contains(&Flow::Code)) {
             first.callback_urls.extend(callbacks);
             first.logout_urls.extend(logouts);
         }
@@ -221,6 +221,11 @@ impl State {
 
     pub(super) fn client(&self, id: &str) -> Option<&Client> {
         self.clients.iter().find(|client| client.id == id)
+    }
+
+    /// The first client that people sign in at: the gate's.
+    pub(super) fn first_client(&self) -> Option<&Client> {
+        self.clients.iter().find(|client| client.flows.contains(&Flow::Code))
     }
 
     /// A user who may sign in.

@@ -55,6 +55,15 @@ fn a_machine_gets_an_access_token_of_its_own_and_nothing_else() {
 }
 
 #[test]
+fn the_gates_client_is_the_first_for_people() {
+    let text = "[[clients]]\nid = \"m\"\nsecrets = [\"s\"]\nflows = [\"client_credentials\"]\n[[clients]]\nid = \"p\"\n";
+    let gate = GateAddresses { public_urls: vec!["http://a".into()], auth_prefix: "/oauth2".into() };
+    let pool = Pool::new(seed(text), "http://127.0.0.1:1", Some(&gate)).unwrap();
+    assert_eq!(pool.client(), ("p".to_owned(), String::new()));
+    assert_eq!(pool.state().clients[1].callback_urls, ["http://a/oauth2/callback"]);
+}
+
+#[test]
 fn a_machine_is_refused_what_is_not_its_own() {
     serve(seed(MACHINES), async |it: Served| {
         let metadata = |value| [("aws_client_metadata", value)];

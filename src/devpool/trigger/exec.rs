@@ -39,12 +39,9 @@ pub(super) async fn invoke(file: &Path, event: &Value) -> Result<Value, Failure>
         let program = program(file);
         Failure::Invocation(format!("{program} could not be started: {error}"))
     })?;
-    let (printed, said, status) = converse(&mut child, event)
+    let (printed, status) = converse(&mut child, event, file)
         .await
         .map_err(|error| Failure::Invocation(format!("the child process could not be spoken to: {error}")))?;
-    for line in String::from_utf8_lossy(&said).lines().take(MOST_LINES) {
-        tracing::info!(file = %file.display(), "trigger: {line}");
-    }
     if !status.success() {
         return Err(Failure::Function(format!(
             "RequestId: {} Error: Runtime exited with error: {}",
@@ -78,7 +75,7 @@ fn command(file: &Path) -> Command {
 }
 
 /// Writes and reads at once: a child that prints before it has read everything blocks nobody.
-async fn converse(child: &mut Child, event: &Value) -> std::io::Result<(Vec<u8>, Vec<u8>, ExitStatus)> {
+async fn converse(child: &mut Child, event: &Value, file: &Path) -> std::io::Result<(Vec<u8>, ExitStatus)> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let event = event.to_string();
     let write = async {
@@ -87,9 +84,31 @@ async fn converse(child: &mut Child, event: &Value) -> std::io::Result<(Vec<u8>,
             let _ = stdin.write_all(event.as_bytes()).await;
         }
     };
-    let ((), printed, said, status) =
-        tokio::join!(write, read(stdout, MOST_BYTES), read(stderr, MOST_SAID), child.wait());
-    Ok((printed?, said?, status?))
+    let ((), printed, (), status) =
+        tokio::join!(write, read(stdout, MOST_BYTES), log(stderr, file), child.wait());
+    Ok((printed?, status?))
+}
+
+/// Puts what the child says into the log, line by line as it comes: of one that is given up on, too.
+async fn log(from: Option<impl AsyncRead + Unpin>, file: &Path) {
+    let Some(mut from) = from else { return };
+    let say =
+        |line: &[u8]| tracing::info!(file = %file.display(), "trigger: {}", String::from_utf8_lossy(line));
+    let (mut line, mut chunk, mut left) = (Vec::new(), vec![0; 16 * 1024], MOST_SAID);
+    while let Ok(count @ 1..) = from.read(&mut chunk).await {
+        let read = chunk.get(..count.min(left)).unwrap_or_default();
+        left -= read.len();
+        for part in read.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(part);
+            if let Some(whole) = line.strip_suffix(b"\n") {
+                say(whole);
+                line.clear();
+            }
+        }
+    }
+    if !line.is_empty() {
+        say(&line);
+    }
 }
 
 /// Reads to the end and keeps the first `most` bytes.
@@ -112,6 +131,5 @@ fn ended(status: ExitStatus) -> String {
 
 const FUNCTION_NAME: &str = "pre-token-generation";
 const MOST_SAID: usize = 64 * 1024;
-const MOST_LINES: usize = 200;
 const NODE: &str = include_str!("exec/node.mjs");
 const PYTHON: &str = include_str!("exec/python.py");

@@ -37,10 +37,12 @@ fn the_event_is_cognitos_member_by_member() {
     let failed = json!({ "errorMessage": "No", "errorType": "Error" }).to_string();
     let answers = vec![
         (200, nothing.clone()),
-        (200, nothing),
-        (200, failed),
+        (200, nothing.clone()),
+        (200, failed.clone()),
         (502, String::new()),
         (200, "no JSON".into()),
+        (200, nothing),
+        (200, failed),
     ];
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default()).unwrap();
