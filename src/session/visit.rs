@@ -129,12 +129,23 @@ impl Sessions {
         let Some(ticket) = tickets.into_iter().find(|ticket| ticket.belongs_to(&session)) else {
             return Ok(Visit::default());
         };
-        let renewal = self.refresher.renew(&session, &ticket);
-        let renewal = match standing {
-            // The session still counts: a slow pool is not waited for, the flight goes on without us.
-            Standing::Due => tokio::time::timeout(PATIENCE, renewal).await.unwrap_or(Renewal::Unavailable),
-            _ => renewal.await,
+        let mut generation = Arc::new((session, ticket));
+        let renewal = loop {
+            let renewal = self.refresher.renew(&generation.0, &generation.1);
+            let renewal = match standing {
+                // The session still counts: a slow pool is not waited for, the flight goes on without us.
+                Standing::Due => {
+                    tokio::time::timeout(PATIENCE, renewal).await.unwrap_or(Renewal::Unavailable)
+                }
+                _ => renewal.await,
+            };
+            match renewal {
+                // A result kept for late-comers may have grown old itself: on to the generation after it.
+                Renewal::Renewed(next) if self.has_grown_old(&next.0) => generation = next,
+                renewal => break renewal,
+            }
         };
+        let session = generation.0.clone();
         match renewal {
             Renewal::Renewed(_) if self.signed_out.contains(&session.id) => Ok(Visit::default()),
             Renewal::Renewed(renewed) => {
@@ -156,6 +167,13 @@ impl Sessions {
             }
             Renewal::Unavailable => Ok(Visit { outage: true, ..Visit::default() }),
         }
+    }
+
+    /// Whether a session that was just handed out wants refreshing again. One of this very second does not,
+    /// however short its tokens live.
+    fn has_grown_old(&self, session: &Session) -> bool {
+        let now = clock::now();
+        now > session.refreshed && session.standing(now, &self.policy) != Standing::Fresh
     }
 
     fn pass_cookies(
