@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use super::PROMPT;
-use crate::support::browser::Kind;
+use crate::support::browser::{Browser, Kind};
 use crate::support::until;
-use crate::support::wire::Wire;
+use crate::support::wire::{Answer, Wire};
 
 #[test]
 fn dev_says_when_it_is_ready_serves_and_ends_at_a_signal() {
@@ -58,6 +58,35 @@ fn dev_listens_beyond_loopback_only_when_told_to() {
     assert!(told.contains("--listen") && told.contains("--allow-remote"), "{told}");
 }
 
+#[test]
+fn a_handler_of_ones_own_decides_what_the_gate_lets_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let handler = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/triggers/roles.mjs");
+    let user = |name: &str, group: &str| {
+        format!("[[users]]\nname = \"{name}\"\npassword = \"{name}\"\ngroups = [\"{group}\"]\n")
+    };
+    let pool = format!(
+        "[[groups]]\nname = \"flexai-manager\"\n[[groups]]\nname = \"other\"\n{}{}\
+         [trigger]\nversion = \"V2_0\"\nexec = \"{handler}\"\n",
+        user("mia", "flexai-manager"),
+        user("otto", "other"),
+    );
+    let rules = "required_roles = [\"flexai-manager\"]\n\
+        [[identity.roles]]\nclaim = \"https://flexai.de/roles\"\ntoken = \"access\"\n";
+    let (pool_file, rules_file) = (folder.path().join("pool.toml"), folder.path().join("rules.toml"));
+    std::fs::write(&pool_file, pool).unwrap();
+    std::fs::write(&rules_file, rules).unwrap();
+    let dev =
+        Dev::start_with(&["--pool", pool_file.to_str().unwrap(), "--config", rules_file.to_str().unwrap()]);
+
+    let managers = dev.sign_in("mia");
+    assert_eq!(managers.status, 200, "{managers:#?}");
+    let said = managers.text();
+    assert!(said.contains("mia") && said.contains("flexai-manager"), "{said}");
+    let refused = dev.sign_in("otto");
+    assert_eq!(refused.status, 403, "the handler gave no role: {refused:#?}");
+}
+
 /// Killed when dropped.
 struct Dev {
     child: Child,
@@ -67,17 +96,17 @@ struct Dev {
 
 impl Dev {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rolegate"))
-            .args([
-                "dev",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-                "--pool-listen",
-                "127.0.0.1:0",
-            ])
+            .args(["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(["--pool-listen", "127.0.0.1:0"])
+            .args(more)
             .env_clear()
+            // A trigger of one's own is run by what is on the path.
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -89,6 +118,25 @@ impl Dev {
         let port = line.trim_end().strip_prefix("ready http://localhost:").and_then(|port| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("not the line that was promised: {line:?}"));
         Self { child, stdout, port }
+    }
+}
+
+impl Dev {
+    /// Signs in with the pool's own form, in a browser that is new, and opens a page behind the gate.
+    fn sign_in(&self, name: &str) -> Answer {
+        let mut browser = Browser::new(([127, 0, 0, 1], self.port).into())
+            .route("localhost", ([127, 0, 0, 1], self.port).into());
+        let start = format!("http://localhost:{}/reports?x=1", self.port);
+        let form = browser.navigate(&start);
+        assert_eq!(form.answer.status, 200, "{form:#?}");
+        let html = form.answer.text();
+        let token = html.split("name=\"_csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let fields = format!("username={name}&password={name}&_csrf={}", token.unwrap());
+        let sent = browser.post(form.url.as_str(), &fields);
+        assert_eq!(sent.status, 302, "{sent:#?}");
+        let page = browser.navigate(sent.location());
+        assert_eq!(page.url.as_str(), start);
+        page.answer
     }
 }
 
