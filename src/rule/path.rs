@@ -321,9 +321,23 @@ fn resolve(path: &str) -> Result<String, PathRefusal> {
     Ok(out)
 }
 
-/// `%3B` counts as well: some servers decode before they look for parameters.
 fn has_parameters(path: &str) -> bool {
-    path.contains(';') || path.contains("%3B")
+    parameter_at(path).is_some()
+}
+
+/// Where the first `;` is. An escaped one counts as well, however often it is escaped: some servers decode
+/// before they look for parameters.
+fn parameter_at(text: &str) -> Option<usize> {
+    text.bytes().enumerate().find_map(|(at, byte)| {
+        let escaped = || {
+            let mut rest = &text.as_bytes()[at + 1..];
+            while let Some(inner) = rest.strip_prefix(b"25") {
+                rest = inner;
+            }
+            rest.get(..2).is_some_and(|hex| hex.eq_ignore_ascii_case(b"3b"))
+        };
+        (byte == b';' || (byte == b'%' && escaped())).then_some(at)
+    })
 }
 
 /// Cuts `;…` off each segment. A segment that becomes a dot segment by it is what `/public/..;/admin`
@@ -332,8 +346,7 @@ fn cut_parameters(path: &str) -> Result<String, PathRefusal> {
     let mut out = String::with_capacity(path.len());
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
-        let end =
-            segment.find(';').unwrap_or(segment.len()).min(segment.find("%3B").unwrap_or(segment.len()));
+        let end = parameter_at(segment).unwrap_or(segment.len());
         match &segment[..end] {
             "." | ".." => return Err(PathRefusal::HiddenDots),
             "" if segments.peek().is_some() => {}

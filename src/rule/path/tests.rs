@@ -47,6 +47,7 @@ fn a_path_without_a_single_meaning_is_refused() {
         ("/a/../../b", PathRefusal::AboveRoot),
         ("/public/..;/admin", PathRefusal::HiddenDots),
         ("/public/..%3b/admin", PathRefusal::HiddenDots),
+        ("/public/..%253B/admin", PathRefusal::HiddenDots),
     ] {
         assert_eq!(canonical(raw).unwrap_err(), why, "{raw}");
     }
@@ -65,6 +66,7 @@ fn parameters_are_cut_for_role_rules_and_bar_public_ones() {
     assert_eq!(path.as_str(), "/admin;x=y/z;w");
     assert_eq!(canonical("/;/admin").unwrap().for_role_rules(), "/admin");
     assert_eq!(canonical("/a;").unwrap().for_role_rules(), "/a");
+    assert_eq!(canonical("/a%25253bc/d").unwrap().for_role_rules(), "/a/d");
     assert_eq!(canonical("/;a").unwrap().for_role_rules(), "/");
     let public = Pattern::parse("/admin/**").unwrap();
     assert_eq!(public.matches_exactly(&path), None);
