@@ -18,6 +18,7 @@
 
 pub mod ask;
 pub mod authorize;
+pub mod background;
 pub mod body;
 pub mod clock;
 pub mod command;

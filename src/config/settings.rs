@@ -160,6 +160,9 @@ pub struct Provider {
     pub scopes: Vec<String>,
     /// PEM bundle that replaces the system's roots for calls to the provider.
     pub ca_file: Option<PathBuf>,
+    /// Calls to the first origin go to the second: `rolegate dev` behind a mapped port, where the browser's
+    /// address of the pool is not the gate's. No key sets it.
+    pub shortcut: Option<(String, String)>,
 }
 
 /// What kind of provider it is.

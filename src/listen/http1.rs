@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::wire::{Watch, Watched, Wire};
+use super::wire::{Then, Watch, Watched, Wire};
 use super::{Bounds, Handler, Peer, Stopping};
 
 /// Serves one connection to its end; on `stopping` it ends after the request it is at.
@@ -24,12 +25,18 @@ pub async fn connection<H: Handler>(
     let _ = stream.set_nodelay(true);
     let watch = Watch::new(bounds.header_timeout);
     let wire = Wire::new(stream, watch.clone());
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: http::Request<Incoming>| {
         let (handler, watch) = (handler.clone(), watch.clone());
         let peer = Peer { address, target_was_cut: watch.head_is_read() };
+        let bodiless = request.body().is_end_stream();
         async move {
             let answer = handler.answer(request, peer).await;
-            Ok::<_, Infallible>(answer.map(|body| Watched::new(body, watch)))
+            let then = match (answer.status().is_informational(), bodiless) {
+                (true, _) => Then::Tunnel,
+                (false, true) => Then::Head,
+                (false, false) => Then::Unknown,
+            };
+            Ok::<_, Infallible>(answer.map(|body| Watched::new(body, watch, then)))
         }
     });
     let connection = http1::Builder::new()

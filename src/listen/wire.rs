@@ -39,6 +39,18 @@ pub(super) struct Watch {
 pub(super) struct Watched {
     body: Body,
     watch: Arc<Watch>,
+    then: Then,
+}
+
+/// What a connection is at once an answer's body is gone.
+#[derive(Clone, Copy)]
+pub(super) enum Then {
+    /// The next bytes are a head.
+    Head,
+    /// They may still be of a body that nobody read: the head behind it is not looked at.
+    Unknown,
+    /// They are a tunnel's.
+    Tunnel,
 }
 
 // === impl Watch ===
@@ -54,7 +66,7 @@ impl Watch {
     }
 
     /// A head has been parsed. Whether its target was cut at `#`; not known of a request that came in one
-    /// piece with the one before it.
+    /// piece with the one before it, or right behind a body: there it is decided and sent on as it was cut.
     pub(super) fn head_is_read(&self) -> bool {
         self.phase.store(SERVING, Ordering::Relaxed);
         self.fragment.swap(false, Ordering::Relaxed)
@@ -157,14 +169,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 // === impl Watched ===
 
 impl Watched {
-    pub(super) fn new(body: Body, watch: Arc<Watch>) -> Self {
-        Self { body, watch }
+    pub(super) fn new(body: Body, watch: Arc<Watch>, then: Then) -> Self {
+        Self { body, watch, then }
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.watch.phase.store(IDLE, Ordering::Relaxed);
+        let phase = match self.then {
+            Then::Head => IDLE,
+            Then::Unknown | Then::Tunnel => SERVING,
+        };
+        self.watch.phase.store(phase, Ordering::Relaxed);
     }
 }
 
@@ -197,7 +213,7 @@ const IDLE: u8 = 0;
 const IN_LINE: u8 = 1;
 /// Behind it.
 const IN_HEAD: u8 = 2;
-/// A request is being answered.
+/// A request is being answered, or what comes is not to be looked at.
 const SERVING: u8 = 3;
 
 #[cfg(test)]
@@ -225,7 +241,10 @@ mod tests {
         let watch = Watch::new(Duration::from_secs(1));
         watch.observe(b"POST /a HTTP/1.1\r\n").unwrap();
         assert!(!watch.head_is_read());
-        drop(Watched::new(Body::Empty, watch.clone()));
+        drop(Watched::new(Body::Empty, watch.clone(), Then::Unknown));
+        watch.observe(b"{\"color\": \"#fff\"}\n\n\n\n\n").unwrap();
+        assert!(!watch.head_is_read());
+        drop(Watched::new(Body::Empty, watch.clone(), Then::Head));
         watch.observe(b"GET /#").unwrap();
         assert!(watch.head_is_read());
     }

@@ -133,7 +133,9 @@ impl Login {
         let provider = self.provider.clone();
         let (redirect_uri, code) = (visitor.site.callback.clone(), code.to_owned());
         let (verifier, nonce) = (attempt.verifier(), attempt.nonce());
-        let exchange = self.control.spawn(async move {
+        let work = self.background.begin();
+        let exchange = self.background.spawn(async move {
+            let _work = work;
             let granted = provider.redeem(&redirect_uri, &code, &verifier, &nonce).await;
             if let Err(fault) = &granted {
                 tracing::warn!(reason = fault.code(), %fault, callback = %redirect_uri, "a login failed");

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
-use tokio::runtime::Handle;
 
 use crate::ask::{Ask, Kind};
+use crate::background::Background;
 use crate::clock;
 use crate::config::settings::Config;
 use crate::provider::{AttemptValues, Provider};
@@ -33,7 +33,7 @@ pub struct Login {
     provider: Arc<Provider>,
     sessions: Arc<Sessions>,
     /// Where calls to the pool run: a tab that is closed does not lose a redeemed code.
-    control: Handle,
+    background: Background,
     used: used::States,
 }
 
@@ -107,9 +107,9 @@ impl Login {
         config: Arc<Config>,
         provider: Arc<Provider>,
         sessions: Arc<Sessions>,
-        control: Handle,
+        background: Background,
     ) -> Self {
-        Self { config, provider, sessions, control, used: used::States::default() }
+        Self { config, provider, sessions, background, used: used::States::default() }
     }
 
     /// Answers one of the gate's own pages.
@@ -139,7 +139,8 @@ impl Login {
         }
         // Only what can go to the pool and come back gets a login cookie.
         if visitor.ask.kind != Kind::Navigation {
-            return Err(Refusal::LoginRequired.into());
+            let target = self.acceptable(rd.unwrap_or("/"), visitor.site);
+            return Err(Refused::on_the_way_to(&target, visitor.site, Refusal::LoginRequired));
         }
         let target = self.acceptable(rd.unwrap_or("/"), visitor.site);
         self.begin(visitor, &target, false)
@@ -150,13 +151,13 @@ impl Login {
         let Visitor { site, jar, .. } = visitor;
         let now = clock::now_millis();
         let random = clock::random().map_err(|_| Refusal::NoEntropy)?;
-        let target = target.relative_to(&site.origin).to_owned();
-        let attempt = Attempt::new(random, now, restarted, target);
+        let kept = target.relative_to(&site.origin).to_owned();
+        let attempt = Attempt::new(random, now, restarted, kept);
         let values =
             AttemptValues { state: &attempt.state(), nonce: &attempt.nonce(), verifier: &attempt.verifier() };
         let url = self.provider.authorize_url(&site.callback, &values).map_err(|fault| {
             tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
-            LoginRefusal::PoolUnreachable(fault.code())
+            Refused::on_the_way_to(target, site, LoginRefusal::PoolUnreachable(fault.code()).into())
         })?;
 
         let nonce = seal_nonce().map_err(|_| Refusal::NoEntropy)?;
@@ -181,6 +182,14 @@ impl Login {
 }
 
 // === impl Refused ===
+
+impl Refused {
+    /// A refusal that does not forget where the visitor was going.
+    fn on_the_way_to(target: &ReturnTo, site: &Site, refusal: Refusal) -> Box<Self> {
+        let target = Some(target.relative_to(&site.origin).to_owned()).filter(|path| path.starts_with('/'));
+        Box::new(Self { refusal, cookies: vec![], target })
+    }
+}
 
 impl<R: Into<Refusal>> From<R> for Box<Refused> {
     fn from(refusal: R) -> Self {

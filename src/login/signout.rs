@@ -53,13 +53,13 @@ impl Login {
             return self.landing(visitor);
         }
 
-        self.end(visitor);
         let target = rd.map(|rd| self.acceptable(rd, site));
         let mut cookies = site.names.forget_all(jar);
         if switch || target.is_some() {
             let target = target.unwrap_or_else(|| ReturnTo::home(&site.origin));
             cookies.extend(self.afterwards(visitor, switch, &target)?);
         }
+        self.end(visitor);
         let to = self
             .provider
             .logout_url(&site.landing)
@@ -80,7 +80,11 @@ impl Login {
     pub(super) fn revoke_tickets(&self, visitor: &Visitor<'_>) {
         for ticket in self.sessions.tickets(visitor.site, visitor.jar) {
             let provider = self.provider.clone();
-            self.control.spawn(async move { provider.revoke(&ticket.refresh_token).await });
+            let work = self.background.begin();
+            self.background.spawn(async move {
+                provider.revoke(&ticket.refresh_token).await;
+                drop(work);
+            });
         }
     }
 

@@ -85,7 +85,7 @@ impl Keys {
         };
         match fetched {
             Ok(set) => {
-                times.fetched = now;
+                (times.fetched, times.failed) = (now, false);
                 self.set.store(Some(Arc::new(set)));
                 Ok(())
             }

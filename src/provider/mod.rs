@@ -80,7 +80,7 @@ pub enum PoolFault {
 impl Provider {
     /// A provider that has been asked nothing yet.
     pub fn new(settings: settings::Provider, identity: settings::Identity) -> Result<Self, TlsError> {
-        let outbound = Outbound::new(settings.ca_file.as_deref())?;
+        let outbound = Outbound::new(settings.ca_file.as_deref())?.with_shortcut(settings.shortcut.clone());
         let mut issuers = vec![settings.issuer.clone()];
         issuers.extend(settings.additional_issuers.iter().cloned());
         let (endpoints, keys) = (ArcSwapOption::empty(), Keys::default());
@@ -333,7 +333,7 @@ fn jittered(pause: Duration) -> Duration {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// With [`KEY_PAUSE`] between them these stay within what a refresh may take.
+/// With [`KEY_PAUSE`] between them. Nobody waits for all of it: the flight goes on by itself.
 const KEY_RETRIES: usize = 5;
 const KEY_PAUSE: Duration = Duration::from_secs(2);
 const KEYS_TTL: Duration = Duration::from_secs(3600);

@@ -19,6 +19,7 @@ use crate::tls::{self, TlsError};
 /// A client for the provider's endpoints.
 #[derive(Clone)]
 pub struct Outbound {
+    shortcut: Option<(String, String)>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -51,12 +52,17 @@ impl Outbound {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(20))
             .build(connector);
-        Ok(Self { client })
+        Ok(Self { shortcut: None, client })
+    }
+
+    /// The same client, whose calls to the first origin go to the second.
+    pub fn with_shortcut(self, shortcut: Option<(String, String)>) -> Self {
+        Self { shortcut, ..self }
     }
 
     /// One request and its whole answer, whatever its status.
     pub async fn exchange(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OutboundFault> {
-        let request = request.map(|body| Full::new(Bytes::from(body)));
+        let request = self.rerouted(request).map(|body| Full::new(Bytes::from(body)));
         let exchange = async {
             let answer = self.client.request(request).await.map_err(|error| unreachable(&error))?;
             let (head, body) = answer.into_parts();
@@ -70,6 +76,18 @@ impl Outbound {
             Ok(Response::from_parts(head, body.to_bytes().to_vec()))
         };
         tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(OutboundFault::Timeout))
+    }
+
+    fn rerouted(&self, mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {
+        let text = request.uri().to_string();
+        let there = self.shortcut.as_ref().and_then(|(from, to)| {
+            let rest = text.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+            format!("{to}{rest}").parse().ok()
+        });
+        if let Some(uri) = there {
+            *request.uri_mut() = uri;
+        }
+        request
     }
 
     /// The body of a GET, if the answer is a 200.

@@ -155,7 +155,9 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     if !client_secret.is_empty() {
         filled_in.set("dev", "cognito.client_secret", client_secret);
     }
-    let config = load(flags, &filled_in)?;
+    let mut config = load(flags, &filled_in)?;
+    // Where a port is mapped the browser's address of the pool is not one that the gate can reach.
+    config.provider.shortcut = Some((pool_url.clone(), address(None, "127.0.0.1", &pool_listener)?));
     log::start(&config.log);
 
     let servers =

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::HeaderName;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 
+use crate::background::Background;
 use crate::config::settings::{Config, Limits};
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
@@ -39,6 +40,7 @@ pub struct Running {
     stop: Stop,
     workers: Arc<Workers>,
     control: Control,
+    background: Background,
     drain: Duration,
 }
 
@@ -85,7 +87,8 @@ pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Resu
     let (stop, stopping) = listen::stop::pair();
     let admin_handler = Admin { telemetry: telemetry.clone(), provider: provider.clone() };
     let control = Control::start(admin, admin_handler, stopping.clone())?;
-    let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &control.handle)?);
+    let background = Background::new(control.handle.clone());
+    let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &background)?);
 
     let workers = {
         let shared = shared.clone();
@@ -102,21 +105,22 @@ pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Resu
         }
     });
     tracing::info!(listen = %address, admin = %admin_address, "listening");
-    Ok(Running { address, admin_address, provider, stop, workers, control, drain: config.limits.drain })
+    let drain = config.limits.drain;
+    Ok(Running { address, admin_address, provider, stop, workers, control, background, drain })
 }
 
 fn share(
     config: Arc<Config>,
     provider: Arc<Provider>,
     telemetry: Arc<Telemetry>,
-    control: &Handle,
+    background: &Background,
 ) -> Result<Shared, StartError> {
-    let refresher = Arc::new(Refresher::new(provider.clone(), control.clone()));
+    let refresher = Arc::new(Refresher::new(provider.clone(), background.clone()));
     let sessions = Arc::new(Sessions::new(config.session.clone(), refresher));
     Ok(Shared {
         rules: Rules::new(config.rules.clone(), config.default.clone()),
         sites: sites(&config).map_err(other)?,
-        login: Login::new(config.clone(), provider, sessions.clone(), control.clone()),
+        login: Login::new(config.clone(), provider, sessions.clone(), background.clone()),
         config,
         sessions,
         telemetry,
@@ -159,11 +163,18 @@ impl Running {
 
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
     pub fn stop(self) {
-        let Self { stop, workers, control, drain, .. } = self;
+        let Self { stop, workers, control, background, drain, .. } = self;
         let (done, is_done) = std::sync::mpsc::channel();
         control.handle.spawn(async move {
             stop.begin();
-            if tokio::time::timeout(drain, stop.done()).await.is_err() {
+            let finished = async {
+                stop.done().await;
+                // A code that is being redeemed, a token that is being revoked.
+                while background.is_busy() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            if tokio::time::timeout(drain, finished).await.is_err() {
                 tracing::warn!("open requests did not finish in time");
             }
             let _ = done.send(());

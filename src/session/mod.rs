@@ -1,7 +1,7 @@
 //! Who came in before: the session and its life, as functions of `now`. ★
 //!
 //! A session is two sealed cookies. The *pass* is opened on every request and says who this is; the *ticket*
-//! holds the refresh token, is opened only when a refresh is due, and counts only with its pass. Neither
+//! holds the refresh token, is opened when a refresh is due or the session ends, and counts only with its pass. Neither
 //! holds an access or ID token.
 
 use serde::{Deserialize, Serialize};

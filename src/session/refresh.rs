@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::{Session, Ticket};
+use crate::background::Background;
 use crate::clock;
 use crate::provider::{Granted, Provider};
 
@@ -20,7 +20,7 @@ use crate::provider::{Granted, Provider};
 pub struct Refresher {
     provider: Arc<Provider>,
     /// Where token calls run: a request that goes away does not lose what the pool answered.
-    control: Handle,
+    background: Background,
     flights: Mutex<HashMap<Key, Result>>,
 }
 
@@ -42,9 +42,9 @@ type Result = watch::Receiver<Option<Renewal>>;
 // === impl Refresher ===
 
 impl Refresher {
-    /// A refresher whose token calls run on `control`.
-    pub fn new(provider: Arc<Provider>, control: Handle) -> Self {
-        Self { provider, control, flights: Mutex::default() }
+    /// A refresher whose token calls run in the `background`.
+    pub fn new(provider: Arc<Provider>, background: Background) -> Self {
+        Self { provider, background, flights: Mutex::default() }
     }
 
     /// Refreshes `session`, or takes the result of whoever is doing so or has just done so.
@@ -68,11 +68,18 @@ impl Refresher {
         drop(flights);
 
         let (refresher, session, ticket) = (self.clone(), session.clone(), ticket.clone());
-        self.control.spawn(async move {
+        self.background.spawn(async move {
             // Whatever happens to the flight, nothing of it stays: it holds a refresh token.
             let _forget = Forget { refresher: refresher.clone(), key };
-            let (renewal, keep) = refresher.fly(&session, &ticket).await;
+            let work = refresher.background.begin();
+            let (renewal, mut keep) = refresher.fly(&session, &ticket).await;
+            // One receiver is the map's own: where there is no other, everyone gave up waiting, and a rotated
+            // token exists nowhere else.
+            if let (Renewal::Renewed(renewed), 1) = (&renewal, sender.receiver_count()) {
+                keep = Duration::from_secs(renewed.0.access_ends.saturating_sub(clock::now())).max(keep);
+            }
             let _ = sender.send(Some(renewal));
+            drop(work);
             tokio::time::sleep(keep).await;
         });
         receiver

@@ -57,7 +57,7 @@ impl Sessions {
         match session.standing(now, &self.policy) {
             Standing::Ended => Ok(Visit::default()),
             Standing::Fresh => self.as_it_is(site, jar, session, now),
-            Standing::Due if !renew => Ok(Visit { session: Some(session), ..Visit::default() }),
+            Standing::Due if !renew => self.as_it_is(site, jar, session, now),
             Standing::Overdue if !renew => Ok(Visit::default()),
             standing => self.renew(site, jar, session, standing, now).await,
         }
@@ -129,23 +129,21 @@ impl Sessions {
         let Some(ticket) = tickets.into_iter().find(|ticket| ticket.belongs_to(&session)) else {
             return Ok(Visit::default());
         };
-        let mut generation = Arc::new((session, ticket));
+        let (mut generation, mut moved_on) = (Arc::new((session, ticket)), false);
         let renewal = loop {
             let renewal = self.refresher.renew(&generation.0, &generation.1);
-            let renewal = match standing {
-                // The session still counts: a slow pool is not waited for, the flight goes on without us.
-                Standing::Due => {
-                    tokio::time::timeout(PATIENCE, renewal).await.unwrap_or(Renewal::Unavailable)
-                }
-                _ => renewal.await,
-            };
+            // While the session still counts a slow pool is not waited for; the flight goes on without us.
+            let patience = if standing == Standing::Due { PATIENCE } else { LAST_PATIENCE };
+            let renewal = tokio::time::timeout(patience, renewal).await.unwrap_or(Renewal::Unavailable);
             match renewal {
                 // A result kept for late-comers may have grown old itself: on to the generation after it.
-                Renewal::Renewed(next) if self.has_grown_old(&next.0) => generation = next,
+                Renewal::Renewed(next) if self.has_grown_old(&next.0) => {
+                    (generation, moved_on) = (next, true)
+                }
                 renewal => break renewal,
             }
         };
-        let session = generation.0.clone();
+        let (session, ticket) = (generation.0.clone(), &generation.1);
         match renewal {
             Renewal::Renewed(_) if self.signed_out.contains(&session.id) => Ok(Visit::default()),
             Renewal::Renewed(renewed) => {
@@ -162,6 +160,10 @@ impl Sessions {
             }
             // No cookie is deleted: a sibling replica may have given the browser newer ones.
             Renewal::Dead => Ok(Visit::default()),
+            Renewal::Unavailable if session.survives_outage(now, &self.policy) && moved_on => {
+                let cookies = self.cookies(site, jar, &session, Some(ticket), now)?.unwrap_or_default();
+                Ok(Visit { session: Some(session), cookies, outage: false })
+            }
             Renewal::Unavailable if session.survives_outage(now, &self.policy) => {
                 self.as_it_is(site, jar, session, now)
             }
@@ -226,6 +228,8 @@ impl SignedOut {
     }
 }
 
+/// How long a request waits for a refresh that it cannot do without: a token call's own limit and a little.
+const LAST_PATIENCE: Duration = Duration::from_secs(12);
 /// How long a request waits for a refresh that it could do without.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Beyond this many the oldest protection is the access token's end alone.

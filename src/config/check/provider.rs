@@ -149,6 +149,7 @@ fn client(client: Client<'_>, cx: &mut Context<'_>) -> Provider {
         client_secret: secret,
         scopes: scopes(client.scopes, &client.table.name("scopes"), cx),
         ca_file: cx.certificates(&client.table.name("ca_file"), client.ca_file),
+        shortcut: None,
     }
 }
 

@@ -68,6 +68,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
             client_secret: None,
             scopes: Vec::new(),
             ca_file: None,
+            shortcut: None,
         },
         session: Session {
             keys: Vec::new(),

@@ -13,6 +13,7 @@ fn provider(domain: Option<&str>) -> Provider {
         client_secret: None,
         scopes: vec!["openid".into()],
         ca_file: None,
+        shortcut: None,
     }
 }
 

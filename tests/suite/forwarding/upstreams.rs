@@ -12,8 +12,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::answer_of;
 use crate::support::browser::Kind;
 use crate::support::upstream;
-use crate::support::wire::Ended;
-use crate::support::world::Setup;
+use crate::support::wire::{Ended, Wire};
+use crate::support::world::{Setup, Who};
 
 /// An authority of the tests' own, and a certificate of it for 127.0.0.1.
 const TLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/forward/tests/tls");
@@ -50,6 +50,29 @@ fn an_upstream_that_refuses_or_breaks_is_a_502_that_names_the_request() {
         assert_eq!((problem.status, problem.header("content-type")), (502, Some("application/problem+json")));
         assert_eq!(problem.json()["error"], reason, "{problem:#?}");
         assert_eq!(problem.json()["request_id"].as_str(), problem.header("x-request-id"));
+    }
+}
+
+#[test]
+fn a_body_that_nobody_read_is_never_taken_for_the_head_behind_it() {
+    let world = Setup::bench().start();
+    world.upstream.behave(upstream::early_413());
+    let session = world.session(Who::User);
+    let mut wire = Wire::connect(world.gate.public);
+    let (first, rest) = ("{\"color\": ", "\"#fff\"}\n\n\n\n\n\n");
+    let head = format!(
+        "POST /x HTTP/1.1\r\nHost: app.test\r\nContent-Length: {}\r\n{{session}}\r\n{first}",
+        first.len() + rest.len()
+    );
+    wire.write(&session.fill(head.as_bytes()));
+    let answer = wire.answer(false).unwrap();
+    assert_eq!(answer.status, 413, "{answer:#?}");
+    world.upstream.behave(upstream::answers_with("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    // Either the connection is over, or what comes next is read as what it is.
+    let next = format!("{rest}GET /y HTTP/1.1\r\nHost: app.test\r\n{{session}}\r\n");
+    wire.write(&session.fill(next.as_bytes()));
+    if let Ok(answer) = wire.answer(false) {
+        assert_eq!(answer.status, 200, "{answer:#?}");
     }
 }
 

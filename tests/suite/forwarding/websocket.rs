@@ -2,7 +2,7 @@
 
 use crate::support::upstream;
 use crate::support::wire::Wire;
-use crate::support::world::{Who, World};
+use crate::support::world::{Setup, Who, World};
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -63,6 +63,22 @@ fn either_side_of_a_websocket_can_end_it() {
     let mut wire = upgraded(&world, Who::User, "/ws", "");
     wire.head().unwrap();
     assert_eq!(wire.rest().0, b"bye");
+}
+
+#[test]
+fn a_websocket_outlives_every_limit_that_is_for_heads() {
+    let limits = "header_timeout = \"300ms\"\nidle_timeout = \"400ms\"";
+    let world = Setup::bench().limits(limits).start();
+    world.upstream.behave(upstream::switches_protocols(ACCEPT));
+    let mut wire = upgraded(&world, Who::User, "/ws", "");
+    assert!(wire.head().unwrap().start.starts_with("HTTP/1.1 101"));
+    // A frame of text with a `#` and blank lines in it is no request either.
+    for frame in [&b"\x81\x0b#\r\n\r\n\r\n\r\n#\n"[..], b"\x81\x05again"] {
+        wire.write(frame);
+        assert_eq!(wire.take(frame.len()).unwrap(), frame);
+        // Not an event to wait for: what is shown is that nothing happens.
+        std::thread::sleep(std::time::Duration::from_millis(600));
+    }
 }
 
 fn world() -> World {

@@ -59,6 +59,15 @@ fn dev_listens_beyond_loopback_only_when_told_to() {
 }
 
 #[test]
+fn dev_is_ready_behind_a_mapped_port_that_only_the_browser_reaches() {
+    let dev = Dev::start_with(&["--pool-url", "http://localhost:9"]);
+    let mut browser =
+        Browser::new(([127, 0, 0, 1], dev.port).into()).route("localhost", ([127, 0, 0, 1], dev.port).into());
+    let login = browser.open(&format!("http://localhost:{}/x", dev.port));
+    assert!(login.location().starts_with("http://localhost:9/oauth2/authorize?"), "{login:#?}");
+}
+
+#[test]
 fn a_handler_of_ones_own_decides_what_the_gate_lets_through() {
     let folder = tempfile::tempdir().unwrap();
     let handler = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/triggers/roles.mjs");
