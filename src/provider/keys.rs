@@ -42,7 +42,7 @@ impl Keys {
         self.set.load_full()
     }
 
-    /// Fetches the set; on failure the old one stays until it is older than [`MAX_STALE`].
+    /// Fetches the set; on failure the old one stays until it is older than a day.
     pub async fn fetch(&self, outbound: &Outbound, url: &str) -> Result<(), String> {
         let mut times = self.times.lock().await;
         self.fetch_holding(&mut times, outbound, url).await
@@ -71,7 +71,7 @@ impl Keys {
         }
     }
 
-    /// The newer set did not have the key either: no token makes us fetch again for [`QUIET`].
+    /// The newer set did not have the key either: no token makes us fetch again for ten seconds.
     pub async fn quieten(&self) {
         self.times.lock().await.quiet_until = clock::now() + QUIET;
     }
