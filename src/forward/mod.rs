@@ -40,8 +40,6 @@ pub struct Relayed {
     pub answer: Answer,
     /// The status the upstream gave.
     pub upstream_status: u16,
-    /// Whether an idle connection served it.
-    pub reused: bool,
 }
 
 // === impl Forward ===
@@ -109,7 +107,6 @@ impl Forward {
         tunnel: Option<upgrade::Tunnel>,
     ) -> Result<Relayed, Fault> {
         let status = response.status();
-        let reused = lease.reused();
         let switched = if status == http::StatusCode::SWITCHING_PROTOCOLS {
             // RFC 9110 §15.2.2: only to a client that asked, and only to what it asked for.
             let tunnel = tunnel.ok_or(Fault::BadAnswer("upgrade_unasked"))?;
@@ -147,16 +144,7 @@ impl Forward {
         } else {
             Body::stream(relay::Download::new(body, lease, self.scrub.clone(), self.limits.body_idle_timeout))
         };
-        Ok(Relayed {
-            answer: http::Response::from_parts(parts, body),
-            upstream_status: status.as_u16(),
-            reused,
-        })
-    }
-
-    /// Idle upstream connections of this worker, for metrics.
-    pub fn idle(&self) -> usize {
-        self.pool.idle()
+        Ok(Relayed { answer: http::Response::from_parts(parts, body), upstream_status: status.as_u16() })
     }
 }
 

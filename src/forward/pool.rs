@@ -82,10 +82,6 @@ impl Pool {
         })
     }
 
-    pub(super) fn idle(&self) -> usize {
-        self.shelf.idle.borrow().len()
-    }
-
     async fn open(&self) -> Result<Connection, Fault> {
         let stream = self.connector.connect().await?;
         let heard = stream.heard();
@@ -170,11 +166,6 @@ impl Lease {
                 None => std::future::pending().await,
             }
         }
-    }
-
-    /// Whether the connection had served before.
-    pub(super) fn reused(&self) -> bool {
-        self.reused
     }
 
     /// What to do about an error. A stale connection is nobody's fault, and a request on it may go again if

@@ -100,11 +100,6 @@ impl Workers {
         Ok(())
     }
 
-    /// Connections open now, over all workers.
-    pub fn open(&self) -> usize {
-        self.workers.iter().map(|worker| worker.open.load(Ordering::Relaxed)).sum()
-    }
-
     /// Waits for the threads to end. Call after their connections have.
     pub fn join(self) {
         for Worker { sockets, thread, .. } in self.workers {

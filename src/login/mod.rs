@@ -137,12 +137,11 @@ impl Login {
         if rd.is_some_and(|rd| rd.len() > return_to::MAX_LEN) {
             return Err(LoginRefusal::Parameters("start_rd_too_long").into());
         }
+        let target = self.acceptable(rd.unwrap_or("/"), visitor.site);
         // Only what can go to the pool and come back gets a login cookie.
         if visitor.ask.kind != Kind::Navigation {
-            let target = self.acceptable(rd.unwrap_or("/"), visitor.site);
             return Err(Refused::on_the_way_to(&target, visitor.site, Refusal::LoginRequired));
         }
-        let target = self.acceptable(rd.unwrap_or("/"), visitor.site);
         self.begin(visitor, &target, false)
     }
 
