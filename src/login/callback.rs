@@ -79,14 +79,15 @@ impl Login {
         Ok(cookies)
     }
 
-    /// Ends the session that this login replaces, if there was one: someone else's at once; one's own may
-    /// still be on its way in another tab, and only its refresh token is given back.
+    /// Ends the session that this login replaces, if it was someone else's. One's own may still be on its way
+    /// in another tab, and its refresh token may be of the very grant that this login goes on with: where
+    /// revoking one ends the grant (RFC 7009 §2.1), the new session would end with it.
     fn replace(&self, visitor: &Visitor<'_>, session: &Session) {
         let before = self.sessions.pass(visitor.site, visitor.jar);
         if let Some(before) = before.filter(|before| before.sub != session.sub) {
             self.sessions.sign_out(&before);
+            self.revoke_tickets(visitor);
         }
-        self.revoke_tickets(visitor);
     }
 
     /// A state whose attempt this browser did not bring, or brought before: an old tab, a bookmark, the back

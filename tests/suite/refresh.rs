@@ -241,3 +241,18 @@ fn kept(session: &Session, answer: &Answer) -> Session {
     }
     Session { cookie: cookies.join("; "), identity: session.identity.clone() }
 }
+
+#[test]
+fn signing_in_again_as_oneself_revokes_nothing_and_as_someone_else_what_was_before() {
+    let world = Setup::bench().start();
+    let mut browser = world.browser();
+    for name in ["user", "user", "admin"] {
+        let callback = browser.callback_for(name, "/");
+        assert_eq!(browser.open(callback.as_str()).status, 302);
+    }
+    // The revocation is not waited for by the login.
+    until("what was someone else's is revoked", || (!world.pool.revoked().is_empty()).then_some(()));
+    // Not an event to wait for: what is shown is that no other one comes.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(world.pool.revoked().len(), 1, "a refresh token of the same person's was given back");
+}
