@@ -175,6 +175,7 @@ impl Login {
             origins: &self.config.origins,
             hosts: &self.config.allowed_return_hosts,
             auth_prefix: &self.config.auth_prefix,
+            keeps_slashes: self.config.keeps_slashes(),
         };
         ReturnTo::parse(given, &bounds).unwrap_or_else(|| ReturnTo::home(&site.origin))
     }

@@ -16,11 +16,13 @@ use crate::tls::TlsError;
 pub mod client;
 pub mod discovery;
 pub mod keys;
+mod oddities;
 pub mod outbound;
 
 pub use client::{AttemptValues, TokenEndpointFault};
 use discovery::Endpoints;
 use keys::{Keys, Newer};
+use oddities::Oddities;
 use outbound::{Outbound, OutboundFault};
 
 /// The provider, its endpoints and its keys.
@@ -31,6 +33,7 @@ pub struct Provider {
     outbound: Outbound,
     endpoints: ArcSwapOption<Endpoints>,
     keys: Keys,
+    oddities: Oddities,
 }
 
 /// What a login or a refresh gives.
@@ -84,7 +87,8 @@ impl Provider {
         let mut issuers = vec![settings.issuer.clone()];
         issuers.extend(settings.additional_issuers.iter().cloned());
         let (endpoints, keys) = (ArcSwapOption::empty(), Keys::default());
-        Ok(Self { settings, identity, issuers, outbound, endpoints, keys })
+        let oddities = Oddities::default();
+        Ok(Self { settings, identity, issuers, outbound, endpoints, keys, oddities })
     }
 
     /// Whether logins can begin and tokens be verified.
@@ -237,8 +241,12 @@ impl Provider {
             .or_else(|| tokens.expires_in().map(|seconds| now.saturating_add(seconds)))
             .or_else(|| token::ends(&id))
             .unwrap_or(now);
-        let identity =
-            identify(&self.identity, &self.settings.kind, &Tokens { id: &id, access: access.as_ref() })?;
+        let identity = identify(
+            &self.identity,
+            &self.settings.kind,
+            &Tokens { id: Some(&id), access: access.as_ref() },
+        )?;
+        self.oddities.tell(&identity.odd, now);
         let refresh_token = tokens.refresh_token().map(str::to_owned);
         Ok(Granted { identity, access_ends, refresh_token })
     }
@@ -321,6 +329,7 @@ impl PoolFault {
             Self::OtherSubject => "other_subject",
             Self::Identity(IdentityFault::NoUser(_)) => "no_user_claim",
             Self::Identity(IdentityFault::UnverifiedEmail) => "email_not_verified",
+            Self::Identity(IdentityFault::CalledAsClient) => "called_as_client",
         }
     }
 }
