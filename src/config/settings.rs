@@ -180,6 +180,8 @@ pub struct Provider {
     pub client_secret: Option<Secret>,
     /// Default `openid email profile`.
     pub scopes: Vec<String>,
+    /// What access tokens are to be bound to (RFC 8707 `resource`); a token that names another is not for us.
+    pub resources: Vec<String>,
     /// PEM bundle that replaces the system's roots for calls to the provider.
     pub ca_file: Option<PathBuf>,
     /// Calls to the first origin go to the second: `rolegate dev` behind a mapped port, where the browser's

@@ -68,6 +68,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
             client_id: String::new(),
             client_secret: None,
             scopes: Vec::new(),
+            resources: vec![],
             ca_file: None,
             shortcut: None,
         },
