@@ -213,10 +213,15 @@ impl Decision<'_> {
         match self {
             Self::Forbid(Why::Missing(requirement)) => Refusal::RoleMissing {
                 user: person.map(|person| person.user.to_owned()).unwrap_or_default(),
-                requirement: person.map_or_else(|| (*requirement).clone(), |one| lacking(one, requirement)),
+                requirement: Box::new(match person {
+                    Some(person) => lacking(person, requirement),
+                    None => (*requirement).clone(),
+                }),
                 bearer,
             },
-            Self::Stronger(requirement) => Refusal::Stronger { requirement: (*requirement).clone(), bearer },
+            Self::Stronger(requirement) => {
+                Refusal::Stronger { requirement: Box::new((*requirement).clone()), bearer }
+            }
             Self::WrongToken => Refusal::Bearer("token_use"),
             Self::Forbid(Why::Method) => Refusal::MethodNotNamed,
             Self::Forbid(Why::Address) => Refusal::Address,

@@ -31,7 +31,7 @@ pub enum Refusal {
         /// Who is signed in.
         user: String,
         /// What is missing of what the rule asks.
-        requirement: Requirement,
+        requirement: Box<Requirement>,
         /// They came with a bearer token.
         bearer: bool,
     },
@@ -43,7 +43,7 @@ pub enum Refusal {
     /// redirect.
     Stronger {
         /// What the rule asks.
-        requirement: Requirement,
+        requirement: Box<Requirement>,
         /// They came with a bearer token.
         bearer: bool,
     },
@@ -116,7 +116,7 @@ pub enum LoginRefusal {
         /// Who signed in.
         user: String,
         /// What the rule asks.
-        requirement: Requirement,
+        requirement: Box<Requirement>,
     },
 }
 

@@ -43,7 +43,7 @@ impl Login {
             return None;
         }
         let Requirement { min_acr, max_auth_age, .. } = requirement.clone();
-        let requirement = Requirement { min_acr, max_auth_age, ..Requirement::default() };
+        let requirement = Box::new(Requirement { min_acr, max_auth_age, ..Requirement::default() });
         Some(LoginRefusal::NotStrongEnough { user: user.clone(), requirement })
     }
 
