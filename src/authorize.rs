@@ -95,7 +95,7 @@ pub fn cover<'a>(rules: &'a Rules, ask: &Ask) -> Result<Found<'a>, PathRefusal> 
 /// Decides at `now` (seconds since 1970). What is missing (a rule, a role, a session, a header) never opens
 /// anything.
 pub fn decide<'a>(found: &Found<'a>, person: Option<&Person<'_>>, ask: &Ask, now: u64) -> Decision<'a> {
-    if !found.is_public() && person.is_some_and(|person| !counts(person.by, found.rule())) {
+    if person.is_some_and(|person| !counts(person.by, found.rule())) {
         return Decision::WrongToken;
     }
     let (requirement, unauthenticated) = match found {

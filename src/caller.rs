@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use crate::authorize::{By, Person};
 use crate::bearer::{Bearers, Carried, Speaker};
+use crate::config::settings::BearerUse;
 use crate::identity::Identity;
 use crate::login::Visitor;
 use crate::provider::PoolFault;
 use crate::refusal::Refusal;
+use crate::rule::Found;
 use crate::session::Session;
 use crate::session::visit::Sessions;
 
@@ -32,6 +34,7 @@ pub struct Caller {
 }
 
 #[derive(Default)]
+#[allow(clippy::large_enum_variant, reason = "there is one a request, and it is not moved about")]
 enum Who {
     #[default]
     Nobody,
@@ -42,9 +45,11 @@ enum Who {
 // === impl Callers ===
 
 impl Callers {
-    /// The bearer token of a request, where those count.
-    pub fn carried<'a>(&self, head: &'a http::HeaderMap) -> Carried<'a> {
-        if self.bearers.is_some() { Carried::read(head) } else { Carried::Nothing }
+    /// The bearer token of a request, where those count. Where a rule turns them off, `Authorization` is no affair of
+    /// the gate's, as it is without `[bearer]`.
+    pub fn carried<'a>(&self, head: &'a HeaderMap, found: &Found<'_>) -> Carried<'a> {
+        let off = found.rule().is_some_and(|rule| rule.bearer == Some(BearerUse::Off));
+        if self.bearers.is_some() && !off { Carried::read(head) } else { Carried::Nothing }
     }
 
     /// Who it is. Beside a bearer token cookies are neither read nor set. `renew`: whether a session that is due is

@@ -93,7 +93,7 @@ impl Gate {
         let found = cover(&self.shared.rules, &ask).map_err(Refusal::Path)?;
         trip.record.covered(&found);
         // Where nothing is asked of anyone, nobody waits for the pool.
-        let carried = self.shared.callers.carried(&head.headers);
+        let carried = self.shared.callers.carried(&head.headers, &found);
         trip.record.bears(carried);
         let mut caller = self.shared.callers.come(carried, visitor.as_ref(), !found.is_public()).await?;
         trip.context.cookies = std::mem::take(&mut caller.cookies);

@@ -231,7 +231,7 @@ pub(super) struct Rule {
     pub(super) from: Option<Vec<String>>,
     /// Leave the answer's cacheability alone.
     pub(super) cacheable: Option<bool>,
-    /// Which bearer tokens count here instead of what `[bearer] tokens` says, or `off`.
+    /// Which bearer tokens count here instead of what `[bearer] tokens` says; or `off`: `Authorization` passes untouched.
     pub(super) bearer: Option<RuleBearer>,
     /// `refuse` (default) or `keep` an escaped slash (`%2F`) in a path.
     pub(super) encoded_slash: Option<EncodedSlash>,

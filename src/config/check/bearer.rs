@@ -53,8 +53,6 @@ pub(super) fn of_rules(
         let key = Key::of("rules").index(at).name("bearer");
         if bearer.is_none() {
             cx.error(&key, "bearer tokens are not turned on", "write a table [bearer], or leave it out");
-        } else if rule.public == Some(true) {
-            cx.warning(&key, "does nothing on a public rule", "leave it out");
         }
         if let (false, Some(Provider { kind: ProviderKind::Oidc, .. })) =
             (matches!(choice, raw::RuleBearer::Off), provider)
