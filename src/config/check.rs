@@ -9,6 +9,7 @@ mod limits;
 mod network;
 mod origin;
 mod overlap;
+mod parameters;
 mod provider;
 mod rules;
 mod secrets;
@@ -77,8 +78,8 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     );
     let default = default_requirement(raw.required_roles.as_ref(), cx);
     let provider = provider::provider(raw.cognito.as_ref(), raw.oidc.as_ref(), cx);
-    let client_secret = provider.as_ref().and_then(|provider| provider.client_secret.as_ref());
-    let session = session::session(raw.session.as_ref(), client_secret, cx);
+    let client_secrets = provider.as_ref().map_or(&[][..], |provider| &provider.client_secrets);
+    let session = session::session(raw.session.as_ref(), client_secrets, cx);
     let rules = rules::rules(raw.rules.as_deref().unwrap_or_default(), cx);
     rules::against_prefix(&rules, &auth_prefix, cx);
     rules::against_origins(&rules, &origins, cx);

@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod architecture;
+mod authorize;
 mod backends;
 mod browser;
 mod clients;
@@ -28,6 +29,7 @@ mod provider;
 mod random;
 mod redirects;
 mod refresh;
+mod secrets;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
