@@ -37,3 +37,4 @@ mod support_itself;
 mod tls;
 mod tokens;
 mod verdict;
+mod verifier;
