@@ -31,7 +31,7 @@ fn row_15_a_token_of_another_issuer_counts_only_where_that_issuer_is_configured(
 }
 
 #[test]
-fn a_key_of_one_issuer_says_nothing_about_anothers_token() {
+pub fn a_key_of_one_issuer_says_nothing_about_anothers_token() {
     let two = Two::start();
     // Before and after the second issuer's keys are known.
     for _ in 0..2 {

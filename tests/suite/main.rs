@@ -25,6 +25,7 @@ mod keys;
 mod login;
 mod operation;
 mod paths;
+mod pool_and_gate;
 mod provider;
 mod random;
 mod redirects;

@@ -5,7 +5,7 @@
 
 /// What is known of the fetches so far.
 #[derive(Debug, Default)]
-pub(in crate::provider) struct Times {
+pub(super) struct Times {
     fetched: u64,
     renew_at: u64,
     quiet_until: u64,
@@ -16,35 +16,35 @@ pub(in crate::provider) struct Times {
 
 impl Times {
     /// Whether the set should be fetched again although it lacks nothing.
-    pub(in crate::provider) fn renewal_is_due(&self, now: u64) -> bool {
+    pub(super) fn renewal_is_due(&self, now: u64) -> bool {
         now >= self.renew_at
     }
 
     /// Whether no token may make us fetch; then whether the last fetch failed.
-    pub(in crate::provider) fn quiet(&self, now: u64) -> Option<bool> {
+    pub(super) fn quiet(&self, now: u64) -> Option<bool> {
         (now < self.quiet_until).then_some(self.failed)
     }
 
     /// A set came. `jitter` is 0 to 255, so that replicas do not ask in step.
-    pub(in crate::provider) fn succeeded(&mut self, now: u64, jitter: u8) {
+    pub(super) fn succeeded(&mut self, now: u64, jitter: u8) {
         (self.fetched, self.failed) = (now, false);
         self.renew_at = now + jittered(TTL, jitter);
     }
 
     /// None came. Gives whether the one at hand is too old to be trusted any more.
-    pub(in crate::provider) fn failed(&mut self, now: u64, jitter: u8) -> bool {
+    pub(super) fn failed(&mut self, now: u64, jitter: u8) -> bool {
         self.failed = true;
         self.renew_at = now + jittered(TTL_AFTER_FAILURE, jitter);
         now.saturating_sub(self.fetched) > MAX_STALE
     }
 
     /// The set that a token made us fetch lacks its key as well.
-    pub(in crate::provider) fn lacked_the_key(&mut self, now: u64) {
+    pub(super) fn lacked_the_key(&mut self, now: u64) {
         self.quiet_until = now + QUIET;
     }
 
     /// A token made us fetch, in vain. An issuer that never gave a set is more likely to be none than unwell.
-    pub(in crate::provider) fn was_in_vain(&mut self, now: u64, has_a_set: bool) {
+    pub(super) fn was_in_vain(&mut self, now: u64, has_a_set: bool) {
         self.quiet_until = now + if has_a_set { QUIET_AFTER_FAILURE } else { QUIET };
     }
 }
