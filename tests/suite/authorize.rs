@@ -78,6 +78,7 @@ fn a_link_may_choose_what_is_offered_and_nothing_else() {
         let (mark, mut browser) = (world.gate.stdout().count(), world.browser());
         let answer = browser.open(&format!("/oauth2/start?{query}"));
         assert_eq!(answer.status, 400, "{query}: {answer:#?}");
+        assert!(answer.text().contains("not offered here"), "{query}: {}", answer.text());
         assert!(browser.jar.all().is_empty(), "{query}: a login has begun");
         let code = world.gate.stdout().wait_since(mark, |line| line.contains("start_choice").then_some(()));
         assert!(code.is_some(), "{query}: the record has the code");
