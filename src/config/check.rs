@@ -10,6 +10,7 @@ mod limits;
 mod network;
 mod origin;
 mod overlap;
+mod parameters;
 mod provider;
 mod requirement;
 mod rules;
@@ -81,8 +82,8 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     );
     let default = default_requirement(raw.required_roles.as_ref(), cx);
     let provider = provider::provider(raw.cognito.as_ref(), raw.oidc.as_ref(), cx);
-    let client_secret = provider.as_ref().and_then(|provider| provider.client_secret.as_ref());
-    let session = session::session(raw.session.as_ref(), client_secret, cx);
+    let client_secrets = provider.as_ref().map_or(&[][..], |provider| &provider.client_secrets);
+    let session = session::session(raw.session.as_ref(), client_secrets, cx);
     let acr_order = identity::acr_order(raw.identity.as_ref(), cx);
     let rules = rules::rules(written_rules, &acr_order, &upstreams, cx);
     rules::against_prefix(&rules, &auth_prefix, cx);

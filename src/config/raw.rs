@@ -77,8 +77,22 @@ pub(super) struct Cognito {
     pub(super) client_secret: Option<String>,
     /// A file holding the app client's secret.
     pub(super) client_secret_file: Option<String>,
+    /// A file with a secret a line while they are rotated: where one is rejected the next is tried.
+    pub(super) client_secrets_file: Option<String>,
     /// Scopes asked for. Default `openid email profile`.
     pub(super) scopes: Option<Vec<String>>,
+    /// Go straight to this identity provider; a list: `start?identity_provider=` may choose one of these.
+    pub(super) identity_provider: Option<OneOrMany>,
+    /// The same by an identifier, such as an e-mail domain; a list: `start?idp_identifier=` may choose.
+    pub(super) idp_identifier: Option<OneOrMany>,
+    /// The language of the pool's pages; a list: `start?lang=` may choose one of these.
+    pub(super) lang: Option<OneOrMany>,
+    /// Who is about to sign in; a list: `start?login_hint=` may choose one of these.
+    pub(super) login_hint: Option<OneOrMany>,
+    /// `none`, `login`, `select_account`, `consent`; a list: `start?prompt=` may choose one of these.
+    pub(super) prompt: Option<OneOrMany>,
+    /// The URL that access tokens are bound to (RFC 8707); Cognito binds one.
+    pub(super) resources: Option<Vec<String>>,
     /// PEM file that replaces the system's roots for calls to the pool.
     pub(super) ca_file: Option<String>,
 }
@@ -95,8 +109,18 @@ pub(super) struct Oidc {
     pub(super) client_secret: Option<String>,
     /// A file holding the client's secret.
     pub(super) client_secret_file: Option<String>,
+    /// A file with a secret a line while they are rotated: where one is rejected the next is tried.
+    pub(super) client_secrets_file: Option<String>,
     /// Scopes asked for. Default `openid email profile`.
     pub(super) scopes: Option<Vec<String>>,
+    /// The language of the provider's pages; a list: `start?lang=` may choose one of these.
+    pub(super) lang: Option<OneOrMany>,
+    /// Who is about to sign in; a list: `start?login_hint=` may choose one of these.
+    pub(super) login_hint: Option<OneOrMany>,
+    /// `none`, `login`, `select_account`, `consent`; a list: `start?prompt=` may choose one of these.
+    pub(super) prompt: Option<OneOrMany>,
+    /// The URLs that access tokens are bound to (RFC 8707).
+    pub(super) resources: Option<Vec<String>>,
     /// PEM file that replaces the system's roots for calls to the provider.
     pub(super) ca_file: Option<String>,
     /// Further issuers that tokens may name.

@@ -202,17 +202,46 @@ pub struct Provider {
     pub additional_issuers: Vec<String>,
     /// The app client.
     pub client_id: String,
-    /// Its secret; `None` for a public client.
-    pub client_secret: Option<Secret>,
+    /// Its secrets, the preferred one first: several while they are rotated, none for a public client.
+    pub client_secrets: Vec<Secret>,
     /// Default `openid email profile`.
     pub scopes: Vec<String>,
     /// What access tokens are to be bound to (RFC 8707 `resource`); a token that names another is not for us.
     pub resources: Vec<String>,
+    /// What a login asks of the provider beyond what the protocol needs.
+    pub parameters: LoginParameters,
     /// PEM bundle that replaces the system's roots for calls to the provider.
     pub ca_file: Option<PathBuf>,
     /// Calls to the first origin go to the second: `rolegate dev` behind a mapped port, where the browser's
     /// address of the pool is not the gate's. No key sets it.
     pub shortcut: Option<(String, String)>,
+}
+
+/// What a login asks of the provider beyond what the protocol needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginParameters {
+    /// Cognito: the identity provider to go straight to.
+    pub identity_provider: Parameter,
+    /// Cognito: the same by an identifier, such as an e-mail domain. Never together with the former.
+    pub idp_identifier: Parameter,
+    /// The language of the provider's pages.
+    pub lang: Parameter,
+    /// Who is about to sign in.
+    pub login_hint: Parameter,
+    /// `none`, or any of `login`, `select_account`, `consent`.
+    pub prompt: Parameter,
+}
+
+/// When a parameter goes to the provider. Never with a value that is not configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Parameter {
+    /// Not at all.
+    #[default]
+    Never,
+    /// With every login.
+    Always(String),
+    /// When a link to `start` chooses one of these; never empty.
+    OneOf(Vec<String>),
 }
 
 /// What kind of provider it is.
@@ -491,6 +520,24 @@ impl Network {
                 net.to_bits() & mask == ip.to_bits() & mask
             }
             _ => false,
+        }
+    }
+}
+
+// === impl Identity ===
+
+impl Default for Identity {
+    /// By `sub`, without any source of roles.
+    fn default() -> Self {
+        Self {
+            user: "sub".into(),
+            roles: Vec::new(),
+            headers: Vec::new(),
+            user_headers: vec![http::HeaderName::from_static("x-user")],
+            roles_headers: vec![http::HeaderName::from_static("x-roles")],
+            roles_format: RolesFormat::List,
+            asked: Asked::default(),
+            machines: Vec::new(),
         }
     }
 }

@@ -30,21 +30,8 @@ pub(super) enum Shape {
 }
 
 /// Keys that are part of rolegate's interface but that this version does not have.
-const LATER: &[&str] = &[
-    "tls",
-    "assertion",
-    "gateway",
-    "pages",
-    "telemetry",
-    "upstreams",
-    "control_socket",
-    "cognito.client_secrets_file",
-    "cognito.identity_provider",
-    "cognito.idp_identifier",
-    "cognito.lang",
-    "cognito.resources",
-    "session.store",
-];
+const LATER: &[&str] =
+    &["tls", "assertion", "gateway", "pages", "telemetry", "upstreams", "control_socket", "session.store"];
 
 // === impl Shape ===
 

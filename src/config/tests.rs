@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{Access, ProviderKind, ReturnPort, TokenChoice, Unauthenticated, Upstream};
+use super::settings::{Access, Parameter, ProviderKind, ReturnPort, TokenChoice, Unauthenticated, Upstream};
 use super::*;
 
 fn root() -> PathBuf {
@@ -173,7 +173,14 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(config.workers, 3);
 
     assert_eq!(config.provider.client_id, "1234567");
-    assert_eq!(config.provider.client_secret.unwrap().expose(), b"a-secret-of-the-app-client");
+    assert_eq!(config.provider.client_secrets[0].expose(), b"a-secret-of-the-app-client");
+    let parameters = &config.provider.parameters;
+    assert_eq!(parameters.identity_provider, Parameter::Always("COGNITO".into()));
+    assert_eq!(parameters.idp_identifier, Parameter::Never);
+    assert_eq!(parameters.lang, Parameter::OneOf(vec!["de".into(), "pt-BR".into()]));
+    assert_eq!(parameters.login_hint, Parameter::OneOf(vec!["erika@example.com".into()]));
+    assert_eq!(parameters.prompt, Parameter::Always("login consent".into()));
+    assert_eq!(config.provider.resources, ["https://api.example.com/v1"]);
     let ProviderKind::Cognito { pool_id, domain } = config.provider.kind else { panic!() };
     assert_eq!(
         (pool_id.as_str(), domain.as_deref()),
@@ -195,6 +202,14 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!((&docs.access, docs.cacheable), (&Access::Public, true));
     assert_eq!(config.limits.header_count, 50);
     assert!(!config.log.access);
+}
+
+#[test]
+fn several_client_secrets_stand_in_a_file_a_line_each() {
+    let provider = fixture("oidc.toml").provider;
+    let secrets: Vec<_> = provider.client_secrets.iter().map(|secret| secret.expose()).collect();
+    assert_eq!(secrets, [&b"the-next-secret-of-the-client"[..], b"a-secret-of-the-app-client"]);
+    assert_eq!(provider.resources.len(), 2);
 }
 
 #[test]
@@ -266,7 +281,7 @@ fn what_a_command_leaves_out_of_the_file_does_not_count() {
     let config =
         from_text("a.toml", &toml, &[], &flags).unwrap_or_else(|problems| panic!("{problems}")).config;
     assert_eq!(config.provider.issuer, "http://127.0.0.1:4182/local_DevPool");
-    assert!(config.provider.client_secret.is_none());
+    assert!(config.provider.client_secrets.is_empty());
 }
 
 #[test]
@@ -325,7 +340,7 @@ fn a_secret_file_that_everybody_may_read_is_a_warning() {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
         let loaded = load(Some(&file), &[], &Overrides::default()).unwrap();
         assert_eq!(loaded.warnings.iter().count(), warnings, "{mode:o}");
-        assert_eq!(loaded.config.provider.client_secret.unwrap().expose(), b"a-secret-of-the-app-client");
+        assert_eq!(loaded.config.provider.client_secrets[0].expose(), b"a-secret-of-the-app-client");
     }
 }
 

@@ -102,6 +102,11 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
     let again = || vec![Link::new("Sign in again", login_url(context))];
     let words = |title, detail: &str, links| Words { title, detail: detail.to_owned(), links };
     match refusal {
+        LoginRefusal::Parameters(what) if what.starts_with("start_") => words(
+            "This link to sign in does not work",
+            "It is cut short, or asks for something that is not offered here.",
+            again(),
+        ),
         LoginRefusal::Parameters(_) => words(
             "The sign-in could not be finished",
             "The sign-in service sent your browser back with an address that is not as it should be.",

@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod architecture;
+mod authorize;
 mod backends;
 mod browser;
 mod clients;
@@ -24,10 +25,12 @@ mod keys;
 mod login;
 mod operation;
 mod paths;
+mod pool_and_gate;
 mod provider;
 mod random;
 mod redirects;
 mod refresh;
+mod secrets;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
@@ -35,3 +38,4 @@ mod support_itself;
 mod tls;
 mod tokens;
 mod verdict;
+mod verifier;
