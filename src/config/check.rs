@@ -4,7 +4,7 @@
 //! is still judged; the stand-ins never leave this module, because one error means no `Config`.
 
 mod duration;
-mod identity;
+pub(crate) mod identity;
 mod limits;
 mod network;
 mod origin;

@@ -139,7 +139,7 @@ fn roles(
 fn role_source(raw: &raw::RoleSource, key: &Key, cx: &mut Context<'_>) -> Option<RoleSource> {
     let claim = claim(raw.claim.as_deref(), key, cx)?;
     let claim_key = key.name("claim");
-    if claim.starts_with("custom:") || is_writable(claim) || claim == "email" {
+    if is_attribute(claim) {
         cx.warning(
             &claim_key,
             &format!("people can write {claim:?} themselves if the app client's WriteAttributes name it, and so give themselves roles"),
@@ -250,6 +250,11 @@ fn token(raw: Option<raw::Token>) -> TokenChoice {
         Some(raw::Token::Id) => TokenChoice::Id,
         Some(raw::Token::Access) => TokenChoice::Access,
     }
+}
+
+/// Whether a Cognito user may be able to set the claim themselves: it is an attribute of theirs.
+pub(crate) fn is_attribute(claim: &str) -> bool {
+    claim.starts_with("custom:") || is_writable(claim) || claim == "email"
 }
 
 fn is_writable(claim: &str) -> bool {
