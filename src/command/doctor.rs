@@ -4,7 +4,7 @@
 //! call of the token endpoint for each configured secret, with a code that nobody was ever given. Asking is here,
 //! judging is below, pure.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -55,11 +55,12 @@ pub fn run(path: Option<&Path>, env: &[(String, String)], as_json: bool) -> Exit
         }
     };
     let plain = env.iter().any(|(name, value)| name == "NO_COLOR" && !value.is_empty());
-    if as_json {
-        println!("{:#}", report.json());
-    } else {
-        print!("{}", report.text(std::io::stdout().is_terminal() && !plain));
-    }
+    let mut out = std::io::stdout();
+    // Nobody is left to tell if standard output is closed; the exit code still says it.
+    let _ = match as_json {
+        true => writeln!(out, "{:#}", report.json()),
+        false => write!(out, "{}", report.text(out.is_terminal() && !plain)),
+    };
     if report.count(Level::Fail) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -72,8 +73,9 @@ fn examine(config: &Config) -> Result<Report, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut doctor = Doctor { config, outbound, sites, attempt, samples: Vec::new() };
     let report = runtime.block_on(doctor.report());
+    let each = each_secret(provider);
     let secrets: Vec<&str> =
-        provider.client_secret.iter().filter_map(|secret| secret.expose_text()).collect();
+        each.iter().filter_map(|one| one.client_secret.as_ref()?.expose_text()).collect();
     Ok(report.without(&secrets))
 }
 

@@ -149,9 +149,6 @@ impl Seen<'_> {
                 _ => None,
             })
         };
-        if self.begun().any(|begun| *begun == Begun::Login) {
-            return Finding::ok(LOGIN, "a login leads to the provider's page");
-        }
         let no_grant = self.tried.iter().any(|tried| match &tried.answer {
             TokenAnswer::Refused { error, description } => match error.as_str() {
                 "unauthorized_client" => description.as_deref() != Some(INVALID_REDIRECT),
@@ -170,6 +167,9 @@ impl Seen<'_> {
                     .fix(aws.allow_code_grant()),
                 None => finding.fix("enable the authorization code grant at the client"),
             };
+        }
+        if self.begun().any(|begun| *begun == Begun::Login) {
+            return Finding::ok(LOGIN, "a login leads to the provider's page");
         }
         match errors().find(|(error, _)| *error != INVALID_SCOPE) {
             Some((error, description)) => {
@@ -357,3 +357,6 @@ const SCOPES: &str = "scopes";
 const SIGN_OUT: &str = "sign-out";
 const EDIT: &str = "Login pages > Edit";
 const SECRET_FILE: &str = "/run/secrets/cognito-client-secret";
+
+#[cfg(test)]
+mod tests;

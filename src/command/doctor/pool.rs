@@ -57,7 +57,7 @@ pub(super) fn read(provider: &Provider, answer: &Answer) -> Reach {
     } else {
         other_issuer(provider, named)
     });
-    if ["authorization_endpoint", "token_endpoint"].iter().any(|name| text(name).is_empty()) {
+    if ["authorization_endpoint", "token_endpoint"].iter().any(|name| names_no_host(text(name))) {
         reach.findings.push(no_domain(provider));
         reach.jwks = jwks_alone(text("jwks_uri"), named);
         reach.hidden = match provider.kind {
@@ -218,6 +218,11 @@ fn other_issuer(provider: &Provider, named: &str) -> Finding {
         ProviderKind::Cognito { .. } => finding.fix(format!("[cognito] issuer = {named:?}, if that is the pool you mean")),
         ProviderKind::Oidc => finding.fix(format!("[oidc] issuer = {named:?}, if that is the provider you mean")),
     }
+}
+
+/// Absent, empty, or an address whose domain was left out.
+fn names_no_host(address: &str) -> bool {
+    address.is_empty() || address.starts_with("https:///")
 }
 
 fn no_domain(provider: &Provider) -> Finding {
