@@ -17,7 +17,7 @@ use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::settings::{Config, Provider};
 use crate::config::{self, Overrides};
 use crate::login::attempt::Attempt;
-use crate::provider::client::{self, AttemptValues, TokenEndpointFault};
+use crate::provider::client::{self, AttemptValues, TokenEndpointFault, Wishes};
 use crate::provider::discovery::Endpoints;
 use crate::provider::outbound::{Outbound, OutboundFault};
 use crate::site::{Site, sites};
@@ -168,7 +168,7 @@ impl Doctor<'_> {
     async fn begin(&mut self, provider: &Provider, endpoints: &Endpoints, callback: &str) -> Option<Begun> {
         let (state, nonce, verifier) = (self.attempt.state(), self.attempt.nonce(), self.attempt.verifier());
         let values = AttemptValues { state: &state, nonce: &nonce, verifier: &verifier };
-        let url = client::authorize_url(provider, endpoints, callback, &values)?;
+        let url = client::authorize_url(provider, endpoints, callback, &values, &Wishes::default())?;
         let answer = self.get(url.as_str()).await;
         Some(begun(&provider.kind, &url, callback, &answer))
     }
