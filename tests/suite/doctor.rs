@@ -170,7 +170,11 @@ fn a_client_without_a_secret_needs_none() {
     assert_eq!(told.code, Some(0), "{}", told.text);
     // And one that is configured all the same is found.
     let told = doctor(&config(&pool));
-    told.alone("client", "the app client's secret is rejected", "None: the client has no secret");
+    told.alone(
+        "client",
+        "the app client's secret is rejected",
+        "if it prints None, the client has no secret",
+    );
     told.all_ok_but(&["client", "lifetimes", "rotation", "trigger"]);
 }
 

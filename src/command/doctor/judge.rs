@@ -123,9 +123,9 @@ impl Seen<'_> {
             );
             return match aws {
                 Some(aws) => finding
-                    .fix(format!("put what this prints into [{table}] client_secret_file; None: the client has no secret,"))
-                    .fix("and client_secret_file and client_secret are to be left out:")
-                    .fix(format!("{} --output text", aws.describe_client("ClientSecret"))),
+                    .fix(format!("put what this prints into the file of [{table}] client_secret_file:"))
+                    .fix(format!("{} --output text", aws.describe_client("ClientSecret")))
+                    .fix("if it prints None, the client has no secret: leave client_secret_file and client_secret out"),
                 None => finding.fix(format!("copy the client's secret anew into the file of [{table}] client_secret_file")),
             };
         }

@@ -339,3 +339,6 @@ const REGIONS: [&str; 37] = [
     "us-west-1",
     "us-west-2",
 ];
+
+#[cfg(test)]
+mod tests;

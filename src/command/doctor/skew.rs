@@ -26,15 +26,16 @@ pub(super) fn judge(samples: &[Sample]) -> Finding {
             return Finding::ok(WHAT, format!("within {within} s of the provider's"));
         }
     };
-    let side = if theirs > middle { "behind" } else { "ahead of" };
-    let found = match level {
-        Level::Fail => format!(
-            "this machine's clock is {seconds} s {side} the provider's: beyond {LEEWAY} s tokens count as expired or \
-             not yet begun, and nobody can sign in"
-        ),
-        _ => format!(
-            "this machine's clock is {seconds} s {side} the provider's; beyond {LEEWAY} s nobody can sign in"
-        ),
+    let found = if theirs > middle {
+        format!(
+            "this machine's clock is {seconds} s behind the provider's: beyond {LEEWAY} s tokens seem to be of the \
+             future, and nobody can sign in"
+        )
+    } else {
+        format!(
+            "this machine's clock is {seconds} s ahead of the provider's: beyond {LEEWAY} s tokens seem to have ended \
+             before their time, and sessions end early or do not begin"
+        )
     };
     Finding::new(level, WHAT, found)
         .fix("set it by the network, on the host where this is a container or a virtual machine:")

@@ -121,3 +121,23 @@ fn an_error_that_comes_back_says_that_the_callback_is_registered() {
         assert_eq!(of(&findings, "login").level, login, "{error}");
     }
 }
+
+#[test]
+fn a_provider_without_a_sign_out_endpoint_is_a_warning() {
+    let config = configured();
+    let page = Page {
+        callback: CALLBACK.into(),
+        landing: "https://app.test/oauth2/signout".into(),
+        begun: Some(Begun::Login),
+        ended: None,
+    };
+    let seen = Seen {
+        provider: &config.provider,
+        pages: vec![page],
+        scopes: Vec::new(),
+        tried: vec![refused("invalid_grant", None)],
+        hidden: String::new(),
+        signs_out: false,
+    };
+    assert_eq!(of(&seen.judge(), "sign-out").level, Level::Warn);
+}
