@@ -5,7 +5,7 @@
 
 mod bearer;
 mod duration;
-mod identity;
+pub(crate) mod identity;
 mod limits;
 mod network;
 mod origin;

@@ -14,6 +14,7 @@ mod browser;
 mod clients;
 mod cookies;
 mod corpus;
+mod doctor;
 mod explain;
 mod forwarded;
 mod forwarding;
