@@ -14,7 +14,7 @@ use crate::config::settings::Upstream;
 pub(super) fn upstream(
     text: Option<&str>,
     ca_file: Option<&str>,
-    own: [SocketAddr; 2],
+    own: &[SocketAddr],
     cx: &mut Context<'_>,
 ) -> Option<Upstream> {
     let key = Key::of("upstream");
