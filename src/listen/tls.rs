@@ -77,7 +77,7 @@ impl Tls {
             .with_cert_resolver(Arc::new(ByName(certificates)));
         // Whoever offers protocols and not this one is told so, and nothing is guessed (RFC 7301 §3.2).
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Sessions go on without a handshake, and nothing of them is kept here. Its keys are made anew by the hour.
+        // Sessions go on without a handshake, and nothing of them is kept here. Its keys are made anew every few hours.
         config.ticketer = Ticketer::new()?;
         Ok(Self { config: Arc::new(config), timeout, at_once: AT_ONCE })
     }

@@ -253,4 +253,31 @@ mod tests {
         watch.observe(b"GET /#").unwrap();
         assert!(watch.head_is_read());
     }
+    /// A peer with which TLS cannot say goodbye.
+    struct Deaf;
+
+    impl AsyncWrite for Deaf {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_goodbye_that_finds_no_room_is_not_waited_for() {
+        use tokio::io::AsyncWriteExt;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ended = runtime.block_on(async {
+            let mut wire = Wire::new(Deaf, Watch::new(Duration::from_millis(10)));
+            tokio::time::timeout(Duration::from_secs(20), wire.shutdown()).await
+        });
+        assert_eq!(ended.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
 }

@@ -38,8 +38,6 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where the admin listener is.
     pub admin_address: SocketAddr,
-    /// Where the cleartext listener beside TLS is, if there is one.
-    pub redirect_address: Option<SocketAddr>,
     provider: Arc<Provider>,
     stop: Stop,
     /// The gate's, and the cleartext listener's one.
@@ -111,7 +109,6 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     let tls = tls(&config)?;
     let bounds = bounds(&config.limits);
     let mut workers = vec![];
-    let mut redirect_address = None;
     if let Some(redirect) = redirect {
         let bound = redirect.local_addr().map_err(other)?;
         let (config, telemetry) = (config.clone(), telemetry.clone());
@@ -120,7 +117,6 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         let redirecting = Arc::new(workers::spawn("redirect", 1, make, &bounds, None).map_err(other)?);
         control.feed(&redirecting, redirect, stopping.clone(), "cleartext");
         workers.push(redirecting);
-        redirect_address = Some(bound);
         tracing::info!(listen = %bound, "sending cleartext to TLS");
     }
     let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &background)?);
@@ -133,17 +129,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     workers.push(gates);
     tracing::info!(listen = %address, admin = %admin_address, tls = tls.is_some(), "listening");
     let drain = config.limits.drain;
-    Ok(Running {
-        address,
-        admin_address,
-        redirect_address,
-        provider,
-        stop,
-        workers,
-        control,
-        background,
-        drain,
-    })
+    Ok(Running { address, admin_address, provider, stop, workers, control, background, drain })
 }
 
 /// TLS as it is configured; an error never means cleartext.
