@@ -10,11 +10,10 @@ use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::support::browser::Kind;
 use crate::support::tls::{FRONT_CA, Offer, rest};
 use crate::support::until;
 use crate::support::upstream;
-use crate::support::wire::{Answer, Ended, Wire};
+use crate::support::wire::{Ended, Wire};
 use crate::support::world::{Delivery, Setup, Who, World};
 
 mod cleartext;
@@ -360,16 +359,4 @@ fn openssl_and_curl_come_in_and_renegotiation_does_not() {
     assert!(said.contains("Verify return code: 0 (ok)") && said.contains("RENEGOTIATING"), "{said}");
     assert!(!ended.status.success() || said.contains("no renegotiation"), "{said}");
     assert!(world.gate.alive());
-}
-
-/// An answer of the bench's own kind, whatever the case.
-fn is_own(answer: &Answer) {
-    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
-    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer:?}");
-    assert!(answer.head.all("set-cookie").is_empty() && answer.closes(), "{answer:?}");
-}
-
-/// What a browser going somewhere says.
-fn navigation() -> &'static str {
-    Kind::Navigate.lines()
 }

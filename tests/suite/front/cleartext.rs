@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::{is_own, navigation, setup};
-use crate::support::wire::{Ended, Wire};
+use super::setup;
+use crate::support::browser::Kind;
+use crate::support::wire::{Answer, Ended, Wire};
 use crate::support::world::{Setup, World};
 
 /// Where it listens.
@@ -157,4 +158,16 @@ fn an_address_that_is_taken_is_named_by_its_key() {
         (crate::support::pool::FakePool::start(), crate::support::upstream::Recorder::start());
     let refused = Setup::try_start_with(&setup(&keys), &pool, &upstream).err().unwrap();
     assert!(refused.stderr.contains("(tls.redirect_listen)"), "{refused:?}");
+}
+
+/// An answer of the gate's own that nobody keeps and that touches no cookie.
+fn is_own(answer: &Answer) {
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer:?}");
+    assert!(answer.head.all("set-cookie").is_empty() && answer.closes(), "{answer:?}");
+}
+
+/// What a browser going somewhere says.
+fn navigation() -> &'static str {
+    Kind::Navigate.lines()
 }
