@@ -31,7 +31,7 @@ pub(super) enum Shape {
 
 /// Keys that are part of rolegate's interface but that this version does not have.
 const LATER: &[&str] =
-    &["tls", "assertion", "gateway", "pages", "telemetry", "upstreams", "control_socket", "session.store"];
+    &["assertion", "gateway", "pages", "telemetry", "upstreams", "control_socket", "session.store"];
 
 // === impl Shape ===
 
