@@ -97,6 +97,11 @@ pub enum LoginRefusal {
     NoIdentity(&'static str),
     /// What would have to be kept does not fit into cookies.
     TooLarge,
+    /// This client address has begun, or finished, as many logins as it may for now.
+    TooMany {
+        /// Until the next one.
+        seconds: u64,
+    },
 }
 
 // === impl Refusal ===
@@ -142,6 +147,7 @@ impl LoginRefusal {
             Self::PoolSaid { .. } => "pool_error",
             Self::PoolAnswer(what) | Self::PoolUnreachable(what) | Self::NoIdentity(what) => what,
             Self::TooLarge => "session_too_large",
+            Self::TooMany { .. } => "login_rate",
         }
     }
 }

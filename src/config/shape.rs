@@ -31,7 +31,6 @@ const LATER: &[&str] = &[
     "bearer",
     "assertion",
     "gateway",
-    "pages",
     "telemetry",
     "upstreams",
     "control_socket",
