@@ -22,9 +22,11 @@ mod headers;
 mod keys;
 mod login;
 mod operation;
+mod pages;
 mod paths;
 mod provider;
 mod random;
+mod rate;
 mod redirects;
 mod refresh;
 #[path = "../support/mod.rs"]
