@@ -21,7 +21,7 @@ pub enum Carry {
 pub(super) fn document(to: &str, carry: Carry, key: &str, request_id: &str) -> String {
     let (to, key, request_id) = (escape(to), escape(key), escape(request_id));
     let (word, title) = match carry {
-        Carry::Keep => ("keep", "On to the sign-in"),
+        Carry::Keep => ("keep", "Signing in"),
         Carry::PutBack => ("back", "You are signed in"),
     };
     format!(

@@ -193,3 +193,21 @@ fn a_fault_at_run_time_is_an_error_with_its_place() {
     let said = templates.render(PageName::Error, &Values { status: 502, ..values() }).unwrap().unwrap_err();
     assert!(said.starts_with("error.html:2: undefined value"), "{said}");
 }
+
+#[test]
+fn the_templates_in_the_documentation_are_templates() {
+    let text = include_str!("../../../docs/pages.md");
+    let samples: Vec<_> =
+        text.split("```html\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(samples.len() >= 2);
+    for sample in samples {
+        compiled(&[("page.html", sample), ("_layout.html", "{% block body %}{% endblock %}")]);
+    }
+    for page in PageName::ALL {
+        assert!(text.contains(&format!("`{}`", page.file())), "docs/pages.md lacks {}", page.file());
+    }
+    let values = serde_json::to_value(Values::default()).unwrap();
+    for name in values.as_object().unwrap().keys() {
+        assert!(text.contains(&format!("`{name}`")), "docs/pages.md lacks {name}");
+    }
+}
