@@ -599,3 +599,22 @@ test('a_template_of_ones_own_is_shown_with_its_style', LIMIT, async () => {
     assert.deepEqual(heard, [], 'the pages keep their own policy');
   });
 });
+
+test('too_many_sign_ins_are_a_page_that_says_so', LIMIT, async () => {
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    await page.goto(gate('/reports/q3'));
+    await atLoginPage(page);
+    const other = await context.newPage();
+    const answer = await other.goto(gate('/reports/q4'));
+    assert.equal(answer.status(), 429);
+    await isAProperPage(other, 'too-many-sign-ins');
+    assert.match(await text(other), /\d+ s\b/, 'it says for how long');
+    await other.setViewportSize({ width: 320, height: 640 });
+    await other.emulateMedia({ colorScheme: 'dark' });
+    await picture(other, 'too-many-sign-ins-dark-and-small');
+    // Whoever is at the pool already gets in.
+    await signIn(page, 'viewer');
+    assert.equal(page.url(), gate('/reports/q3'));
+  });
+});

@@ -68,6 +68,11 @@ fn a_template_of_ones_own_is_shown_with_its_style() {
     with_config("[pages]\nfolder = \"pages\"\n", &files, "a_template_of_ones_own_is_shown_with_its_style");
 }
 
+#[test]
+fn too_many_sign_ins_are_a_page_that_says_so() {
+    with_config("[limits]\nlogin_rate = 1\n", &[], "too_many_sign_ins_are_a_page_that_says_so");
+}
+
 /// The namesake in the browser, with these tables and files for the gate.
 fn with_config(tables: &str, files: &[(&str, &str)], name: &str) {
     let folder = tempfile::tempdir().unwrap();
