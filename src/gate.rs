@@ -7,8 +7,9 @@ use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 
 use crate::ask::{Ask, Kind};
-use crate::authorize::{Decision, Person, Why, cover, decide};
+use crate::authorize::{By, Decision, Person, Why, cover, decide};
 use crate::body::Answer;
+use crate::clock;
 use crate::config::settings::Config;
 use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
@@ -93,11 +94,11 @@ impl Gate {
         if let Some(page) = OwnPage::of(&ask, &self.shared.config.auth_prefix) {
             return self.own_page(page, visitor.as_ref(), &ask, trip).await;
         }
-        let found = cover(&self.shared.rules, &ask);
+        let found = cover(&self.shared.rules, &ask).map_err(Refusal::Path)?;
         // Where nothing is asked of anyone, nobody waits for the pool.
         let visit = self.visit(visitor.as_ref(), !found.is_public(), trip).await?;
         let person = visit.session.as_ref().map(Person::of);
-        let decision = decide(&found, person.as_ref(), &ask);
+        let decision = decide(&found, person.as_ref(), &ask, clock::now());
         trip.record.decided(&found, &decision, person.as_ref());
         match decision {
             Decision::Forward | Decision::ForwardAnonymous => {
@@ -107,7 +108,7 @@ impl Gate {
             }
             // A session that only an outage keeps from counting is not sent to a pool that cannot answer.
             Decision::Login | Decision::Challenge if visit.outage => Err(Refusal::Outage),
-            Decision::Login => {
+            Decision::Login | Decision::StepUp(_) => {
                 let visitor = visitor.as_ref().ok_or(Refusal::Misdirected)?;
                 self.answered(self.shared.login.send_to_pool(visitor), trip)
             }
@@ -182,7 +183,9 @@ impl Gate {
     ) -> Result<Plan, Refusal> {
         let identity = match session {
             Some(session) => {
-                header_values(&session.user, &session.roles, &session.headers).ok_or(Refusal::Unwritable)?
+                let identity = &self.shared.config.identity;
+                header_values(identity, &session.user, &session.roles, &session.headers)
+                    .ok_or(Refusal::Unwritable)?
             }
             None => vec![],
         };
@@ -203,6 +206,7 @@ impl Gate {
             host,
             request_id: trip.context.request_id.clone(),
             upgrade: ask.websocket,
+            upstream: found.rule().map_or(0, |rule| rule.upstream),
             cacheability,
         })
     }
@@ -274,7 +278,7 @@ impl Gate {
 
 impl<'a> Person<'a> {
     fn of(session: &'a Session) -> Self {
-        Self { user: &session.user, roles: &session.roles }
+        Self { user: &session.user, roles: &session.roles, facts: &session.facts, by: By::Session }
     }
 }
 
@@ -288,6 +292,7 @@ impl Refusal {
                 user: person.map(|person| person.user.to_owned()).unwrap_or_default(),
                 requirement: requirement.clone(),
             },
+            Decision::Stronger(requirement) => Self::Stronger { requirement: requirement.clone() },
             Decision::Forbid(Why::Method) => Self::MethodNotNamed,
             Decision::Forbid(Why::Address) => Self::Address,
             Decision::Forbid(Why::Origin) => Self::Origin,

@@ -33,6 +33,12 @@ pub enum Refusal {
         /// What the rule asks.
         requirement: Requirement,
     },
+    /// Signed in, but not strongly or recently enough, and this is not something that can go and do so by a
+    /// redirect.
+    Stronger {
+        /// What the rule asks.
+        requirement: Requirement,
+    },
     /// Rules own the path, and none names the method.
     MethodNotNamed,
     /// The rule is not for this client address.
@@ -97,6 +103,13 @@ pub enum LoginRefusal {
     NoIdentity(&'static str),
     /// What would have to be kept does not fit into cookies.
     TooLarge,
+    /// The person signed in for a page that asks for more, and the pool's token does not say that they did more.
+    NotStrongEnough {
+        /// Who signed in.
+        user: String,
+        /// What the rule asks.
+        requirement: Requirement,
+    },
     /// This client address has begun, or finished, as many logins as it may for now.
     TooMany {
         /// Until the next one.
@@ -121,6 +134,8 @@ impl Refusal {
             Self::Misdirected => "misdirected",
             Self::LoginRequired => "login_required",
             Self::RoleMissing { .. } => "role_missing",
+            // RFC 9470 §3.
+            Self::Stronger { .. } => "insufficient_user_authentication",
             Self::MethodNotNamed => "method_not_named",
             Self::Address => "address",
             Self::Origin => "origin",
@@ -147,6 +162,7 @@ impl LoginRefusal {
             Self::PoolSaid { .. } => "pool_error",
             Self::PoolAnswer(what) | Self::PoolUnreachable(what) | Self::NoIdentity(what) => what,
             Self::TooLarge => "session_too_large",
+            Self::NotStrongEnough { .. } => "not_strong_enough",
             Self::TooMany { .. } => "login_rate",
         }
     }

@@ -11,6 +11,7 @@ mod origin;
 mod overlap;
 mod pages;
 mod provider;
+mod requirement;
 mod rules;
 mod secrets;
 mod session;
@@ -72,8 +73,10 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         cx.error(&Key::of("admin_listen"), "the same address as listen", "give it a port of its own");
     }
     let auth_prefix = rules::auth_prefix(raw.auth_prefix.as_deref(), cx);
-    let upstream = upstream::upstream(
+    let written_rules = raw.rules.as_deref().unwrap_or_default();
+    let upstreams = upstream::upstreams(
         raw.upstream.as_deref(),
+        written_rules,
         raw.upstream_ca_file.as_deref(),
         [listen, admin_listen],
         cx,
@@ -82,14 +85,17 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let provider = provider::provider(raw.cognito.as_ref(), raw.oidc.as_ref(), cx);
     let client_secret = provider.as_ref().and_then(|provider| provider.client_secret.as_ref());
     let session = session::session(raw.session.as_ref(), client_secret, cx);
-    let rules = rules::rules(raw.rules.as_deref().unwrap_or_default(), cx);
+    let acr_order = identity::acr_order(raw.identity.as_ref(), cx);
+    let rules = rules::rules(written_rules, &acr_order, &upstreams, cx);
     rules::against_prefix(&rules, &auth_prefix, cx);
     rules::against_origins(&rules, &origins, cx);
     overlap::overlaps(&rules, &origins, cx);
     // Without a provider there is no telling which defaults apply: that is an error of its own.
     let kind = provider.as_ref().map(|provider| &provider.kind);
-    let needs_roles = rules::need_roles(&default, &rules);
-    let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, cx);
+    let needs_roles = requirement::need_roles(&default, &rules);
+    let asked = requirement::asked(&rules);
+    let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, asked, cx);
+    requirement::against_sources(&default, &rules, &identity.roles, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
@@ -102,7 +108,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         listen,
         admin_listen,
         auth_prefix,
-        upstream: upstream?,
+        upstreams: upstreams.found()?,
         pass_host: raw.pass_host.unwrap_or(true),
         rules: rules.into_iter().map(|judged| judged.rule).collect(),
         default,

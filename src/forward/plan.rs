@@ -17,6 +17,8 @@ pub struct Plan {
     pub forwarded: Forwarded,
     /// The request's id, sent both ways.
     pub request_id: HeaderValue,
+    /// Which of the configuration's upstreams.
+    pub upstream: usize,
     /// A WebSocket upgrade may pass. Only ever true for a request that [`super::upgrade::is_websocket`].
     pub upgrade: bool,
     /// What becomes of the answer's cacheability.

@@ -163,7 +163,8 @@ impl Login {
     /// A new session, with an id of its own: one that was there before is simply replaced.
     fn session(&self, granted: Granted, now: u64) -> Result<(Session, Option<Ticket>), Refusal> {
         let Granted { identity, access_ends, refresh_token } = granted;
-        if header_values(&identity.user, &identity.roles, &identity.headers).is_none() {
+        let values = header_values(&self.config.identity, &identity.user, &identity.roles, &identity.headers);
+        if values.is_none() {
             return Err(LoginRefusal::NoIdentity("unwritable_identity").into());
         }
         let id = clock::random::<16>().map_err(|_| Refusal::NoEntropy)?;
@@ -173,6 +174,7 @@ impl Login {
             user: identity.user,
             roles: identity.roles,
             headers: identity.headers,
+            facts: identity.facts,
             begun: now,
             ends: now.saturating_add(self.config.session.max_age.as_secs()),
             refreshed: now,

@@ -8,7 +8,7 @@ use crate::ask::{Ask, Kind};
 use crate::background::Background;
 use crate::clock;
 use crate::config::settings::Config;
-use crate::provider::{AttemptValues, Provider};
+use crate::provider::{AttemptValues, Provider, Wishes};
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::{Carry, Reply};
 use crate::session::cookie::Jar;
@@ -164,10 +164,11 @@ impl Login {
         let attempt = Attempt::new(random, now, restarted, kept);
         let values =
             AttemptValues { state: &attempt.state(), nonce: &attempt.nonce(), verifier: &attempt.verifier() };
-        let url = self.provider.authorize_url(&site.callback, &values).map_err(|fault| {
-            tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
-            Refused::on_the_way_to(target, site, LoginRefusal::PoolUnreachable(fault.code()).into())
-        })?;
+        let url =
+            self.provider.authorize_url(&site.callback, &values, &Wishes::default()).map_err(|fault| {
+                tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
+                Refused::on_the_way_to(target, site, LoginRefusal::PoolUnreachable(fault.code()).into())
+            })?;
 
         let nonce = seal_nonce().map_err(|_| Refusal::NoEntropy)?;
         let text = attempt.seal(&site.sealer, &site.names, nonce).ok_or(LoginRefusal::TooLarge)?;
@@ -195,6 +196,7 @@ impl Login {
             origins: &self.config.origins,
             hosts: &self.config.allowed_return_hosts,
             auth_prefix: &self.config.auth_prefix,
+            keeps_slashes: self.config.keeps_slashes(),
         };
         ReturnTo::parse(given, &bounds).unwrap_or_else(|| ReturnTo::home(&site.origin))
     }

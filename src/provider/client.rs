@@ -2,6 +2,7 @@
 //!
 //! The answers' types are ours and keep the ID token as text: only `identity::token` reads tokens.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 
 use openidconnect::core::{
@@ -58,6 +59,7 @@ pub fn authorize_url(
     endpoints: &Endpoints,
     redirect_uri: &str,
     attempt: &AttemptValues<'_>,
+    wishes: &Wishes<'_>,
 ) -> Option<Url> {
     let client = oidc(provider, endpoints, Some(redirect_uri))?;
     let (state, nonce) = (attempt.state.to_owned(), attempt.nonce.to_owned());
@@ -73,6 +75,12 @@ pub fn authorize_url(
     for scope in provider.scopes.iter().filter(|scope| *scope != "openid") {
         request = request.add_scope(Scope::new(scope.clone()));
     }
+    for (name, value) in wishes.parameters(&provider.kind) {
+        request = request.add_extra_param(name, value);
+    }
+    for resource in &provider.resources {
+        request = request.add_extra_param("resource", resource.as_str());
+    }
     Some(request.url().0)
 }
 
@@ -85,6 +93,26 @@ pub struct AttemptValues<'a> {
     pub nonce: &'a str,
     /// Shown only to the token endpoint (RFC 7636).
     pub verifier: &'a str,
+}
+
+/// What is wished of the pool beyond signing somebody in. Whatever is set is sent: who fills this in has checked
+/// it against the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes<'a> {
+    /// Cognito: go straight to this identity provider.
+    pub identity_provider: Option<&'a str>,
+    /// Cognito: go straight to the identity provider with this identifier, such as an e-mail domain.
+    pub idp_identifier: Option<&'a str>,
+    /// The language of the pool's pages.
+    pub lang: Option<&'a str>,
+    /// Who is about to sign in.
+    pub login_hint: Option<&'a str>,
+    /// `none`, `login` … (OpenID Connect Core §3.1.2.1).
+    pub prompt: Option<&'a str>,
+    /// Authentication context classes, most wanted first, separated by blanks.
+    pub acr_values: Option<&'a str>,
+    /// How long ago the person may have signed in at most, seconds.
+    pub max_age: Option<u64>,
 }
 
 /// Redeems a code, once: an exchange whose answer was lost is never tried again.
@@ -158,6 +186,28 @@ impl<'c> AsyncHttpClient<'c> for Outbound {
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.exchange(request))
+    }
+}
+
+// === impl Wishes ===
+
+impl<'a> Wishes<'a> {
+    /// As authorize parameters.
+    fn parameters(&self, kind: &ProviderKind) -> impl Iterator<Item = (&'static str, Cow<'a, str>)> {
+        let lang = match kind {
+            ProviderKind::Cognito { .. } => "lang",
+            ProviderKind::Oidc => "ui_locales",
+        };
+        let texts = [
+            ("identity_provider", self.identity_provider),
+            ("idp_identifier", self.idp_identifier),
+            (lang, self.lang),
+            ("login_hint", self.login_hint),
+            ("prompt", self.prompt),
+            ("acr_values", self.acr_values),
+        ];
+        let max_age = self.max_age.map(|seconds| ("max_age", seconds.to_string().into()));
+        texts.into_iter().filter_map(|(name, text)| Some((name, text?.into()))).chain(max_age)
     }
 }
 

@@ -87,7 +87,7 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
             "detail": words.detail,
             "request_id": request_id,
         });
-        if *refusal == Refusal::LoginRequired {
+        if matches!(refusal, Refusal::LoginRequired | Refusal::Stronger { .. }) {
             problem["login_url"] = words::login_url(context).into();
         }
         with_body(status, "application/problem+json", problem.to_string(), context)
@@ -102,7 +102,7 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         // RFC 9110 §15.5.2 asks for a challenge; this one makes no browser show a password box.
-        Refusal::LoginRequired => {
+        Refusal::LoginRequired | Refusal::Stronger { .. } => {
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
         }
         // Where the body ends is in doubt, so nothing after it is read as a request (RFC 9112 §9.3).
@@ -168,7 +168,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
         Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-        Refusal::LoginRequired => StatusCode::UNAUTHORIZED,
+        Refusal::LoginRequired | Refusal::Stronger { .. } => StatusCode::UNAUTHORIZED,
         Refusal::RoleMissing { .. }
         | Refusal::MethodNotNamed
         | Refusal::Address
@@ -185,9 +185,10 @@ fn status(refusal: &Refusal) -> StatusCode {
             LoginRefusal::Parameters(_) | LoginRefusal::CookiesOff | LoginRefusal::PoolSaid { .. } => {
                 StatusCode::BAD_REQUEST
             }
-            LoginRefusal::Denied { .. } | LoginRefusal::NoIdentity(_) | LoginRefusal::TooLarge => {
-                StatusCode::FORBIDDEN
-            }
+            LoginRefusal::Denied { .. }
+            | LoginRefusal::NoIdentity(_)
+            | LoginRefusal::TooLarge
+            | LoginRefusal::NotStrongEnough { .. } => StatusCode::FORBIDDEN,
             LoginRefusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             LoginRefusal::PoolAnswer(_) => StatusCode::BAD_GATEWAY,
             LoginRefusal::PoolUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -99,6 +99,7 @@ impl Record {
             Decision::Forward => "allowed",
             Decision::ForwardAnonymous => "preflight",
             Decision::Login | Decision::Challenge => "login_required",
+            Decision::StepUp(_) | Decision::Stronger(_) => "insufficient_user_authentication",
             Decision::Elsewhere => "other_host",
             Decision::Misdirected => "misdirected",
             Decision::Forbid(Why::Missing(_)) => "role_missing",

@@ -19,6 +19,7 @@ mod forwarding;
 mod framing;
 mod fuzz;
 mod headers;
+mod issuers;
 mod keys;
 mod login;
 mod operation;

@@ -291,7 +291,9 @@ pub fn cases() -> Vec<Case> {
                 Value::Null,
                 json!("a"),
             ] {
+                let other = value.clone();
                 refuse_id(world, &["token_at_hash"], move |mint| mint.claim("at_hash", value.clone()));
+                refuse_id(world, &["token_c_hash"], move |mint| mint.claim("c_hash", other.clone()));
             }
             accept(world, |mint| mint.without("at_hash"));
         }),

@@ -148,6 +148,7 @@ fn client(client: Client<'_>, cx: &mut Context<'_>) -> Provider {
         client_id: client_id.to_owned(),
         client_secret: secret,
         scopes: scopes(client.scopes, &client.table.name("scopes"), cx),
+        resources: Vec::new(),
         ca_file: cx.certificates(&client.table.name("ca_file"), client.ca_file),
         shortcut: None,
     }

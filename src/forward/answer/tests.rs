@@ -6,6 +6,7 @@ fn fit(lines: &[(&str, &str)], cacheability: Cacheability) -> Result<HeaderMap, 
     let scrub = Scrub::new(OwnCookies { bases: vec!["__Host-rolegate".into()] }, &names);
     let value = HeaderValue::from_static;
     let plan = Plan {
+        upstream: 0,
         target: "/".parse().unwrap(),
         host: value("a"),
         identity: Vec::new(),

@@ -12,6 +12,7 @@ fn provider(domain: Option<&str>) -> Provider {
         client_id: "c".into(),
         client_secret: None,
         scopes: vec!["openid".into()],
+        resources: vec![],
         ca_file: None,
         shortcut: None,
     }
