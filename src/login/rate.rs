@@ -45,8 +45,9 @@ impl Rate {
         }
         if buckets.len() >= MAX_CLIENTS && !buckets.contains_key(&client) {
             buckets.retain(|_, full_at| now < *full_at);
-            if buckets.len() >= MAX_CLIENTS {
-                // So many places at once are bounded by nothing here; whoever counts again from nothing gains a minute.
+            // So many places at once are bounded by nothing here: whoever begins from a full bucket gains a minute.
+            // Half, so that a flood pays for one look through the table with as many logins.
+            if buckets.len() >= MAX_CLIENTS / 2 {
                 buckets.clear();
             }
         }
