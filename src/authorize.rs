@@ -3,18 +3,25 @@
 use std::time::Duration;
 
 use crate::ask::{Ask, From, Kind};
-use crate::config::settings::{Access, MinAcr, Network, Requirement, Unauthenticated};
+use crate::config::settings::{
+    Access, BearerUse, MinAcr, Network, Requirement, Rule, TokenChoice, Unauthenticated,
+};
 use crate::identity::Facts;
+use crate::refusal::Refusal;
 use crate::rule::path::PathRefusal;
 use crate::rule::{Found, Rules};
 
-/// Who asks, as far as deciding goes.
+/// Who asks, however they came.
 #[derive(Debug, Clone, Copy)]
 pub struct Person<'a> {
+    /// The `sub` claim.
+    pub sub: &'a str,
     /// X-User before encoding.
     pub user: &'a str,
     /// The roles.
     pub roles: &'a [String],
+    /// Mapped claims: header name and encoded value.
+    pub headers: &'a [(String, String)],
     /// What else rules ask.
     pub facts: &'a Facts,
     /// How they came.
@@ -27,7 +34,12 @@ pub enum By {
     /// With a session: a browser sends its cookies whoever made it ask.
     Session,
     /// With a bearer token: nobody sends it unasked, and nobody can be sent to sign in.
-    Bearer,
+    Bearer {
+        /// Which of the two tokens.
+        token: TokenChoice,
+        /// Whether that one counts where no rule says otherwise.
+        usual: bool,
+    },
 }
 
 /// What happens to a request.
@@ -49,6 +61,8 @@ pub enum Decision<'a> {
     Elsewhere,
     /// 421: nothing can be decided on this host.
     Misdirected,
+    /// 401: the bearer token is good, but of the kind that does not count here.
+    WrongToken,
     /// 403.
     Forbid(Why<'a>),
 }
@@ -81,6 +95,9 @@ pub fn cover<'a>(rules: &'a Rules, ask: &Ask) -> Result<Found<'a>, PathRefusal> 
 /// Decides at `now` (seconds since 1970). What is missing (a rule, a role, a session, a header) never opens
 /// anything.
 pub fn decide<'a>(found: &Found<'a>, person: Option<&Person<'_>>, ask: &Ask, now: u64) -> Decision<'a> {
+    if person.is_some_and(|person| !counts(person.by, found.rule())) {
+        return Decision::WrongToken;
+    }
     let (requirement, unauthenticated) = match found {
         Found::Rule(rule) => {
             if !comes_from(&rule.from, ask) {
@@ -145,8 +162,24 @@ fn without_session<'a>(unauthenticated: Unauthenticated, ask: &Ask) -> Decision<
     }
 }
 
+/// What `person` lacks of `requirement`, for whoever is told: that part of it which does not hold. How strongly
+/// someone signed in is no part of that: it is asked last, so that nobody signs in again for what they may not see.
+pub fn lacking(person: &Person<'_>, requirement: &Requirement) -> Requirement {
+    let Requirement { any_role, all_roles, any_scope, any_user, any_email_domain, .. } = requirement;
+    let has = |role: &String| person.roles.contains(role);
+    let unless = |fulfilled: bool, part: &Vec<String>| if fulfilled { vec![] } else { part.clone() };
+    let domain = |domain: &String| Some(domain) == person.facts.email_domain.as_ref();
+    Requirement {
+        any_role: unless(any_role.iter().any(has), any_role),
+        all_roles: all_roles.iter().filter(|role| !has(role)).cloned().collect(),
+        any_scope: unless(any_scope.iter().any(|scope| person.facts.scopes.contains(scope)), any_scope),
+        any_user: unless(any_user.iter().any(|user| user == person.user), any_user),
+        any_email_domain: unless(any_email_domain.iter().any(domain), any_email_domain),
+        ..Requirement::default()
+    }
+}
+
 fn fulfils(person: &Person<'_>, requirement: &Requirement) -> bool {
-    // How strongly they signed in is asked last: nobody signs in again for what they may not see anyway.
     let Requirement { any_role, all_roles, any_scope, any_user, any_email_domain, .. } = requirement;
     let has = |role: &String| person.roles.contains(role);
     (any_role.is_empty() || any_role.iter().any(has))
@@ -157,6 +190,16 @@ fn fulfils(person: &Person<'_>, requirement: &Requirement) -> bool {
             || person.facts.email_domain.as_ref().is_some_and(|domain| any_email_domain.contains(domain)))
 }
 
+/// Whether who came this way counts on a rule at all.
+fn counts(by: By, rule: Option<&Rule>) -> bool {
+    let By::Bearer { token, usual } = by else { return true };
+    match rule.and_then(|rule| rule.bearer) {
+        None => usual,
+        Some(BearerUse::Off) => false,
+        Some(BearerUse::Of(choice)) => choice == TokenChoice::Either || choice == token,
+    }
+}
+
 fn comes_from(networks: &[Network], ask: &Ask) -> bool {
     networks.is_empty() || networks.iter().any(|network| network.contains(ask.client))
 }
@@ -164,12 +207,36 @@ fn comes_from(networks: &[Network], ask: &Ask) -> bool {
 // === impl Decision ===
 
 impl Decision<'_> {
+    /// What a decision that refuses says to the one who is refused.
+    pub fn refusal(&self, person: Option<&Person<'_>>) -> Refusal {
+        let bearer = person.is_some_and(|person| person.by != By::Session);
+        match self {
+            Self::Forbid(Why::Missing(requirement)) => Refusal::RoleMissing {
+                user: person.map(|person| person.user.to_owned()).unwrap_or_default(),
+                requirement: Box::new(match person {
+                    Some(person) => lacking(person, requirement),
+                    None => (*requirement).clone(),
+                }),
+                bearer,
+            },
+            Self::Stronger(requirement) => {
+                Refusal::Stronger { requirement: Box::new((*requirement).clone()), bearer }
+            }
+            Self::WrongToken => Refusal::Bearer("token_use"),
+            Self::Forbid(Why::Method) => Refusal::MethodNotNamed,
+            Self::Forbid(Why::Address) => Refusal::Address,
+            Self::Forbid(Why::Origin) => Refusal::Origin,
+            Self::Misdirected => Refusal::Misdirected,
+            _ => Refusal::LoginRequired,
+        }
+    }
+
     /// How records and `explain` name it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Forward | Self::ForwardAnonymous => "forward",
             Self::Login | Self::StepUp(_) => "login",
-            Self::Challenge | Self::Stronger(_) => "challenge",
+            Self::Challenge | Self::Stronger(_) | Self::WrongToken => "challenge",
             Self::Elsewhere => "redirect",
             Self::Misdirected => "refuse",
             Self::Forbid(_) => "forbid",

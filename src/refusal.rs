@@ -30,14 +30,22 @@ pub enum Refusal {
     RoleMissing {
         /// Who is signed in.
         user: String,
-        /// What the rule asks.
-        requirement: Requirement,
+        /// What is missing of what the rule asks.
+        requirement: Box<Requirement>,
+        /// They came with a bearer token.
+        bearer: bool,
     },
+    /// A bearer token that does not count, for this reason; whoever sent it is told nothing of it.
+    Bearer(&'static str),
+    /// A bearer token that counts, but whose claims do not say who it speaks for.
+    Nameless(&'static str),
     /// Signed in, but not strongly or recently enough, and this is not something that can go and do so by a
     /// redirect.
     Stronger {
         /// What the rule asks.
-        requirement: Requirement,
+        requirement: Box<Requirement>,
+        /// They came with a bearer token.
+        bearer: bool,
     },
     /// Rules own the path, and none names the method.
     MethodNotNamed,
@@ -108,7 +116,7 @@ pub enum LoginRefusal {
         /// Who signed in.
         user: String,
         /// What the rule asks.
-        requirement: Requirement,
+        requirement: Box<Requirement>,
     },
     /// This client address has begun, or finished, as many logins as it may for now.
     TooMany {
@@ -145,7 +153,21 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Login(refusal) => refusal.code(),
-            Self::Upstream { reason, .. } | Self::Body { reason, .. } => reason,
+            Self::Upstream { reason, .. }
+            | Self::Body { reason, .. }
+            | Self::Bearer(reason)
+            | Self::Nameless(reason) => reason,
+        }
+    }
+}
+
+impl Refusal {
+    /// The code that whoever asked is told.
+    pub fn public_code(&self) -> &'static str {
+        match self {
+            // RFC 6750 §3.1. What exactly was wrong with a token would help whoever forges one.
+            Self::Bearer(_) => "invalid_token",
+            other => other.code(),
         }
     }
 }

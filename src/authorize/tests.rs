@@ -37,6 +37,7 @@ fn rule(access: Access) -> Rule {
         preflight: false,
         from: vec![],
         cacheable: false,
+        bearer: None,
         keeps_slashes: false,
         upstream: 0,
     }
@@ -45,7 +46,7 @@ fn rule(access: Access) -> Rule {
 static NO_FACTS: Facts = Facts { scopes: Vec::new(), email_domain: None, acr: None, auth_time: None };
 
 fn person(roles: &[String]) -> Person<'_> {
-    Person { user: "ann", roles, facts: &NO_FACTS, by: By::Session }
+    Person { sub: "s", user: "ann", roles, headers: &[], facts: &NO_FACTS, by: By::Session }
 }
 
 fn decide<'a>(found: &Found<'a>, person: Option<&Person<'_>>, ask: &Ask) -> Decision<'a> {
@@ -234,7 +235,7 @@ fn who_is_not_known_to_have_signed_in_strongly_enough_is_not() {
 fn only_a_browser_with_a_session_is_sent_to_sign_in_more_strongly_and_only_for_what_it_may_see() {
     let roles = roles();
     let session = person(&roles);
-    let bearer = Person { by: By::Bearer, ..session };
+    let bearer = Person { by: BEARER, ..session };
     let requirement = strong(Some("urn:cognito:loa:3"), None);
     let found = Found::Default(&requirement);
     for (kind, person, expected) in [
@@ -255,8 +256,50 @@ fn only_a_browser_with_a_session_is_sent_to_sign_in_more_strongly_and_only_for_w
 #[test]
 fn a_bearer_token_is_sent_by_nobody_unasked_so_its_websockets_need_no_origin() {
     let (requirement, roles) = (needs(&["user"], &[], &[]), roles());
-    let bearer = Person { by: By::Bearer, ..person(&roles) };
+    let bearer = Person { by: BEARER, ..person(&roles) };
     let mut ask = ask(Kind::Other, Some(0));
     (ask.websocket, ask.from) = (true, From::Elsewhere);
     assert_eq!(decide(&Found::Default(&requirement), Some(&bearer), &ask), Decision::Forward);
+}
+
+const BEARER: By = By::Bearer { token: TokenChoice::Access, usual: true };
+
+#[test]
+fn a_token_of_the_kind_that_does_not_count_on_a_rule_is_refused_there() {
+    let roles = roles();
+    let both = [TokenChoice::Access, TokenChoice::Id];
+    for (bearer, counting) in [
+        (Some(BearerUse::Off), &[][..]),
+        (Some(BearerUse::Of(TokenChoice::Access)), &[TokenChoice::Access][..]),
+        (Some(BearerUse::Of(TokenChoice::Id)), &[TokenChoice::Id]),
+        (Some(BearerUse::Of(TokenChoice::Either)), &both),
+        (None, &[TokenChoice::Access]),
+    ] {
+        let guarded = Rule { bearer, ..rule(Access::Needs(needs(&["user"], &[], &[]))) };
+        for token in both {
+            let usual = token == TokenChoice::Access;
+            let someone = Person { by: By::Bearer { token, usual }, ..person(&roles) };
+            let decision = decide(&Found::Rule(&guarded), Some(&someone), &ask(Kind::Other, Some(0)));
+            let expected = if counting.contains(&token) { Decision::Forward } else { Decision::WrongToken };
+            assert_eq!(decision, expected, "{bearer:?} {token:?}");
+        }
+    }
+}
+
+#[test]
+fn who_is_refused_is_told_what_is_missing_and_nothing_that_is_there() {
+    let roles = roles();
+    let requirement = Requirement {
+        any_role: vec!["admin".into(), "user".into()],
+        all_roles: vec!["editor".into(), "auditor".into()],
+        any_scope: vec!["api/read".into()],
+        ..Requirement::default()
+    };
+    let missing = lacking(&person(&roles), &requirement);
+    let expected = Requirement {
+        all_roles: vec!["auditor".into()],
+        any_scope: vec!["api/read".into()],
+        ..Requirement::default()
+    };
+    assert_eq!(missing, expected);
 }

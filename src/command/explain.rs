@@ -84,8 +84,14 @@ pub fn explain(config: &Config, question: &Question) -> Explanation {
     };
     // A session exists only at a public origin: elsewhere its cookie is not read.
     let person = who.as_ref().filter(|_| ask.origin.is_some());
-    let person =
-        person.map(|who| Person { user: &who.user, roles: &who.roles, facts: &who.facts, by: By::Session });
+    let person = person.map(|Identity { sub, user, roles, headers, facts, .. }| Person {
+        sub,
+        user,
+        roles,
+        headers,
+        facts,
+        by: By::Session,
+    });
     let rules = Rules::new(config.rules.clone(), config.default.clone());
     let found = match cover(&rules, &ask) {
         Ok(found) => found,
@@ -210,6 +216,7 @@ fn because(decision: &Decision<'_>, person: Option<&Person<'_>>) -> String {
                 "{has}, and the sign-in is not strong enough: it needs {wants}; a browser is sent to the pool for it"
             )
         }
+        Decision::WrongToken => "the bearer token is of a kind that does not count here".into(),
         Decision::Elsewhere => "the host is no public_url: a browser is sent to the first one".into(),
         Decision::Misdirected => "the host is no public_url, and only a session could decide".into(),
         Decision::Forbid(Why::Missing(requirement)) => {

@@ -3,6 +3,7 @@
 //! Each table has its file below. What is wrong is pushed and a stand-in takes its place, so that the rest
 //! is still judged; the stand-ins never leave this module, because one error means no `Config`.
 
+mod bearer;
 mod duration;
 mod identity;
 mod limits;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use super::places::Places;
 use super::problem::{Key, Place, Problem, Problems, Severity};
 use super::raw::{OneOrMany, Raw};
-use super::settings::{Config, Log, LogFormat, ProviderKind, Requirement};
+use super::settings::{Config, Identity, Log, LogFormat, ProviderKind, Requirement};
 
 /// What the judgement needs from outside.
 pub struct Surroundings<'a> {
@@ -94,7 +95,11 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let kind = provider.as_ref().map(|provider| &provider.kind);
     let needs_roles = requirement::need_roles(&default, &rules);
     let asked = requirement::asked(&rules);
+    let bearer = bearer::bearer(raw.bearer.as_ref(), provider.as_ref(), cx);
+    bearer::of_rules(written_rules, bearer.as_ref(), provider.as_ref(), cx);
+    let machines = bearer.as_ref().map(|bearer| bearer.clients.clone()).unwrap_or_default();
     let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, asked, cx);
+    let identity = Identity { machines, ..identity };
     requirement::against_sources(&default, &rules, &identity.roles, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
     let allowed_return_hosts =
@@ -115,6 +120,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         provider: provider?,
         session,
         identity,
+        bearer,
         trusted_proxies,
         allowed_return_hosts,
         limits,

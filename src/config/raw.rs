@@ -43,6 +43,8 @@ pub(super) struct Raw {
     pub(super) identity: Option<Identity>,
     /// What a path needs. The most specific rule wins, not the first.
     pub(super) rules: Option<Vec<Rule>>,
+    /// Bearer tokens instead of a session, for programs. The table's presence turns them on.
+    pub(super) bearer: Option<Bearer>,
     /// Bounds on what a client or an upstream may do.
     pub(super) limits: Option<Limits>,
     /// The gate's own pages: templates of yours, and what a login keeps.
@@ -231,10 +233,22 @@ pub(super) struct Rule {
     pub(super) from: Option<Vec<String>>,
     /// Leave the answer's cacheability alone.
     pub(super) cacheable: Option<bool>,
+    /// Which bearer tokens count here instead of what `[bearer] tokens` says; or `off`: `Authorization` passes untouched.
+    pub(super) bearer: Option<RuleBearer>,
     /// `refuse` (default) or `keep` an escaped slash (`%2F`) in a path.
     pub(super) encoded_slash: Option<EncodedSlash>,
     /// Where allowed requests go instead of the top level's `upstream`, written the same way.
     pub(super) upstream: Option<String>,
+}
+
+/// Which bearer tokens count on a rule.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RuleBearer {
+    Access,
+    Id,
+    Either,
+    Off,
 }
 
 /// What becomes of an escaped slash.
@@ -252,6 +266,20 @@ pub(super) enum Unauthenticated {
     Login,
     #[serde(rename = "401")]
     Refuse,
+}
+
+/// `[bearer]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Bearer {
+    /// Which tokens count: `access` (default), `id` or `either`.
+    pub(super) tokens: Option<Token>,
+    /// The app clients whose tokens count. Default: the one that people sign in with.
+    pub(super) clients: Option<Vec<String>>,
+    /// Resources that an access token may be bound to by its `aud`. Default: the `resources` that logins ask for.
+    pub(super) audiences: Option<Vec<String>>,
+    /// Pass `Authorization` on to the upstream. Default false.
+    pub(super) pass: Option<bool>,
 }
 
 /// `[limits]`

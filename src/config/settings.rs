@@ -38,6 +38,8 @@ pub struct Config {
     pub session: Session,
     /// How claims become a user, roles and headers.
     pub identity: Identity,
+    /// Bearer tokens; `None`: `Authorization` is no affair of the gate's.
+    pub bearer: Option<Bearer>,
     /// Peers whose `X-Forwarded-*` are believed. Default: none.
     pub trusted_proxies: Vec<Network>,
     /// Hosts beside the origins that a return address may name. Default: none.
@@ -116,10 +118,34 @@ pub struct Rule {
     pub from: Vec<Network>,
     /// Leave the answer's cacheability alone.
     pub cacheable: bool,
+    /// Which bearer tokens count here; `None`: those of `[bearer] tokens`.
+    pub bearer: Option<BearerUse>,
     /// An escaped slash is part of a path here, as a byte of a segment.
     pub keeps_slashes: bool,
     /// Which of [`Config::upstreams`].
     pub upstream: usize,
+}
+
+/// `[bearer]`.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    /// Which tokens count where no rule says otherwise. Default: access tokens.
+    pub tokens: TokenChoice,
+    /// The app clients whose tokens count.
+    pub clients: Vec<String>,
+    /// The resources that an access token may be bound to.
+    pub audiences: Vec<String>,
+    /// Whether the upstream is handed the token too.
+    pub pass: bool,
+}
+
+/// Which bearer tokens count on a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BearerUse {
+    /// None.
+    Off,
+    /// These.
+    Of(TokenChoice),
 }
 
 /// Whether a rule asks for anything.

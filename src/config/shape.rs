@@ -32,7 +32,6 @@ pub(super) enum Shape {
 /// Keys that are part of rolegate's interface but that this version does not have.
 const LATER: &[&str] = &[
     "tls",
-    "bearer",
     "assertion",
     "gateway",
     "telemetry",

@@ -50,9 +50,19 @@ impl Login {
         }
         let forget = site.names.forget(&attempt.cookie_name(&site.names));
         match self.finish(visitor, &callback, &attempt).await {
-            Ok(cookies) => {
-                let to = back_to(&attempt, visitor);
-                Ok((self.onward(&attempt, to, Carry::PutBack), cookies.into_iter().chain(forget).collect()))
+            Ok((session, cookies)) => {
+                let cookies = cookies.into_iter().chain(forget).collect();
+                match self.still_too_weak(&attempt, &session, visitor) {
+                    None => {
+                        let to = back_to(&attempt, visitor);
+                        Ok((self.onward(&attempt, to, Carry::PutBack), cookies))
+                    }
+                    Some(refusal) => {
+                        tracing::info!(user = %session.user, "signed in, but not as strongly as was asked");
+                        let target = Some(attempt.target);
+                        Err(Box::new(Refused { refusal: refusal.into(), cookies, target }))
+                    }
+                }
             }
             Err(refusal) => {
                 let target = own_target(&attempt);
@@ -67,7 +77,7 @@ impl Login {
         visitor: &Visitor<'_>,
         callback: &Callback<'_>,
         attempt: &Attempt,
-    ) -> Result<Cookies, Refusal> {
+    ) -> Result<(Session, Cookies), Refusal> {
         self.issued_here(callback)?;
         let code = callback.outcome.clone()?;
         let granted = self.redeem(visitor, code, attempt).await?;
@@ -85,7 +95,7 @@ impl Login {
             })?;
         self.replace(visitor, &session);
         tracing::info!(user = %session.user, session = %session.id, roles = session.roles.len(), "signed in");
-        Ok(cookies)
+        Ok((session, cookies))
     }
 
     /// Ends the session that this login replaces, if it was someone else's. One's own may still be on its way

@@ -8,9 +8,10 @@ use crate::ask::{Ask, Kind};
 use crate::background::Background;
 use crate::clock;
 use crate::config::settings::Config;
-use crate::provider::{AttemptValues, Provider, Wishes};
+use crate::provider::{AttemptValues, Provider};
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::{Carry, Reply};
+use crate::rule::Rules;
 use crate::session::cookie::Jar;
 use crate::session::visit::Sessions;
 use crate::site::{Site, seal_nonce};
@@ -21,6 +22,7 @@ mod parameters;
 mod rate;
 pub mod return_to;
 mod signout;
+mod stronger;
 mod used;
 mod userinfo;
 
@@ -32,6 +34,7 @@ use return_to::{Bounds, ReturnTo};
 /// Everything that signing in and out needs.
 pub struct Login {
     config: Arc<Config>,
+    rules: Arc<Rules>,
     provider: Arc<Provider>,
     sessions: Arc<Sessions>,
     /// Where calls to the pool run: a tab that is closed does not lose a redeemed code.
@@ -110,13 +113,14 @@ impl Login {
     /// The login desk of a gate.
     pub fn new(
         config: Arc<Config>,
+        rules: Arc<Rules>,
         provider: Arc<Provider>,
         sessions: Arc<Sessions>,
         background: Background,
     ) -> Self {
         let rate = config.limits.login_rate;
         let (begun, finished) = (Rate::new(rate), Rate::new(rate));
-        Self { config, provider, sessions, background, used: used::States::default(), begun, finished }
+        Self { config, rules, provider, sessions, background, used: used::States::default(), begun, finished }
     }
 
     /// Answers one of the gate's own pages.
@@ -164,11 +168,11 @@ impl Login {
         let attempt = Attempt::new(random, now, restarted, kept);
         let values =
             AttemptValues { state: &attempt.state(), nonce: &attempt.nonce(), verifier: &attempt.verifier() };
-        let url =
-            self.provider.authorize_url(&site.callback, &values, &Wishes::default()).map_err(|fault| {
-                tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
-                Refused::on_the_way_to(target, site, LoginRefusal::PoolUnreachable(fault.code()).into())
-            })?;
+        let wishes = self.wishes(target, site);
+        let url = self.provider.authorize_url(&site.callback, &values, &wishes).map_err(|fault| {
+            tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
+            Refused::on_the_way_to(target, site, LoginRefusal::PoolUnreachable(fault.code()).into())
+        })?;
 
         let nonce = seal_nonce().map_err(|_| Refusal::NoEntropy)?;
         let text = attempt.seal(&site.sealer, &site.names, nonce).ok_or(LoginRefusal::TooLarge)?;

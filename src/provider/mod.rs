@@ -213,6 +213,11 @@ impl Provider {
         self.verifier.unchanged(seen)
     }
 
+    /// Says once a minute what claims of this identity granted nothing because of their type.
+    pub fn tell_oddities(&self, identity: &Identity) {
+        self.oddities.tell(&identity.odd, clock::now());
+    }
+
     async fn discover(&self) -> Result<(), String> {
         let url = discovery::address(&self.settings.issuer);
         let document = self.outbound.get_ok(&url).await?;
@@ -259,7 +264,7 @@ impl Provider {
             &self.settings.kind,
             &Tokens { id: Some(&id), access: access.as_ref() },
         )?;
-        self.oddities.tell(&identity.odd, now);
+        self.tell_oddities(&identity);
         let refresh_token = tokens.refresh_token().map(str::to_owned);
         Ok(Granted { identity, access_ends, refresh_token })
     }

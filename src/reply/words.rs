@@ -21,12 +21,17 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             detail: "This needs a signed-in session.".into(),
             links: vec![Link::new("Sign in", login_url(context))],
         },
-        Refusal::Stronger { requirement } => Words {
+        Refusal::Bearer(_) => say("The token does not count", "The bearer token of this request is not valid here."),
+        Refusal::Nameless(_) => say(
+            "The token names nobody",
+            "The bearer token of this request is valid, but does not say who it speaks for in the way that this service needs.",
+        ),
+        Refusal::Stronger { requirement, .. } => Words {
             title: "Please sign in again",
             detail: missing(requirement),
             links: vec![Link::new("Sign in", login_url(context))],
         },
-        Refusal::RoleMissing { user, requirement } => Words {
+        Refusal::RoleMissing { user, requirement, .. } => Words {
             title: "You may not see this",
             detail: format!("You are signed in as {user}. {}", missing(requirement)),
             links: vec![another_account(context), Link::new("Start page", "/")],

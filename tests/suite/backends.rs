@@ -95,6 +95,7 @@ fn rules() -> Rules {
         preflight: false,
         from: Vec::new(),
         cacheable: false,
+        bearer: None,
         keeps_slashes: false,
         upstream: 0,
     };

@@ -2,7 +2,7 @@
 
 use super::requirement::access;
 use super::upstream::Upstreams;
-use super::{Context, network, origin};
+use super::{Context, bearer, network, origin};
 use crate::config::problem::Key;
 use crate::config::raw;
 use crate::config::settings::{Access, Origin, Rule, Unauthenticated};
@@ -73,6 +73,7 @@ fn rule(raw: &raw::Rule, at: usize, acr_order: &[String], cx: &mut Context<'_>) 
         preflight: raw.preflight.unwrap_or(false),
         from: from.unwrap_or_default(),
         cacheable: raw.cacheable.unwrap_or(false),
+        bearer: raw.bearer.map(bearer::of_rule),
         keeps_slashes: matches!(raw.encoded_slash, Some(raw::EncodedSlash::Keep)),
         upstream: 0,
     })

@@ -7,6 +7,7 @@ fn fit(lines: &[(&str, &str)], cacheability: Cacheability) -> Result<HeaderMap, 
     let value = HeaderValue::from_static;
     let plan = Plan {
         upstream: 0,
+        drops_authorization: false,
         target: "/".parse().unwrap(),
         host: value("a"),
         identity: Vec::new(),

@@ -28,6 +28,7 @@ impl Handler for Gate {
         let request = Request::from_parts(parts, body);
         let plan = Plan {
             upstream: 0,
+            drops_authorization: false,
             target: request.uri().path_and_query().cloned().unwrap(),
             host: HeaderValue::from_static("app.example.com"),
             identity: vec![(HeaderName::from_static("x-user"), HeaderValue::from_static("viewer"))],
@@ -90,6 +91,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
             asked: Asked::default(),
             machines: Vec::new(),
         },
+        bearer: None,
         trusted_proxies: Vec::new(),
         allowed_return_hosts: Vec::new(),
         limits,
