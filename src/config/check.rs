@@ -3,6 +3,7 @@
 //! Each table has its file below. What is wrong is pushed and a stand-in takes its place, so that the rest
 //! is still judged; the stand-ins never leave this module, because one error means no `Config`.
 
+mod bearer;
 mod duration;
 mod identity;
 mod limits;
@@ -11,6 +12,7 @@ mod origin;
 mod overlap;
 mod parameters;
 mod provider;
+mod requirement;
 mod rules;
 mod secrets;
 mod session;
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 use super::places::Places;
 use super::problem::{Key, Place, Problem, Problems, Severity};
 use super::raw::{OneOrMany, Raw};
-use super::settings::{Config, Log, LogFormat, ProviderKind, Requirement};
+use super::settings::{Config, Identity, Log, LogFormat, ProviderKind, Requirement};
 
 /// What the judgement needs from outside.
 pub struct Surroundings<'a> {
@@ -70,8 +72,10 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         cx.error(&Key::of("admin_listen"), "the same address as listen", "give it a port of its own");
     }
     let auth_prefix = rules::auth_prefix(raw.auth_prefix.as_deref(), cx);
-    let upstream = upstream::upstream(
+    let written_rules = raw.rules.as_deref().unwrap_or_default();
+    let upstreams = upstream::upstreams(
         raw.upstream.as_deref(),
+        written_rules,
         raw.upstream_ca_file.as_deref(),
         [listen, admin_listen],
         cx,
@@ -80,14 +84,21 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let provider = provider::provider(raw.cognito.as_ref(), raw.oidc.as_ref(), cx);
     let client_secrets = provider.as_ref().map_or(&[][..], |provider| &provider.client_secrets);
     let session = session::session(raw.session.as_ref(), client_secrets, cx);
-    let rules = rules::rules(raw.rules.as_deref().unwrap_or_default(), cx);
+    let acr_order = identity::acr_order(raw.identity.as_ref(), cx);
+    let rules = rules::rules(written_rules, &acr_order, &upstreams, cx);
     rules::against_prefix(&rules, &auth_prefix, cx);
     rules::against_origins(&rules, &origins, cx);
     overlap::overlaps(&rules, &origins, cx);
     // Without a provider there is no telling which defaults apply: that is an error of its own.
     let kind = provider.as_ref().map(|provider| &provider.kind);
-    let needs_roles = rules::need_roles(&default, &rules);
-    let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, cx);
+    let needs_roles = requirement::need_roles(&default, &rules);
+    let asked = requirement::asked(&rules);
+    let bearer = bearer::bearer(raw.bearer.as_ref(), provider.as_ref(), cx);
+    bearer::of_rules(written_rules, bearer.as_ref(), provider.as_ref(), cx);
+    let machines = bearer.as_ref().map(|bearer| bearer.clients.clone()).unwrap_or_default();
+    let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, asked, cx);
+    let identity = Identity { machines, ..identity };
+    requirement::against_sources(&default, &rules, &identity.roles, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
@@ -99,13 +110,14 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         listen,
         admin_listen,
         auth_prefix,
-        upstream: upstream?,
+        upstreams: upstreams.found()?,
         pass_host: raw.pass_host.unwrap_or(true),
         rules: rules.into_iter().map(|judged| judged.rule).collect(),
         default,
         provider: provider?,
         session,
         identity,
+        bearer,
         trusted_proxies,
         allowed_return_hosts,
         limits,

@@ -2,6 +2,8 @@
 //!
 //! The doc comments here are the descriptions in `config/schema.json`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -41,6 +43,8 @@ pub(super) struct Raw {
     pub(super) identity: Option<Identity>,
     /// What a path needs. The most specific rule wins, not the first.
     pub(super) rules: Option<Vec<Rule>>,
+    /// Bearer tokens instead of a session, for programs. The table's presence turns them on.
+    pub(super) bearer: Option<Bearer>,
     /// Bounds on what a client or an upstream may do.
     pub(super) limits: Option<Limits>,
     /// What is written about each request, and how.
@@ -153,6 +157,23 @@ pub(super) struct Identity {
     pub(super) roles: Option<Vec<RoleSource>>,
     /// Further claims handed to the upstream as headers.
     pub(super) headers: Option<Vec<ClaimHeader>>,
+    /// Further headers with the user, beside X-User, for an upstream that reads another name.
+    pub(super) user_headers: Option<Vec<String>>,
+    /// Further headers with the roles, beside X-Roles.
+    pub(super) roles_headers: Option<Vec<String>>,
+    /// How roles are written: `list` (default, comma-separated) or `json` (an array).
+    pub(super) roles_format: Option<RolesFormat>,
+    /// Authentication context classes from the weakest to the strongest, for `min_acr`. Not needed for
+    /// `urn:cognito:loa:1` to `:4`.
+    pub(super) acr_order: Option<Vec<String>>,
+}
+
+/// How roles are written.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RolesFormat {
+    List,
+    Json,
 }
 
 /// `[[identity.roles]]`
@@ -165,12 +186,16 @@ pub(super) struct RoleSource {
     pub(super) token: Option<Token>,
     /// Cut a string at this separator.
     pub(super) split: Option<String>,
-    /// Grant `role` where the claim equals this text.
-    pub(super) equals: Option<String>,
-    /// The role that `equals` grants.
+    /// Grant `role` where the claim is exactly this: a text, a number, true or false, a list, a table.
+    pub(super) equals: Option<serde_json::Value>,
+    /// Grant `role` where the claim is a list with this element, or a table with these members.
+    pub(super) contains: Option<serde_json::Value>,
+    /// The role that `equals` or `contains` grants.
     pub(super) role: Option<String>,
     /// Keep only these values.
     pub(super) only: Option<Vec<String>>,
+    /// What a value is called as a role; values that are not named keep their own name.
+    pub(super) rename: Option<BTreeMap<String, String>>,
 }
 
 /// Which token a claim is read from.
@@ -208,8 +233,16 @@ pub(super) struct Rule {
     pub(super) any_role: Option<Vec<String>>,
     /// All of these roles.
     pub(super) all_roles: Option<Vec<String>>,
+    /// At least one of these scopes of the access token, matched whole.
+    pub(super) any_scope: Option<Vec<String>>,
     /// One of these users (the value of X-User).
     pub(super) any_user: Option<Vec<String>>,
+    /// A verified e-mail address at one of these domains; subdomains are domains of their own.
+    pub(super) any_email_domain: Option<Vec<String>>,
+    /// At least this authentication context class, such as `urn:cognito:loa:3`; else a step-up login.
+    pub(super) min_acr: Option<String>,
+    /// Signed in with credentials no longer ago than this, such as `10m`; else a step-up login.
+    pub(super) max_auth_age: Option<String>,
     /// Anybody, without a session.
     pub(super) public: Option<bool>,
     /// What a navigation without a session gets: `login` (default) or `401`.
@@ -222,6 +255,30 @@ pub(super) struct Rule {
     pub(super) from: Option<Vec<String>>,
     /// Leave the answer's cacheability alone.
     pub(super) cacheable: Option<bool>,
+    /// Which bearer tokens count here instead of what `[bearer] tokens` says; or `off`: `Authorization` passes untouched.
+    pub(super) bearer: Option<RuleBearer>,
+    /// `refuse` (default) or `keep` an escaped slash (`%2F`) in a path.
+    pub(super) encoded_slash: Option<EncodedSlash>,
+    /// Where allowed requests go instead of the top level's `upstream`, written the same way.
+    pub(super) upstream: Option<String>,
+}
+
+/// Which bearer tokens count on a rule.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RuleBearer {
+    Access,
+    Id,
+    Either,
+    Off,
+}
+
+/// What becomes of an escaped slash.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum EncodedSlash {
+    Refuse,
+    Keep,
 }
 
 /// What a navigation without a session gets.
@@ -231,6 +288,20 @@ pub(super) enum Unauthenticated {
     Login,
     #[serde(rename = "401")]
     Refuse,
+}
+
+/// `[bearer]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Bearer {
+    /// Which tokens count: `access` (default), `id` or `either`.
+    pub(super) tokens: Option<Token>,
+    /// The app clients whose tokens count. Default: the one that people sign in with.
+    pub(super) clients: Option<Vec<String>>,
+    /// Resources that an access token may be bound to by its `aud`. Default: the `resources` that logins ask for.
+    pub(super) audiences: Option<Vec<String>>,
+    /// Pass `Authorization` on to the upstream. Default false.
+    pub(super) pass: Option<bool>,
 }
 
 /// `[limits]`

@@ -3,6 +3,7 @@
 //! Nothing here reads a file or the environment. Durations are real durations, patterns are parsed,
 //! addresses are resolved as far as text allows, and every default has been applied.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,8 +22,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// Where the gate's own pages live, without a trailing slash. Default `/oauth2`.
     pub auth_prefix: String,
-    /// Where allowed requests go.
-    pub upstream: Upstream,
+    /// Where allowed requests go: first the top level's `upstream`, then those that rules name.
+    pub upstreams: Vec<Upstream>,
     /// Forward the client's `Host` (true, the default) or the upstream's own.
     pub pass_host: bool,
     /// The rules as written, in order.
@@ -35,6 +36,8 @@ pub struct Config {
     pub session: Session,
     /// How claims become a user, roles and headers.
     pub identity: Identity,
+    /// Bearer tokens; `None`: `Authorization` is no affair of the gate's.
+    pub bearer: Option<Bearer>,
     /// Peers whose `X-Forwarded-*` are believed. Default: none.
     pub trusted_proxies: Vec<Network>,
     /// Hosts beside the origins that a return address may name. Default: none.
@@ -111,6 +114,34 @@ pub struct Rule {
     pub from: Vec<Network>,
     /// Leave the answer's cacheability alone.
     pub cacheable: bool,
+    /// Which bearer tokens count here; `None`: those of `[bearer] tokens`.
+    pub bearer: Option<BearerUse>,
+    /// An escaped slash is part of a path here, as a byte of a segment.
+    pub keeps_slashes: bool,
+    /// Which of [`Config::upstreams`].
+    pub upstream: usize,
+}
+
+/// `[bearer]`.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    /// Which tokens count where no rule says otherwise. Default: access tokens.
+    pub tokens: TokenChoice,
+    /// The app clients whose tokens count.
+    pub clients: Vec<String>,
+    /// The resources that an access token may be bound to.
+    pub audiences: Vec<String>,
+    /// Whether the upstream is handed the token too.
+    pub pass: bool,
+}
+
+/// Which bearer tokens count on a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BearerUse {
+    /// None.
+    Off,
+    /// These.
+    Of(TokenChoice),
 }
 
 /// Whether a rule asks for anything.
@@ -129,8 +160,25 @@ pub struct Requirement {
     pub any_role: Vec<String>,
     /// All of these roles.
     pub all_roles: Vec<String>,
+    /// At least one of these scopes of the access token.
+    pub any_scope: Vec<String>,
     /// One of these users (the value of X-User before encoding).
     pub any_user: Vec<String>,
+    /// A verified e-mail address at one of these domains, lower-case.
+    pub any_email_domain: Vec<String>,
+    /// How strongly the person signed in (`acr`).
+    pub min_acr: Option<MinAcr>,
+    /// How long ago at most (`auth_time`).
+    pub max_auth_age: Option<Duration>,
+}
+
+/// The weakest authentication context class that is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinAcr {
+    /// What a step-up login asks for.
+    pub wanted: String,
+    /// It, and all that are stronger.
+    pub enough: Vec<String>,
 }
 
 /// What a navigation without a session gets on a rule.
@@ -236,6 +284,37 @@ pub struct Identity {
     pub roles: Vec<RoleSource>,
     /// Further claims handed to the upstream as headers.
     pub headers: Vec<ClaimHeader>,
+    /// The headers with the user: `X-User`, then those that were asked for.
+    pub user_headers: Vec<http::HeaderName>,
+    /// The headers with the roles: `X-Roles`, then those that were asked for.
+    pub roles_headers: Vec<http::HeaderName>,
+    /// How roles are written. Default `List`.
+    pub roles_format: RolesFormat,
+    /// What rules ask beside user and roles: nothing else is read out of tokens, or kept.
+    pub asked: Asked,
+    /// The app clients whose own tokens count: no person may be called as one of them.
+    pub machines: Vec<String>,
+}
+
+/// How `X-Roles` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RolesFormat {
+    /// Comma-separated, percent-encoded.
+    #[default]
+    List,
+    /// A JSON array of strings, in ASCII.
+    Json,
+}
+
+/// What some rule asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// These scopes.
+    pub scopes: Vec<String>,
+    /// The e-mail address's domain.
+    pub email_domain: bool,
+    /// `acr` and `auth_time`.
+    pub strength: bool,
 }
 
 /// Which token a claim is read from.
@@ -259,12 +338,30 @@ pub struct RoleSource {
     pub token: TokenChoice,
     /// Cut a string at this separator.
     pub split: Option<String>,
-    /// Grant `role` where the claim equals this text.
-    pub equals: Option<String>,
-    /// The role that `equals` grants.
-    pub role: Option<String>,
+    /// One role for one value, instead of a role for each.
+    pub grant: Option<Grant>,
     /// Keep only these values; empty: all.
     pub only: Vec<String>,
+    /// What a value is called as a role, where it is called otherwise.
+    pub rename: BTreeMap<String, String>,
+}
+
+/// A role that a claim of some value grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The value.
+    pub test: Test,
+    /// The role.
+    pub role: String,
+}
+
+/// What is asked of a claim's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    /// It is exactly this. A text also fits a number or a truth value that is written so.
+    Equals(serde_json::Value),
+    /// It is a list with this element, or a table with these members and maybe others.
+    Contains(serde_json::Value),
 }
 
 /// One `[[identity.headers]]` table.
@@ -353,6 +450,15 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Whether some rule keeps escaped slashes.
+    pub fn keeps_slashes(&self) -> bool {
+        self.rules.iter().any(|rule| rule.keeps_slashes)
+    }
 }
 
 // === impl Origin ===

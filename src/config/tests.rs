@@ -160,7 +160,7 @@ fn the_reference_names_every_key() {
 fn what_is_written_is_what_the_gate_gets() {
     let config = fixture("large.toml");
     assert_eq!(config.origins[1].to_string(), "https://app.example.org:8443");
-    assert_eq!(config.upstream, Upstream::Unix("/run/app.sock".into()));
+    assert_eq!(config.upstreams[0], Upstream::Unix("/run/app.sock".into()));
     assert!(config.default.any_role.is_empty());
     assert_eq!(config.admin_listen.to_string(), "[::1]:8081");
     assert_eq!(config.auth_prefix, "/gate");
@@ -192,7 +192,7 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(config.session.idle.unwrap().as_secs(), 1200);
 
     assert_eq!(config.identity.roles[0].token, TokenChoice::Access);
-    assert_eq!(config.identity.roles[1].role.as_deref(), Some("premium"));
+    assert_eq!(config.identity.roles[1].grant.as_ref().map(|grant| grant.role.as_str()), Some("premium"));
     assert_eq!(config.identity.headers[0].header.as_str(), "x-pet-preference");
 
     let [admin, docs] = config.rules.as_slice() else { panic!() };
@@ -264,7 +264,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     flags.set("--listen", "listen", "127.0.0.1:2");
     let config = from_text("a.toml", SMALL, &env, &flags).unwrap().config;
     assert_eq!(config.listen.port(), 2);
-    assert_eq!(config.upstream, Upstream::Http { host: "127.0.0.1".into(), port: 9 });
+    assert_eq!(config.upstreams, [Upstream::Http { host: "127.0.0.1".into(), port: 9 }]);
 }
 
 #[test]

@@ -87,7 +87,8 @@ impl Scrub {
         let mut head = HeaderMap::with_capacity(client.len() + 8 + plan.identity.len());
         head.insert(header::HOST, host.clone());
         for (name, value) in client {
-            if !self.drops(name) && !is_listed(&listed, name) {
+            let kept_back = plan.drops_authorization && is_authorization(name);
+            if !self.drops(name) && !is_listed(&listed, name) && !kept_back {
                 head.append(name.clone(), value.clone());
             }
         }
@@ -162,6 +163,11 @@ impl Scrub {
         // Made of bytes that were header values before; were they not, dropping them is the safe end.
         HeaderValue::from_maybe_shared(kept.freeze()).ok()
     }
+}
+
+/// `Authorization` under any spelling.
+fn is_authorization(name: &HeaderName) -> bool {
+    fold(name.as_str(), &mut room()) == Some(&b"authorization"[..])
 }
 
 /// Why the request's framing has more than one meaning, or `None`. Asked before anything else about a request;

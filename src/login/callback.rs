@@ -48,8 +48,16 @@ impl Login {
             return Ok((reply, cookies));
         }
         match self.finish(visitor, &callback, &attempt).await {
-            Ok(cookies) => {
-                Ok((Reply::Redirect(back_to(&attempt, visitor)), cookies.into_iter().chain(forget).collect()))
+            Ok((session, cookies)) => {
+                let cookies = cookies.into_iter().chain(forget).collect();
+                match self.still_too_weak(&attempt, &session, visitor) {
+                    None => Ok((Reply::Redirect(back_to(&attempt, visitor)), cookies)),
+                    Some(refusal) => {
+                        tracing::info!(user = %session.user, "signed in, but not as strongly as was asked");
+                        let target = Some(attempt.target);
+                        Err(Box::new(Refused { refusal: refusal.into(), cookies, target }))
+                    }
+                }
             }
             Err(refusal) => {
                 let target = Some(attempt.target).filter(|target| target.starts_with('/'));
@@ -64,7 +72,7 @@ impl Login {
         visitor: &Visitor<'_>,
         callback: &Callback<'_>,
         attempt: &Attempt,
-    ) -> Result<Cookies, Refusal> {
+    ) -> Result<(Session, Cookies), Refusal> {
         self.issued_here(callback)?;
         let code = callback.outcome.clone()?;
         let granted = self.redeem(visitor, code, attempt).await?;
@@ -82,7 +90,7 @@ impl Login {
             })?;
         self.replace(visitor, &session);
         tracing::info!(user = %session.user, session = %session.id, roles = session.roles.len(), "signed in");
-        Ok(cookies)
+        Ok((session, cookies))
     }
 
     /// Ends the session that this login replaces, if it was someone else's. One's own may still be on its way
@@ -160,7 +168,8 @@ impl Login {
     /// A new session, with an id of its own: one that was there before is simply replaced.
     fn session(&self, granted: Granted, now: u64) -> Result<(Session, Option<Ticket>), Refusal> {
         let Granted { identity, access_ends, refresh_token } = granted;
-        if header_values(&identity.user, &identity.roles, &identity.headers).is_none() {
+        let values = header_values(&self.config.identity, &identity.user, &identity.roles, &identity.headers);
+        if values.is_none() {
             return Err(LoginRefusal::NoIdentity("unwritable_identity").into());
         }
         let id = clock::random::<16>().map_err(|_| Refusal::NoEntropy)?;
@@ -170,6 +179,7 @@ impl Login {
             user: identity.user,
             roles: identity.roles,
             headers: identity.headers,
+            facts: identity.facts,
             begun: now,
             ends: now.saturating_add(self.config.session.max_age.as_secs()),
             refreshed: now,

@@ -11,6 +11,7 @@ use crate::config::settings::Config;
 use crate::provider::{AttemptValues, Provider, Wishes};
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::Reply;
+use crate::rule::Rules;
 use crate::session::cookie::Jar;
 use crate::session::visit::Sessions;
 use crate::site::{Site, seal_nonce};
@@ -20,6 +21,7 @@ mod callback;
 mod parameters;
 pub mod return_to;
 mod signout;
+mod stronger;
 mod used;
 mod userinfo;
 mod wishes;
@@ -31,6 +33,7 @@ use return_to::{Bounds, ReturnTo};
 /// Everything that signing in and out needs.
 pub struct Login {
     config: Arc<Config>,
+    rules: Arc<Rules>,
     provider: Arc<Provider>,
     sessions: Arc<Sessions>,
     /// Where calls to the pool run: a tab that is closed does not lose a redeemed code.
@@ -106,11 +109,12 @@ impl Login {
     /// The login desk of a gate.
     pub fn new(
         config: Arc<Config>,
+        rules: Arc<Rules>,
         provider: Arc<Provider>,
         sessions: Arc<Sessions>,
         background: Background,
     ) -> Self {
-        Self { config, provider, sessions, background, used: used::States::default() }
+        Self { config, rules, provider, sessions, background, used: used::States::default() }
     }
 
     /// Answers one of the gate's own pages.
@@ -148,12 +152,12 @@ impl Login {
     }
 
     /// Begins an attempt: a sealed cookie here, a redirect to the pool there.
-    fn begin(
-        &self,
+    fn begin<'w>(
+        &'w self,
         visitor: &Visitor<'_>,
         target: &ReturnTo,
         restarted: bool,
-        wishes: &Wishes<'_>,
+        wishes: &Wishes<'w>,
     ) -> Answered {
         let Visitor { site, jar, .. } = visitor;
         let now = clock::now_millis();
@@ -162,7 +166,8 @@ impl Login {
         let attempt = Attempt::new(random, now, restarted, kept);
         let values =
             AttemptValues { state: &attempt.state(), nonce: &attempt.nonce(), verifier: &attempt.verifier() };
-        let url = self.provider.authorize_url(&site.callback, &values, wishes).map_err(|fault| {
+        let wishes = self.so_that_it_opens(target, site, *wishes);
+        let url = self.provider.authorize_url(&site.callback, &values, &wishes).map_err(|fault| {
             tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
             Refused::on_the_way_to(target, site, LoginRefusal::PoolUnreachable(fault.code()).into())
         })?;
@@ -183,6 +188,7 @@ impl Login {
             origins: &self.config.origins,
             hosts: &self.config.allowed_return_hosts,
             auth_prefix: &self.config.auth_prefix,
+            keeps_slashes: self.config.keeps_slashes(),
         };
         ReturnTo::parse(given, &bounds).unwrap_or_else(|| ReturnTo::home(&site.origin))
     }

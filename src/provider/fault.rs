@@ -80,6 +80,7 @@ impl PoolFault {
             Self::OtherSubject => "other_subject",
             Self::Identity(IdentityFault::NoUser(_)) => "no_user_claim",
             Self::Identity(IdentityFault::UnverifiedEmail) => "email_not_verified",
+            Self::Identity(IdentityFault::CalledAsClient) => "called_as_client",
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod client;
 pub mod discovery;
 mod fault;
 pub mod keys;
+mod oddities;
 pub mod outbound;
 mod secrets;
 pub mod verifier;
@@ -28,6 +29,7 @@ use client::Caller;
 pub use client::{AttemptValues, TokenEndpointFault, Wishes};
 use discovery::Endpoints;
 pub use fault::PoolFault;
+use oddities::Oddities;
 use outbound::Outbound;
 use secrets::ClientSecrets;
 use verifier::Verifier;
@@ -41,6 +43,7 @@ pub struct Provider {
     outbound: Outbound,
     endpoints: ArcSwapOption<Endpoints>,
     verifier: Verifier,
+    oddities: Oddities,
 }
 
 /// What a login or a refresh gives.
@@ -75,7 +78,8 @@ impl Provider {
         let verifier = Verifier::new(&settings.issuer, &settings.additional_issuers, cognito);
         let secrets = ClientSecrets::new(settings.client_secrets.clone());
         let endpoints = ArcSwapOption::empty();
-        Ok(Self { settings, identity, secrets, outbound, endpoints, verifier })
+        let oddities = Oddities::default();
+        Ok(Self { settings, identity, secrets, outbound, endpoints, verifier, oddities })
     }
 
     /// Whether logins can begin and tokens be verified.
@@ -231,6 +235,11 @@ impl Provider {
         self.verifier.unchanged(seen)
     }
 
+    /// Says once a minute what claims of this identity granted nothing because of their type.
+    pub fn tell_oddities(&self, identity: &Identity) {
+        self.oddities.tell(&identity.odd, clock::now());
+    }
+
     async fn discover(&self) -> Result<(), String> {
         let url = discovery::address(&self.settings.issuer);
         let document = self.outbound.get_ok(&url).await?;
@@ -276,8 +285,12 @@ impl Provider {
             .or_else(|| tokens.expires_in().map(|seconds| now.saturating_add(seconds)))
             .or_else(|| token::ends(&id))
             .unwrap_or(now);
-        let identity =
-            identify(&self.identity, &self.settings.kind, &Tokens { id: &id, access: access.as_ref() })?;
+        let identity = identify(
+            &self.identity,
+            &self.settings.kind,
+            &Tokens { id: Some(&id), access: access.as_ref() },
+        )?;
+        self.tell_oddities(&identity);
         let refresh_token = tokens.refresh_token().map(str::to_owned);
         Ok(Granted { identity, access_ends, refresh_token })
     }

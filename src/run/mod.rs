@@ -11,6 +11,8 @@ use http::HeaderName;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 
 use crate::background::Background;
+use crate::bearer::Bearers;
+use crate::caller::Callers;
 use crate::config::settings::{Config, Limits};
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
@@ -117,12 +119,17 @@ fn share(
 ) -> Result<Shared, StartError> {
     let refresher = Arc::new(Refresher::new(provider.clone(), background.clone()));
     let sessions = Arc::new(Sessions::new(config.session.clone(), refresher));
+    let bearers = config.bearer.clone().map(|bearer| {
+        let kind = config.provider.kind.clone();
+        Bearers::new(bearer, config.identity.clone(), kind, provider.clone())
+    });
+    let rules = Arc::new(Rules::new(config.rules.clone(), config.default.clone()));
     Ok(Shared {
-        rules: Rules::new(config.rules.clone(), config.default.clone()),
+        rules: rules.clone(),
         sites: sites(&config).map_err(other)?,
-        login: Login::new(config.clone(), provider, sessions.clone(), background.clone()),
+        login: Login::new(config.clone(), rules, provider, sessions.clone(), background.clone()),
+        callers: Callers { sessions, bearers },
         config,
-        sessions,
         telemetry,
     })
 }

@@ -127,6 +127,7 @@ fn renewed(session: &Session, ticket: &Ticket, granted: Granted, now: u64) -> (S
         user: identity.user,
         roles: identity.roles,
         headers: identity.headers,
+        facts: identity.facts,
         refreshed: now,
         seen: now,
         access_ends,

@@ -95,6 +95,9 @@ fn rules() -> Rules {
         preflight: false,
         from: Vec::new(),
         cacheable: false,
+        bearer: None,
+        keeps_slashes: false,
+        upstream: 0,
     };
     let needs = |role: &str| Requirement { any_role: vec![role.to_owned()], ..Requirement::default() };
     Rules::new(

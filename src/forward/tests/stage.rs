@@ -27,6 +27,8 @@ impl Handler for Gate {
         let upgrade = is_websocket(&parts) == Websocket::Yes;
         let request = Request::from_parts(parts, body);
         let plan = Plan {
+            upstream: 0,
+            drops_authorization: false,
             target: request.uri().path_and_query().cloned().unwrap(),
             host: HeaderValue::from_static("app.example.com"),
             identity: vec![(HeaderName::from_static("x-user"), HeaderValue::from_static("viewer"))],
@@ -56,7 +58,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         listen: ([127, 0, 0, 1], 0).into(),
         admin_listen: ([127, 0, 0, 1], 0).into(),
         auth_prefix: "/oauth2".into(),
-        upstream,
+        upstreams: vec![upstream],
         pass_host: true,
         rules: Vec::new(),
         default: Requirement::default(),
@@ -80,7 +82,17 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
             outage_grace: Duration::ZERO,
             cookie_name: "rolegate".into(),
         },
-        identity: Identity { user: "sub".into(), roles: Vec::new(), headers: Vec::new() },
+        identity: Identity {
+            user: "sub".into(),
+            roles: Vec::new(),
+            headers: Vec::new(),
+            user_headers: vec![HeaderName::from_static("x-user")],
+            roles_headers: vec![HeaderName::from_static("x-roles")],
+            roles_format: RolesFormat::List,
+            asked: Asked::default(),
+            machines: Vec::new(),
+        },
+        bearer: None,
         trusted_proxies: Vec::new(),
         allowed_return_hosts: Vec::new(),
         limits,
