@@ -152,12 +152,12 @@ impl Login {
     }
 
     /// Begins an attempt: a sealed cookie here, a redirect to the pool there.
-    fn begin<'w>(
-        &'w self,
+    fn begin(
+        &self,
         visitor: &Visitor<'_>,
         target: &ReturnTo,
         restarted: bool,
-        wishes: &Wishes<'w>,
+        wishes: &Wishes<'_>,
     ) -> Answered {
         let Visitor { site, jar, .. } = visitor;
         let now = clock::now_millis();
@@ -166,7 +166,7 @@ impl Login {
         let attempt = Attempt::new(random, now, restarted, kept);
         let values =
             AttemptValues { state: &attempt.state(), nonce: &attempt.nonce(), verifier: &attempt.verifier() };
-        let wishes = self.so_that_it_opens(target, site, *wishes);
+        let wishes = self.demanding(*wishes, target, site);
         let url = self.provider.authorize_url(&site.callback, &values, &wishes).map_err(|fault| {
             tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
             Refused::on_the_way_to(target, site, LoginRefusal::PoolUnreachable(fault.code()).into())

@@ -16,17 +16,14 @@ use crate::session::Session;
 use crate::site::Site;
 
 impl Login {
-    /// These wishes, and what the pool must be asked for so that `target` opens afterwards.
-    pub(super) fn so_that_it_opens<'w>(
-        &'w self,
-        target: &ReturnTo,
-        site: &Site,
-        wishes: Wishes<'w>,
-    ) -> Wishes<'w> {
-        let requirement = self.demanded(target.relative_to(&site.origin), site);
+    /// What the pool must be asked for beside `wishes` so that `target` opens afterwards.
+    pub(super) fn demanding<'a>(&'a self, wishes: Wishes<'a>, target: &ReturnTo, site: &Site) -> Wishes<'a> {
+        let Some(needs) = self.demanded(target.relative_to(&site.origin), site) else { return wishes };
         Wishes {
-            acr_values: requirement.and_then(|needs| needs.min_acr.as_ref()).map(|acr| acr.wanted.as_str()),
-            max_age: requirement.and_then(|needs| needs.max_auth_age).map(|age| age.as_secs()),
+            acr_values: needs.min_acr.as_ref().map(|acr| acr.wanted.as_str()),
+            max_age: needs.max_auth_age.map(|age| age.as_secs()),
+            // Without asking the person nothing gets stronger.
+            prompt: wishes.prompt.filter(|prompt| *prompt != "none"),
             ..wishes
         }
     }

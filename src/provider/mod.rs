@@ -78,8 +78,7 @@ impl Provider {
         let verifier = Verifier::new(&settings.issuer, &settings.additional_issuers, cognito);
         let secrets = ClientSecrets::new(settings.client_secrets.clone());
         let endpoints = ArcSwapOption::empty();
-        let oddities = Oddities::default();
-        Ok(Self { settings, identity, secrets, outbound, endpoints, verifier, oddities })
+        Ok(Self { settings, identity, secrets, outbound, endpoints, verifier, oddities: Oddities::default() })
     }
 
     /// Whether logins can begin and tokens be verified.

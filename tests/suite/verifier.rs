@@ -1,7 +1,6 @@
 //! Bearer tokens at the provider: which token counts, for whom, and until when the verification stands.
 
-use rolegate::config::settings::TokenChoice;
-use rolegate::config::{self, Overrides};
+use rolegate::config::settings::{self, LoginParameters, ProviderKind, TokenChoice};
 use rolegate::identity::token::TokenFault;
 use rolegate::provider::{Accepted, Bearer, PoolFault, Provider};
 use serde_json::json;
@@ -24,20 +23,24 @@ impl Bench {
         // Whichever program this runs in: the verifier wants its provider named once.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let (pool, second) = (FakePool::start(), FakePool::start());
-        let table = match cognito {
-            true => format!("[cognito]\nuser_pool_id = {POOL_ID:?}"),
-            false => "[[identity.roles]]\nclaim = \"roles\"\n[oidc]".to_owned(),
+        let kind = match cognito {
+            true => ProviderKind::Cognito { pool_id: POOL_ID.into(), domain: None },
+            false => ProviderKind::Oidc,
         };
-        let toml = format!(
-            "public_url = \"https://app.test\"\nupstream = \"http://127.0.0.1:9\"\nrequired_roles = \"signed-in\"\n\
-             [session]\nkeys = [{:?}]\n{table}\nissuer = {:?}\nadditional_issuers = [{:?}]\nclient_id = {CLIENT_ID:?}\n",
-            random(32),
-            pool.issuer(),
-            second.issuer()
-        );
-        let loaded = config::from_text("verifier.toml", &toml, &[], &Overrides::default());
-        let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
-        let provider = Provider::new(config.provider, config.identity).unwrap();
+        let provider = settings::Provider {
+            kind,
+            issuer: pool.issuer(),
+            additional_issuers: vec![second.issuer()],
+            client_id: CLIENT_ID.into(),
+            client_secrets: vec![],
+            scopes: vec!["openid".into()],
+            resources: vec![],
+            parameters: LoginParameters::default(),
+            ca_file: None,
+            shortcut: None,
+        };
+        let identity = settings::Identity::default();
+        let provider = Provider::new(provider, identity).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let bench = Self {
             pool,
