@@ -9,6 +9,7 @@
 
 mod architecture;
 mod backends;
+mod bearer;
 mod browser;
 mod clients;
 mod cookies;
