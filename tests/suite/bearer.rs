@@ -84,7 +84,6 @@ pub fn refused(world: &World, answer: &Answer, mark: Mark) -> String {
     assert!(world.seen_since(mark).is_empty(), "the upstream saw it: {:#?}", world.seen_since(mark));
     let access = record(world, answer);
     assert_eq!(access.decision(), "challenge", "{access:?}");
-    assert_eq!(access.text("user"), "", "{access:?}");
     let reason = access.text("reason").to_owned();
     assert!(!reason.is_empty() && !answer.text().contains(&reason), "{reason} is told: {}", answer.text());
     reason
@@ -121,7 +120,8 @@ pub fn must_not_count(world: &World, token: &str, reasons: &[&str]) {
 fn counted(world: &World, reason: &str) -> u64 {
     let text = world.gate.admin("/metrics").text();
     let label = format!("reason=\"{reason}\"");
-    let lines = text.lines().filter(|line| line.starts_with("rolegate_requests_total{") && line.contains(&label));
+    let lines =
+        text.lines().filter(|line| line.starts_with("rolegate_requests_total{") && line.contains(&label));
     lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
 }
 
@@ -135,7 +135,10 @@ fn row_08_an_access_token_counts_by_its_roles_and_scopes_and_garbage_is_challeng
     assert_eq!((seen.head.one("x-user"), seen.head.one("x-roles")), (Some("admin"), Some("admin,user")));
     assert!(seen.head.all("authorization").is_empty(), "{seen:#?}");
     let access = world.record_of(seen);
-    assert_eq!((access.decision(), access.text("reason"), access.text("user")), ("forward", "allowed", "admin"));
+    assert_eq!(
+        (access.decision(), access.text("reason"), access.text("user")),
+        ("forward", "allowed", "admin")
+    );
 
     let mark = world.mark();
     let answer = ask(&world, "/api/x", &line(&token));
@@ -177,7 +180,8 @@ fn a_machines_token_is_the_client_itself_and_counts_where_the_client_is_allowed(
         let answer = ask(&world, target, &line(&machine(&world, client, scope)));
         assert_eq!(answer.status, status, "{client} {target} {scope:?}: {answer:#?}");
         let seen = world.seen_since(mark);
-        let users: Vec<_> = seen.iter().map(|seen| (seen.head.one("x-user"), seen.head.one("x-roles"))).collect();
+        let users: Vec<_> =
+            seen.iter().map(|seen| (seen.head.one("x-user"), seen.head.one("x-roles"))).collect();
         match status {
             200 => assert_eq!(users, [(Some(client), Some(""))]),
             401 => assert_eq!(refused(&world, &answer, mark), "token_client_id"),
@@ -224,8 +228,7 @@ fn a_token_that_is_bound_to_a_resource_counts_only_for_one_of_ours() {
 
 #[test]
 fn a_token_that_does_not_say_who_it_speaks_for_is_forbidden_and_not_challenged() {
-    let world =
-        Setup::bench().tables("[bearer]\ntokens = \"either\"\n[identity]\nuser = \"email\"").start();
+    let world = Setup::bench().tables("[bearer]\ntokens = \"either\"\n[identity]\nuser = \"email\"").start();
     let id = |change: fn(&mut Mint)| line(&world.pool.mint(Use::Id, "user", change));
     let mark = world.mark();
     assert_eq!(ask(&world, "/x", &id(|_| {})).status, 200);

@@ -25,7 +25,9 @@ pub fn cases() -> Vec<Case> {
     vec![
         case(&["TOK-01"], |world| {
             for value in [json!("access"), json!("refresh"), json!("ID"), json!(["id"]), Value::Null] {
-                refuse_at_login(Use::Id, world, &["token_use"], move |mint| mint.claim("token_use", value.clone()));
+                refuse_at_login(Use::Id, world, &["token_use"], move |mint| {
+                    mint.claim("token_use", value.clone())
+                });
             }
             refuse_at_login(Use::Id, world, &["token_use"], |mint| mint.without("token_use"));
             // The two whole tokens in each other's place.
@@ -295,8 +297,12 @@ pub fn cases() -> Vec<Case> {
                 json!("a"),
             ] {
                 let other = value.clone();
-                refuse_at_login(Use::Id, world, &["token_at_hash"], move |mint| mint.claim("at_hash", value.clone()));
-                refuse_at_login(Use::Id, world, &["token_c_hash"], move |mint| mint.claim("c_hash", other.clone()));
+                refuse_at_login(Use::Id, world, &["token_at_hash"], move |mint| {
+                    mint.claim("at_hash", value.clone())
+                });
+                refuse_at_login(Use::Id, world, &["token_c_hash"], move |mint| {
+                    mint.claim("c_hash", other.clone())
+                });
             }
             accept(world, |mint| mint.without("at_hash"));
         }),
@@ -380,12 +386,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Both ways for a token that is changed so must fail for one of these reasons.
-fn refuse(
-    kind: Use,
-    world: &World,
-    reasons: &[&str],
-    change: impl Fn(&mut Mint) + Send + Sync + 'static,
-) {
+fn refuse(kind: Use, world: &World, reasons: &[&str], change: impl Fn(&mut Mint) + Send + Sync + 'static) {
     if world.setup().tables.contains("[bearer]") {
         let token = world.pool.mint(kind, "user", &change);
         bearer::must_not_count(world, &token, reasons);
@@ -438,9 +439,7 @@ fn a_token_in_the_others_place_does_not_count(world: &World) {
         bearer::must_not_count(world, &token, &[reason]);
     }
     // Where one counts, the other does not, whole and honest.
-    for (table, counts, does_not) in
-        [("access", Use::Access, Use::Id), ("id", Use::Id, Use::Access)]
-    {
+    for (table, counts, does_not) in [("access", Use::Access, Use::Id), ("id", Use::Id, Use::Access)] {
         let world = Setup::bench().tables(&format!("[bearer]\ntokens = \"{table}\"")).start();
         let token = |kind| world.pool.mint(kind, "admin", |_| {});
         assert_eq!(bearer::ask(&world, "/admin", &bearer::line(&token(counts))).status, 200, "{table}");

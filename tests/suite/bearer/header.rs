@@ -50,14 +50,19 @@ pub fn only_one_well_formed_header_is_a_token(world: &World) {
     ] {
         let mark = world.mark();
         let answer = send(world, method, &target, &lines);
-        assert_eq!((answer.status, &answer.json()["error"]), (401, &"login_required".into()), "{target} {lines}");
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (401, &"login_required".into()),
+            "{target} {lines}"
+        );
         assert!(world.seen_since(mark).is_empty());
     }
     let form = format!("access_token={token}");
     let head = "Content-Type: application/x-www-form-urlencoded\r\n";
     let mut wire = Wire::connect(world.gate.public);
     wire.write(
-        format!("POST /x HTTP/1.1\r\nHost: app.test\r\n{head}Content-Length: {}\r\n\r\n{form}", form.len()).as_bytes(),
+        format!("POST /x HTTP/1.1\r\nHost: app.test\r\n{head}Content-Length: {}\r\n\r\n{form}", form.len())
+            .as_bytes(),
     );
     assert_eq!(wire.answer(false).unwrap().status, 401);
 }
@@ -89,7 +94,9 @@ pub fn beside_a_token_no_cookie_is_read_or_set(world: &World) {
     assert_eq!(identity_seen(&world.seen_since(mark)[0]), Ok(admin.identity.clone()));
     // Two on one connection.
     let mut wire = Wire::connect(world.gate.public);
-    for (lines, status) in [(line(&token), 403), (admin.line(), 200), (line(&token), 403), (String::new(), 401)] {
+    for (lines, status) in
+        [(line(&token), 403), (admin.line(), 200), (line(&token), 403), (String::new(), 401)]
+    {
         wire.write(format!("GET /admin/x HTTP/1.1\r\nHost: app.test\r\n{lines}\r\n").as_bytes());
         assert_eq!(wire.answer(false).unwrap().status, status);
     }
@@ -100,6 +107,21 @@ pub fn beside_a_token_no_cookie_is_read_or_set(world: &World) {
     let mark = world.mark();
     let answer = ask(world, "/oauth2/userinfo", &format!("{}{}", line("x"), admin.line()));
     assert_eq!(refused(world, &answer, mark), "token_malformed");
+    assert_eq!(send(world, "POST", "/oauth2/userinfo", &line(&token)).status, 405);
+}
+
+#[test]
+fn what_the_gate_thinks_of_a_token_is_told_only_for_one_that_counts() {
+    let world = bench().start();
+    let info = |kind| ask(&world, "/oauth2/userinfo", &line(&world.pool.mint(kind, "admin", |_| {})));
+    let told = info(Use::Access);
+    assert_eq!((told.status, &told.json()["roles"]), (200, &serde_json::json!(["admin", "user"])));
+    let refused = info(Use::Id);
+    assert_eq!((refused.status, super::record(&world, &refused).text("reason")), (401, "token_use"));
+    assert_eq!(
+        ask(&Setup::bench().start(), "/oauth2/userinfo", &line("x")).json()["error"],
+        "login_required"
+    );
 }
 
 #[test]
@@ -121,7 +143,8 @@ fn other_schemes_pass_untouched_and_everything_does_where_bearer_is_off() {
     let on = bench().rules("[[rules]]\npath = \"/own/**\"\nbearer = \"off\"\nany_role = [\"user\"]").start();
     let off = Setup::bench().start();
     let token = access(&on, "user");
-    let others = ["Basic YTpi", "Digest username=\"a\"", "Bearerx abc", "Bearer-Like abc", "AWS4-HMAC-SHA256 x"];
+    let others =
+        ["Basic YTpi", "Digest username=\"a\"", "Bearerx abc", "Bearer-Like abc", "AWS4-HMAC-SHA256 x"];
     let bearers = [format!("Bearer {token}"), "Bearer garbage".to_owned(), "bearer".to_owned()];
     let all: Vec<&str> = others.into_iter().chain(bearers.iter().map(String::as_str)).collect();
     for (world, target, values) in [(&on, "/x", &others[..]), (&on, "/own/x", &all), (&off, "/x", &all)] {
@@ -130,7 +153,11 @@ fn other_schemes_pass_untouched_and_everything_does_where_bearer_is_off() {
             let answer = ask(world, target, &lines);
             assert_eq!((answer.status, &answer.json()["error"]), (401, &"login_required".into()), "{value}");
             let challenges = answer.head.all("www-authenticate");
-            assert_eq!(challenges.contains(&"Bearer"), target == "/x" && std::ptr::eq(world, &on), "{challenges:?}");
+            assert_eq!(
+                challenges.contains(&"Bearer"),
+                target == "/x" && std::ptr::eq(world, &on),
+                "{challenges:?}"
+            );
             let mark = world.mark();
             let answer = ask(world, target, &(lines + &world.session(Who::User).line()));
             assert_eq!(answer.status, 200, "{target} {value}: {answer:#?}");
@@ -143,7 +170,9 @@ fn other_schemes_pass_untouched_and_everything_does_where_bearer_is_off() {
 
 #[test]
 fn the_upstream_gets_the_token_only_where_it_is_passed_on() {
-    for (table, passes) in [("[bearer]", false), ("[bearer]\npass = false", false), ("[bearer]\npass = true", true)] {
+    for (table, passes) in
+        [("[bearer]", false), ("[bearer]\npass = false", false), ("[bearer]\npass = true", true)]
+    {
         let world = Setup::bench().tables(table).start();
         let token = access(&world, "user");
         for target in ["/x", "/public/x"] {
@@ -155,7 +184,8 @@ fn the_upstream_gets_the_token_only_where_it_is_passed_on() {
             assert_eq!(seen.head.all("authorization"), wanted, "{table} {target}");
             if !passes {
                 let shown = seen.head.headers.iter().find(|(name, value)| {
-                    value.contains(&token) || (name.len() > 12 && name.to_ascii_lowercase().starts_with("auth"))
+                    value.contains(&token)
+                        || (name.len() > 12 && name.to_ascii_lowercase().starts_with("auth"))
                 });
                 assert_eq!(shown, None);
             }
@@ -178,7 +208,9 @@ fn a_token_decides_on_any_host_a_session_only_on_its_own() {
     assert!(world.seen_since(mark).is_empty());
     let token = access(&world, "user");
     for (target, status) in [("/x", 200), ("/public/x", 200), ("/admin/x", 403)] {
-        for lines in [format!("{elsewhere}{}", line(&token)), format!("{navigation}{}{session}", line(&token))] {
+        for lines in
+            [format!("{elsewhere}{}", line(&token)), format!("{navigation}{}{session}", line(&token))]
+        {
             let answer = ask(&world, target, &lines);
             assert_eq!(answer.status, status, "{target}: {answer:#?}");
             assert!(answer.head.all("set-cookie").is_empty() && answer.head.all("location").is_empty());
@@ -205,7 +237,8 @@ fn a_head_request_is_decided_as_a_get_and_answered_without_a_body() {
 
 #[test]
 fn a_preflight_is_one_without_a_token_alone() {
-    let world = bench().rules("[[rules]]\npath = \"/api/**\"\nany_role = [\"user\"]\npreflight = true").start();
+    let world =
+        bench().rules("[[rules]]\npath = \"/api/**\"\nany_role = [\"user\"]\npreflight = true").start();
     let preflight = "Origin: https://spa.test\r\nAccess-Control-Request-Method: GET\r\n\
         Access-Control-Request-Headers: authorization\r\n";
     let mark = world.mark();

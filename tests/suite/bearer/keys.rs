@@ -23,7 +23,9 @@ fn row_23_a_token_is_verified_without_a_call_to_anybody() {
             scope.spawn(|| {
                 let mut wire = Wire::connect(world.gate.public);
                 for token in tokens.iter().cycle().take(100) {
-                    wire.write(format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", line(token)).as_bytes());
+                    wire.write(
+                        format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", line(token)).as_bytes(),
+                    );
                     assert_eq!(wire.answer(false).unwrap().status, 200);
                 }
             });
@@ -83,7 +85,9 @@ fn a_flood_of_unknown_keys_costs_one_fetch_in_ten_seconds_and_nobody_waits_for_i
                         mint.key = Key::Bytes(vec![1; 256]);
                     });
                     let (token, status) = if n % 10 == 0 { (&good, 200) } else { (&unknown, 401) };
-                    wire.write(format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", line(token)).as_bytes());
+                    wire.write(
+                        format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", line(token)).as_bytes(),
+                    );
                     assert_eq!(wire.answer(false).unwrap().status, status, "token {n}");
                 }
             });

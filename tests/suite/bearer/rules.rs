@@ -12,7 +12,9 @@ use crate::support::world::{Setup, Who};
 #[test]
 fn a_rule_says_which_of_the_two_tokens_count() {
     let rules: String = ["access", "id", "either"]
-        .map(|choice| format!("[[rules]]\npath = \"/{choice}/**\"\nbearer = \"{choice}\"\nany_role = [\"user\"]\n"))
+        .map(|choice| {
+            format!("[[rules]]\npath = \"/{choice}/**\"\nbearer = \"{choice}\"\nany_role = [\"user\"]\n")
+        })
         .concat();
     let public = "[[rules]]\npath = \"/open/**\"\npublic = true\nbearer = \"id\"\n";
     for usual in ["access", "id", "either"] {
@@ -39,7 +41,11 @@ fn a_rule_says_which_of_the_two_tokens_count() {
                         let answer_to_wrong = ask(&world, "/x", &line("garbage"));
                         assert_eq!(refused(&world, &answer, mark), "token_use", "{usual} {name} {target}");
                         let shape = crate::cookies::shape;
-                        assert_eq!(shape(&answer), shape(&answer_to_wrong), "as any other that does not count");
+                        assert_eq!(
+                            shape(&answer),
+                            shape(&answer_to_wrong),
+                            "as any other that does not count"
+                        );
                     }
                 }
             }

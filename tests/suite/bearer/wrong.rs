@@ -71,14 +71,20 @@ fn all(world: &World) -> Vec<Wrong> {
         ("token_header", access(&|mint| drop(mint.header.insert("crit".into(), json!(["x"]))))),
         ("token_header", access(&|mint| mint.raw_header = Some(b"[]".to_vec()))),
         ("token_algorithm", access(&|mint| drop(mint.header.insert("alg".into(), json!("none"))))),
-        ("token_algorithm", access(&|mint| {
-            mint.header.insert("alg".into(), json!("HS256"));
-            mint.key = Key::Hmac(CLIENT_ID.into());
-        })),
-        ("token_unknown_key", access(&|mint| {
-            mint.header.insert("kid".into(), json!(kid(&Key::Foreign)));
-            mint.key = Key::Foreign;
-        })),
+        (
+            "token_algorithm",
+            access(&|mint| {
+                mint.header.insert("alg".into(), json!("HS256"));
+                mint.key = Key::Hmac(CLIENT_ID.into());
+            }),
+        ),
+        (
+            "token_unknown_key",
+            access(&|mint| {
+                mint.header.insert("kid".into(), json!(kid(&Key::Foreign)));
+                mint.key = Key::Foreign;
+            }),
+        ),
         ("token_signature", access(&|mint| mint.key = Key::Foreign)),
         ("token_signature", access(&|mint| mint.key = Key::Bytes(vec![0; 256]))),
         ("token_claims", access(&|mint| mint.payload = Some(b"[]".to_vec()))),
