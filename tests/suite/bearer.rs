@@ -9,11 +9,12 @@ use crate::support::wire::{Answer, Wire};
 use crate::support::world::{Mark, Setup, World};
 
 mod header;
-mod keys;
+pub mod keys;
 mod rules;
 mod wrong;
 
 pub use header::{beside_a_token_no_cookie_is_read_or_set, only_one_well_formed_header_is_a_token};
+pub use wrong::every_way_to_be_wrong_has_a_reason_of_its_own_and_the_same_answer;
 
 /// The bench, where access tokens count.
 pub fn bench() -> Setup {

@@ -14,22 +14,21 @@ use crate::support::world::World;
 /// A reason, and a token that counts but for it.
 type Wrong = (&'static str, String);
 
-#[test]
-fn every_way_to_be_wrong_has_a_reason_of_its_own_and_the_same_answer() {
-    let world = either();
+/// TOK-37.
+pub fn every_way_to_be_wrong_has_a_reason_of_its_own_and_the_same_answer(world: &World) {
     let documented = include_str!("../../../docs/bearer.md");
     let mut shapes = Vec::new();
-    for (reason, token) in all(&world) {
-        let (mark, before) = (world.mark(), counted(&world, reason));
-        let answer = ask(&world, "/x", &line(&token));
-        assert_eq!(refused(&world, &answer, mark), reason, "{token}");
-        assert_eq!(counted(&world, reason), before + 1, "{reason} is counted");
+    for (reason, token) in all(world) {
+        let (mark, before) = (world.mark(), counted(world, reason));
+        let answer = ask(world, "/x", &line(&token));
+        assert_eq!(refused(world, &answer, mark), reason, "{token}");
+        assert_eq!(counted(world, reason), before + 1, "{reason} is counted");
         assert!(documented.contains(&format!("| `{reason}` |")), "docs/bearer.md does not name {reason}");
         shapes.push((reason, shape(&answer)));
     }
     let (_, first) = &shapes[0];
     assert!(shapes.iter().all(|(_, shape)| shape == first), "{shapes:#?}");
-    assert_eq!(ask(&world, "/x", &line(&world.pool.mint(Use::Access, "user", |_| {}))).status, 200);
+    assert_eq!(ask(world, "/x", &line(&world.pool.mint(Use::Access, "user", |_| {}))).status, 200);
     world.no_secret_in("the log", &world.gate.stderr().all());
     world.no_secret_in("the access log", &world.gate.stdout().all());
     world.no_secret_in("the metrics", &world.gate.admin("/metrics").text());
