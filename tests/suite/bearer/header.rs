@@ -195,6 +195,31 @@ fn the_upstream_gets_the_token_only_where_it_is_passed_on() {
 }
 
 #[test]
+fn a_token_behind_the_head_is_none_and_nothing_hides_the_one_in_it() {
+    let world = bench().start();
+    let token = access(&world, "user");
+    let chunked = |lines: &str, trailer: &str| {
+        let mut wire = Wire::connect(world.gate.public);
+        let head = format!("POST /x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n{lines}\r\n");
+        wire.write(format!("{head}1\r\na\r\n0\r\n{trailer}\r\n").as_bytes());
+        wire.answer(false).unwrap().status
+    };
+    let mark = world.mark();
+    assert_eq!(chunked("", &line(&token)), 401);
+    assert_eq!(chunked("Trailer: Authorization\r\n", &line(&token)), 401);
+    assert!(world.seen_since(mark).is_empty());
+    let admin = line(&access(&world, "admin"));
+    for lines in [line(&token), format!("Connection: Authorization\r\n{}", line(&token))] {
+        let mark = world.mark();
+        assert_eq!(chunked(&lines, &admin), 200, "{lines}");
+        let seen = &world.seen_since(mark)[0];
+        assert_eq!(identity_seen(seen), Ok(Some(("user".into(), "user".into()))));
+        assert!(seen.head.all("authorization").is_empty());
+        assert!(seen.trailers.iter().all(|(_, value)| !value.contains("Bearer")), "{seen:#?}");
+    }
+}
+
+#[test]
 fn a_token_decides_on_any_host_a_session_only_on_its_own() {
     let world = bench().start();
     let session = world.session(Who::User).line();

@@ -171,3 +171,62 @@ fn who_sent_nothing_is_told_that_a_token_would_do() {
     let answer = ask(&Setup::bench().start(), "/x", "");
     assert_eq!(answer.head.all("www-authenticate"), ["Session"]);
 }
+
+#[test]
+fn at_another_provider_an_access_token_is_ours_by_its_audience_or_its_client() {
+    const ID: &str = crate::support::pool::CLIENT_ID;
+    let provider = |tokens: &str| {
+        let mut setup = Setup::bench().tables(&format!(
+            "[bearer]\ntokens = \"{tokens}\"\naudiences = [\"https://api.test\"]\n[[identity.roles]]\nclaim = \"roles\""
+        ));
+        setup.provider = setup.provider.replace("[cognito]", "[oidc]");
+        setup.provider = setup
+            .provider
+            .lines()
+            .filter(|line| !line.starts_with("user_pool_id"))
+            .fold(String::new(), |text, line| text + line + "\n");
+        setup.start()
+    };
+    let (access, id) = (provider("access"), provider("id"));
+    for (world, claims, reason) in [
+        (&access, json!({"client_id": ID}), None),
+        (&access, json!({"azp": ID}), None),
+        (&access, json!({"client_id": ID, "aud": ["https://other.test", "https://api.test"]}), None),
+        // RFC 9068 §4: it is for us, whoever it was issued to.
+        (&access, json!({"client_id": "another", "aud": "https://api.test"}), None),
+        (&access, json!({"aud": ID}), None),
+        (&access, json!({"client_id": ID, "aud": "https://other.test"}), Some("token_audience")),
+        (&access, json!({"client_id": "another"}), Some("token_client_id")),
+        (&access, json!({"client_id": "another", "aud": ID}), Some("token_client_id")),
+        (&access, json!({"azp": "another", "aud": ID}), Some("token_client_id")),
+        (&access, json!({"aud": "https://other.test"}), Some("token_audience")),
+        (&access, json!({}), Some("token_audience")),
+        (&id, json!({"aud": ID}), None),
+        (&id, json!({"aud": [ID, "another"], "azp": ID}), None),
+        (&id, json!({"aud": "https://api.test"}), Some("token_audience")),
+        (&id, json!({"client_id": ID}), Some("token_audience")),
+        (&id, json!({"aud": [ID, "another"]}), Some("token_azp")),
+        (&id, json!({"aud": ID, "azp": "another"}), Some("token_azp")),
+    ] {
+        let said = claims.clone();
+        let token = world.pool.mint(Use::Access, "user", move |mint| {
+            for name in ["token_use", "client_id", "username", "cognito:groups"] {
+                mint.without(name);
+            }
+            mint.claim("sub", "subject-1");
+            mint.claim("roles", "user");
+            for (name, value) in said.as_object().unwrap() {
+                mint.claim(name, value.clone());
+            }
+        });
+        let mark = world.mark();
+        let answer = ask(world, "/x", &line(&token));
+        match reason {
+            None => {
+                assert_eq!(answer.status, 200, "{claims}: {answer:#?}");
+                assert_eq!(world.seen_since(mark)[0].head.one("x-user"), Some("subject-1"));
+            }
+            Some(reason) => assert_eq!(refused(world, &answer, mark), reason, "{claims}"),
+        }
+    }
+}
