@@ -362,6 +362,7 @@ pub fn cases() -> Vec<Case> {
         case(&["TOK-36"], |_| {
             bearer::keys::a_new_key_is_fetched_once_and_a_removed_ones_token_counts_no_more();
         }),
+        case(&["TOK-22"], |_| crate::issuers::a_key_of_one_issuer_says_nothing_about_anothers_token()),
         case(&["TOK-22", "TOK-36", "TOK-38", "TOK-39"], |_| keys_are_the_issuers_of_today()),
         case(&["TOK-37"], |world| {
             type Wrong = fn(&mut Mint);
