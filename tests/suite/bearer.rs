@@ -127,7 +127,7 @@ fn counted(world: &World, reason: &str) -> u64 {
 }
 
 #[test]
-fn row_08_an_access_token_counts_by_its_roles_and_scopes_and_garbage_is_challenged() {
+fn an_access_token_counts_by_its_roles_and_scopes_and_garbage_is_challenged() {
     let world = bench().rules("[[rules]]\npath = \"/api/**\"\nany_scope = [\"api/read\"]").start();
     let token = access(&world, "admin");
     let mark = world.mark();

@@ -241,6 +241,8 @@ fn a_token_decides_on_any_host_a_session_only_on_its_own() {
             assert!(answer.head.all("set-cookie").is_empty() && answer.head.all("location").is_empty());
         }
     }
+    assert_eq!(ask(&world, "/oauth2/userinfo", &format!("{elsewhere}{}", line(&token))).status, 200);
+    assert_eq!(ask(&world, "/oauth2/userinfo", &format!("{elsewhere}{session}")).status, 421);
     let mark = world.mark();
     let answer = ask(&world, "/x", &format!("{elsewhere}{}", line("garbage")));
     assert_eq!(refused(&world, &answer, mark), "token_malformed");
