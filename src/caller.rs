@@ -45,11 +45,19 @@ enum Who {
 // === impl Callers ===
 
 impl Callers {
-    /// The bearer token of a request, where those count. Where a rule turns them off, `Authorization` is no affair of
-    /// the gate's, as it is without `[bearer]`.
-    pub fn carried<'a>(&self, head: &'a HeaderMap, found: &Found<'_>) -> Carried<'a> {
-        let off = found.rule().is_some_and(|rule| rule.bearer == Some(BearerUse::Off));
-        if self.bearers.is_some() && !off { Carried::read(head) } else { Carried::Nothing }
+    /// Whether bearer tokens count on what covers a request (`None`: a page of the gate's own). Where a rule turns
+    /// them off, `Authorization` is no affair of the gate's, as it is without `[bearer]`.
+    pub fn hear_tokens(&self, found: Option<&Found<'_>>) -> bool {
+        let off = match found {
+            Some(Found::Rule(rule) | Found::MethodNotNamed(rule)) => rule.bearer == Some(BearerUse::Off),
+            Some(Found::Default(_)) | None => false,
+        };
+        self.bearers.is_some() && !off
+    }
+
+    /// The bearer token of a request, where those count.
+    pub fn carried<'a>(&self, head: &'a HeaderMap, found: Option<&Found<'_>>) -> Carried<'a> {
+        if self.hear_tokens(found) { Carried::read(head) } else { Carried::Nothing }
     }
 
     /// Who it is. Beside a bearer token cookies are neither read nor set. `renew`: whether a session that is due is

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 
 use crate::ask::{Ask, Kind};
 use crate::authorize::{By, Decision, Person, cover, decide};
+use crate::bearer::Carried;
 use crate::body::Answer;
 use crate::caller::Callers;
 use crate::clock;
@@ -91,14 +92,16 @@ impl Gate {
         let visitor = site.map(|site| Visitor { ask: &ask, site, jar: &jar, fetch_site });
 
         if let Some(page) = OwnPage::of(&ask, &self.shared.config.auth_prefix) {
-            return self.own_page(page, visitor.as_ref(), &ask, trip).await;
+            let carried = self.shared.callers.carried(&head.headers, None);
+            return self.own_page(page, carried, visitor.as_ref(), &ask, trip).await;
         }
         let found = cover(&self.shared.rules, &ask).map_err(Refusal::Path)?;
         trip.record.covered(&found);
+        trip.context.bearer = self.shared.callers.hear_tokens(Some(&found));
+        let carried = self.shared.callers.carried(&head.headers, Some(&found));
         // Where nothing is asked of anyone, nobody waits for the pool.
-        let carried = self.shared.callers.carried(&head.headers, &found);
-        trip.record.bears(carried);
-        let mut caller = self.shared.callers.come(carried, visitor.as_ref(), !found.is_public()).await?;
+        let come = self.shared.callers.come(carried, visitor.as_ref(), !found.is_public()).await;
+        let mut caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
         trip.context.cookies = std::mem::take(&mut caller.cookies);
         let person = caller.person();
         let decision = decide(&found, person.as_ref(), &ask, clock::now());
@@ -146,6 +149,7 @@ impl Gate {
     async fn own_page(
         &self,
         page: OwnPage,
+        carried: Carried<'_>,
         visitor: Option<&Visitor<'_>>,
         ask: &Ask,
         trip: &mut Trip,
@@ -153,6 +157,12 @@ impl Gate {
         trip.record.own_page(page);
         // What such a page should return to is in its own parameters, never its own address.
         trip.context.target = None;
+        // Beside a bearer token no cookie is read; the other pages are for browsers, and decide nothing by either.
+        if page == OwnPage::UserInfo && carried != Carried::Nothing {
+            let come = self.shared.callers.come(carried, None, false).await;
+            let caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
+            return self.answered(self.shared.login.speaker_info(ask, caller.person().as_ref()), trip);
+        }
         match visitor {
             Some(visitor) => self.answered(self.shared.login.answer(page, visitor).await, trip),
             None if ask.kind == Kind::Navigation && ask.method == http::Method::GET => {
@@ -250,7 +260,7 @@ impl Gate {
                 method: request.method().clone(),
                 request_id: request_id.clone(),
                 auth_prefix: self.shared.config.auth_prefix.clone(),
-                bearer: self.shared.callers.bearers.is_some(),
+                bearer: self.shared.callers.hear_tokens(None),
                 target: None,
                 cookies: vec![],
                 templates: self.shared.config.pages.templates.clone(),

@@ -10,6 +10,7 @@
 mod architecture;
 mod authorize;
 mod backends;
+mod bearer;
 mod browser;
 mod clients;
 mod cookies;
