@@ -13,6 +13,7 @@ use crate::config::settings::Config;
 use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
+use crate::identity::assertion::Who;
 use crate::identity::header_values;
 use crate::listen::{Handler, Peer};
 use crate::login::{Answered, Login, OwnPage, Visitor};
@@ -25,6 +26,7 @@ use crate::session::cookie::Jar;
 use crate::session::visit::{Sessions, Visit};
 use crate::site::Site;
 use crate::telemetry::{Record, Telemetry};
+use crate::vouch::Vouch;
 
 /// A worker's gate.
 pub struct Gate {
@@ -44,6 +46,8 @@ pub struct Shared {
     pub sessions: Arc<Sessions>,
     /// The gate's own pages.
     pub login: Login,
+    /// What the upstream is handed beside X-User and X-Roles.
+    pub vouch: Vouch,
     /// Records and metrics.
     pub telemetry: Arc<Telemetry>,
 }
@@ -147,6 +151,7 @@ impl Gate {
         // What such a page should return to is in its own parameters, never its own address.
         trip.context.target = None;
         match visitor {
+            _ if page == OwnPage::Keys => Ok(reply::from_reply(self.shared.vouch.keys(ask)?, &trip.context)),
             Some(visitor) => self.answered(self.shared.login.answer(page, visitor).await, trip),
             None if ask.kind == Kind::Navigation && ask.method == http::Method::GET => {
                 Ok(self.elsewhere(ask, trip))
@@ -179,7 +184,10 @@ impl Gate {
     ) -> Result<Plan, Refusal> {
         let identity = match session {
             Some(session) => {
-                header_values(&session.user, &session.roles, &session.headers).ok_or(Refusal::Unwritable)?
+                let mut headers = header_values(&session.user, &session.roles, &session.headers)
+                    .ok_or(Refusal::Unwritable)?;
+                headers.extend(self.shared.vouch.headers(ask, &session.who())?);
+                headers
             }
             None => vec![],
         };
@@ -271,6 +279,15 @@ impl Gate {
 impl<'a> Person<'a> {
     fn of(session: &'a Session) -> Self {
         Self { user: &session.user, roles: &session.roles }
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    /// Who asks, as far as the upstream is told.
+    fn who(&self) -> Who<'_> {
+        Who { sub: &self.sub, user: &self.user, roles: &self.roles, profile: None, access_token: None }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each table has its file below. What is wrong is pushed and a stand-in takes its place, so that the rest
 //! is still judged; the stand-ins never leave this module, because one error means no `Config`.
 
+mod assertion;
 mod duration;
 mod identity;
 mod limits;
@@ -87,6 +88,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let kind = provider.as_ref().map(|provider| &provider.kind);
     let needs_roles = rules::need_roles(&default, &rules);
     let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, cx);
+    let assertion = assertion::assertion(raw.assertion.as_ref(), cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
@@ -105,6 +107,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         provider: provider?,
         session,
         identity,
+        assertion,
         trusted_proxies,
         allowed_return_hosts,
         limits,

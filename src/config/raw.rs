@@ -41,6 +41,8 @@ pub(super) struct Raw {
     pub(super) identity: Option<Identity>,
     /// What a path needs. The most specific rule wins, not the first.
     pub(super) rules: Option<Vec<Rule>>,
+    /// A signed statement of who asks, which the upstream can verify for itself. The table turns it on.
+    pub(super) assertion: Option<Assertion>,
     /// Bounds on what a client or an upstream may do.
     pub(super) limits: Option<Limits>,
     /// What is written about each request, and how.
@@ -207,6 +209,31 @@ pub(super) enum Unauthenticated {
     Login,
     #[serde(rename = "401")]
     Refuse,
+}
+
+/// `[assertion]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Assertion {
+    /// `rolegate` (default): `X-Rolegate-Assertion`. `alb`: `x-amzn-oidc-data`, `-identity` and `-accesstoken`, as
+    /// an Application Load Balancer writes them.
+    pub(super) kind: Option<AssertionKind>,
+    /// PEM file with EC P-256 private keys: the first signs, all are published. Default: a key made at the start.
+    pub(super) key_file: Option<String>,
+    /// The `aud` claim: what the upstream takes for its own name. Mandatory, but for `alb`.
+    pub(super) audience: Option<String>,
+    /// How long an assertion counts, at most `60s`. Default `30s`.
+    pub(super) lifetime: Option<String>,
+    /// The load balancer's ARN that the application expects as `signer`. Mandatory for `alb`.
+    pub(super) signer: Option<String>,
+}
+
+/// Which form an assertion has.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AssertionKind {
+    Rolegate,
+    Alb,
 }
 
 /// `[limits]`

@@ -35,6 +35,8 @@ pub struct Config {
     pub session: Session,
     /// How claims become a user, roles and headers.
     pub identity: Identity,
+    /// A signed statement of who asks, for the upstream. Default: none.
+    pub assertion: Option<Assertion>,
     /// Peers whose `X-Forwarded-*` are believed. Default: none.
     pub trusted_proxies: Vec<Network>,
     /// Hosts beside the origins that a return address may name. Default: none.
@@ -245,6 +247,32 @@ pub struct ClaimHeader {
     pub header: http::HeaderName,
     /// Which token.
     pub token: TokenChoice,
+}
+
+/// `[assertion]`.
+#[derive(Debug, Clone)]
+pub struct Assertion {
+    /// Which form it has.
+    pub kind: AssertionKind,
+    /// EC P-256 private keys, DER: the first signs, all are published. Empty: one is made at the start.
+    pub keys: Vec<Secret>,
+    /// How long one counts, at most 60 s. Default 30 s.
+    pub lifetime: Duration,
+}
+
+/// Which form an assertion has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AssertionKind {
+    /// `X-Rolegate-Assertion`.
+    Rolegate {
+        /// The `aud` claim.
+        audience: String,
+    },
+    /// `x-amzn-oidc-data` and its companions, as an Application Load Balancer writes them.
+    Alb {
+        /// The ARN that it says it is.
+        signer: String,
+    },
 }
 
 /// A network in CIDR form.

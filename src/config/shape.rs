@@ -29,7 +29,6 @@ pub(super) enum Shape {
 const LATER: &[&str] = &[
     "tls",
     "bearer",
-    "assertion",
     "gateway",
     "pages",
     "telemetry",

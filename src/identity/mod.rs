@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::settings::{self, ProviderKind, TokenChoice};
 
+pub mod assertion;
 pub mod json;
 pub mod jwks;
 pub mod roles;

@@ -25,6 +25,7 @@ use crate::session::visit::Sessions;
 use crate::site::sites;
 use crate::telemetry::admin::Admin;
 use crate::telemetry::{Records, Telemetry};
+use crate::vouch::Vouch;
 
 pub mod dev;
 pub mod serve;
@@ -121,6 +122,7 @@ fn share(
         rules: Rules::new(config.rules.clone(), config.default.clone()),
         sites: sites(&config).map_err(other)?,
         login: Login::new(config.clone(), provider, sessions.clone(), background.clone()),
+        vouch: Vouch::new(config.clone()).map_err(other)?,
         config,
         sessions,
         telemetry,

@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod architecture;
+mod assertion;
 mod backends;
 mod browser;
 mod clients;

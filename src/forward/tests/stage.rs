@@ -79,6 +79,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
             cookie_name: "rolegate".into(),
         },
         identity: Identity { user: "sub".into(), roles: Vec::new(), headers: Vec::new() },
+        assertion: None,
         trusted_proxies: Vec::new(),
         allowed_return_hosts: Vec::new(),
         limits,
