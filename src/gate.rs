@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use crate::ask::{Ask, Kind};
 use crate::authorize::{Decision, Person, Why, cover, decide};
 use crate::body::Answer;
-use crate::config::settings::Config;
+use crate::config::settings::{Config, PassedOn};
 use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
@@ -23,6 +23,7 @@ use crate::rule::path::PathRefusal;
 use crate::rule::{Found, Rules};
 use crate::session::Session;
 use crate::session::cookie::Jar;
+use crate::session::tokens::TokenBox;
 use crate::session::visit::{Sessions, Visit};
 use crate::site::Site;
 use crate::telemetry::{Record, Telemetry};
@@ -96,14 +97,15 @@ impl Gate {
         }
         let found = cover(&self.shared.rules, &ask);
         // Where nothing is asked of anyone, nobody waits for the pool.
-        let visit = self.visit(visitor.as_ref(), !found.is_public(), trip).await?;
+        let needs = self.shared.vouch.needs(&found);
+        let visit = self.visit(visitor.as_ref(), !found.is_public(), needs, trip).await?;
         let person = visit.session.as_ref().map(Person::of);
         let decision = decide(&found, person.as_ref(), &ask);
         trip.record.decided(&found, &decision, person.as_ref());
         match decision {
             Decision::Forward | Decision::ForwardAnonymous => {
-                let session = visit.session.as_ref().filter(|_| decision == Decision::Forward);
-                let plan = self.plan(&ask, &found, session, trip)?;
+                let visit = Some(&visit).filter(|_| decision == Decision::Forward);
+                let plan = self.plan(&ask, &found, visit, trip)?;
                 self.send(Request::from_parts(head, body), plan, trip).await
             }
             // A session that only an outage keeps from counting is not sent to a pool that cannot answer.
@@ -165,10 +167,11 @@ impl Gate {
         &self,
         visitor: Option<&Visitor<'_>>,
         renew: bool,
+        needs: PassedOn,
         trip: &mut Trip,
     ) -> Result<Visit, Refusal> {
         let Some(visitor) = visitor else { return Ok(Visit::default()) };
-        let visit = self.shared.sessions.visit(visitor.site, visitor.jar, renew).await;
+        let visit = self.shared.sessions.visit_with(visitor.site, visitor.jar, renew, needs).await;
         let mut visit = visit.map_err(|_| Refusal::NoEntropy)?;
         trip.context.cookies = std::mem::take(&mut visit.cookies);
         Ok(visit)
@@ -179,14 +182,14 @@ impl Gate {
         &self,
         ask: &Ask,
         found: &Found<'_>,
-        session: Option<&Session>,
+        visit: Option<&Visit>,
         trip: &Trip,
     ) -> Result<Plan, Refusal> {
-        let identity = match session {
-            Some(session) => {
+        let identity = match visit.and_then(|visit| Some((visit.session.as_ref()?, visit.tokens.as_ref()))) {
+            Some((session, tokens)) => {
                 let mut headers = header_values(&session.user, &session.roles, &session.headers)
                     .ok_or(Refusal::Unwritable)?;
-                headers.extend(self.shared.vouch.headers(ask, &session.who())?);
+                headers.extend(self.shared.vouch.headers(ask, found, &who(session, tokens))?);
                 headers
             }
             None => vec![],
@@ -274,20 +277,23 @@ impl Gate {
     }
 }
 
+/// Who asks, as far as the upstream is told.
+fn who<'a>(session: &'a Session, tokens: Option<&'a TokenBox>) -> Who<'a> {
+    Who {
+        sub: &session.sub,
+        user: &session.user,
+        roles: &session.roles,
+        profile: tokens.and_then(|tokens| tokens.profile.as_ref()),
+        access_token: tokens.and_then(|tokens| tokens.access.as_deref()),
+        id_token: tokens.and_then(|tokens| tokens.id.as_deref()),
+    }
+}
+
 // === impl Person ===
 
 impl<'a> Person<'a> {
     fn of(session: &'a Session) -> Self {
         Self { user: &session.user, roles: &session.roles }
-    }
-}
-
-// === impl Session ===
-
-impl Session {
-    /// Who asks, as far as the upstream is told.
-    fn who(&self) -> Who<'_> {
-        Who { sub: &self.sub, user: &self.user, roles: &self.roles, profile: None, access_token: None }
     }
 }
 

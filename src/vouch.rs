@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use http::Method;
+use http::header::AUTHORIZATION;
 
 use crate::ask::Ask;
 use crate::clock;
 use crate::config::secret::Secret;
-use crate::config::settings::{self, Config};
+use crate::config::settings::{self, Config, PassToken, PassedOn};
 use crate::identity::assertion::key::BadKey;
-use crate::identity::assertion::{Assertions, Bound, Headers, Who};
+use crate::identity::assertion::{Assertions, Bound, Headers, Who, secret};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::rule::Found;
 
 /// What the configuration says of it.
 pub struct Vouch {
@@ -30,8 +32,26 @@ impl Vouch {
         Ok(Self { config, assertions })
     }
 
+    /// What a session must have at hand for a request that `found` covers.
+    pub fn needs(&self, found: &Found<'_>) -> PassedOn {
+        self.config.passed_on_always().with(pass_token(found))
+    }
+
     /// The headers that go with a request of `who`, whoever said who that is: a session or a bearer token.
-    pub fn headers(&self, ask: &Ask, who: &Who<'_>) -> Result<Headers, Refusal> {
+    pub fn headers(&self, ask: &Ask, found: &Found<'_>, who: &Who<'_>) -> Result<Headers, Refusal> {
+        let mut headers = self.asserted(ask, who)?;
+        let token = pass_token(found).and_then(|token| match token {
+            PassToken::Access => who.access_token,
+            PassToken::Id => who.id_token,
+        });
+        if let Some(token) = token {
+            let value = secret(&format!("Bearer {token}")).ok_or(Refusal::Unwritable)?;
+            headers.push((AUTHORIZATION, value));
+        }
+        Ok(headers)
+    }
+
+    fn asserted(&self, ask: &Ask, who: &Who<'_>) -> Result<Headers, Refusal> {
         let Some(assertions) = &self.assertions else { return Ok(Headers::new()) };
         let random = clock::random().map_err(|_| Refusal::NoEntropy)?;
         let origin = self.config.origins[ask.origin.unwrap_or_default()].to_string();
@@ -56,6 +76,13 @@ impl Vouch {
             None => Ok(Reply::Json(assertions.document())),
             Some(kid) => Ok(Reply::Text(assertions.pem(kid).ok_or(Refusal::NotFound)?.to_owned())),
         }
+    }
+}
+
+fn pass_token(found: &Found<'_>) -> Option<PassToken> {
+    match found {
+        Found::Rule(rule) => rule.pass_token,
+        _ => None,
     }
 }
 

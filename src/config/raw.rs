@@ -200,6 +200,16 @@ pub(super) struct Rule {
     pub(super) from: Option<Vec<String>>,
     /// Leave the answer's cacheability alone.
     pub(super) cacheable: Option<bool>,
+    /// Hand the upstream this token of the person as `Authorization: Bearer`: `access` or `id`.
+    pub(super) pass_token: Option<PassToken>,
+}
+
+/// Which token an upstream is handed.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PassToken {
+    Access,
+    Id,
 }
 
 /// What a navigation without a session gets.

@@ -113,6 +113,28 @@ pub struct Rule {
     pub from: Vec<Network>,
     /// Leave the answer's cacheability alone.
     pub cacheable: bool,
+    /// The token that the upstream is handed as `Authorization: Bearer`. Default: none.
+    pub pass_token: Option<PassToken>,
+}
+
+/// Which token an upstream is handed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassToken {
+    /// The access token.
+    Access,
+    /// The ID token.
+    Id,
+}
+
+/// What of a login's tokens is kept to be handed on, or needed by one request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PassedOn {
+    /// The access token.
+    pub access: bool,
+    /// The ID token.
+    pub id: bool,
+    /// What an ALB would tell of the person.
+    pub profile: bool,
 }
 
 /// Whether a rule asks for anything.
@@ -350,6 +372,39 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// What every request with an identity needs, whatever its rule.
+    pub fn passed_on_always(&self) -> PassedOn {
+        let alb = self.assertion.as_ref().is_some_and(|it| matches!(it.kind, AssertionKind::Alb { .. }));
+        PassedOn { access: alb, id: false, profile: alb }
+    }
+
+    /// What a session must keep so that every rule has what it needs.
+    pub fn passed_on(&self) -> PassedOn {
+        self.rules.iter().fold(self.passed_on_always(), |all, rule| all.with(rule.pass_token))
+    }
+}
+
+// === impl PassedOn ===
+
+impl PassedOn {
+    /// Whether it is anything.
+    pub fn any(self) -> bool {
+        self.access || self.id || self.profile
+    }
+
+    /// This, and what a rule's `pass_token` names.
+    pub fn with(self, token: Option<PassToken>) -> Self {
+        Self {
+            access: self.access || token == Some(PassToken::Access),
+            id: self.id || token == Some(PassToken::Id),
+            ..self
+        }
+    }
 }
 
 // === impl Origin ===

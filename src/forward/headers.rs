@@ -86,7 +86,12 @@ impl Scrub {
         let listed = listed(client);
         let mut head = HeaderMap::with_capacity(client.len() + 8 + plan.identity.len());
         head.insert(header::HOST, host.clone());
+        // Where the gate speaks it, nobody else does.
+        let speaks_authorization = plan.identity.iter().any(|(name, _)| *name == header::AUTHORIZATION);
         for (name, value) in client {
+            if speaks_authorization && is_authorization(name) {
+                continue;
+            }
             if !self.drops(name) && !is_listed(&listed, name) {
                 head.append(name.clone(), value.clone());
             }
@@ -237,6 +242,11 @@ pub(super) fn is_listed(listed: &[&[u8]], name: &HeaderName) -> bool {
     !listed.is_empty()
         && !ALWAYS_STAY.contains(name)
         && listed.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_str().as_bytes()))
+}
+
+fn is_authorization(name: &HeaderName) -> bool {
+    let mut buffer = [0; LONGEST];
+    fold(name.as_str(), &mut buffer) == Some(b"authorization")
 }
 
 /// Folds a (lower-case) header name to its class; `None` if it is too long to be told.

@@ -41,8 +41,10 @@ pub struct Who<'a> {
     pub roles: &'a [String],
     /// What an ALB would tell of the person: see [`alb::profile`]. Read by that kind alone.
     pub profile: Option<&'a Claims>,
-    /// The access token, where it is at hand and may be passed on. Read by that kind alone.
+    /// The access token, where it is at hand and may be handed on.
     pub access_token: Option<&'a str>,
+    /// The same of the ID token.
+    pub id_token: Option<&'a str>,
 }
 
 /// The one request that an assertion is for.
@@ -168,7 +170,7 @@ fn signed(
 }
 
 /// A value that no log of a header map shows.
-fn secret(text: &str) -> Option<HeaderValue> {
+pub fn secret(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(text).ok()?;
     value.set_sensitive(true);
     Some(value)

@@ -38,6 +38,19 @@ pub struct Identity {
     pub headers: Vec<(String, String)>,
 }
 
+/// The tokens behind an identity, as they were issued: for upstreams that are handed one.
+#[derive(Clone)]
+pub struct Issued {
+    /// The access token.
+    pub access: String,
+    /// The ID token.
+    pub id: String,
+    /// When the ID token ends, seconds since 1970.
+    pub id_ends: u64,
+    /// What an ALB would tell of the person.
+    pub profile: Claims,
+}
+
 /// Why verified claims give no identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityFault {

@@ -8,9 +8,10 @@ use url::Url;
 
 use crate::clock;
 use crate::config::settings::{self, ProviderKind};
+use crate::identity::assertion::alb;
 use crate::identity::json::Claims;
 use crate::identity::token::{self, Expect, Kind, TokenFault};
-use crate::identity::{Identity, IdentityFault, Tokens, identify};
+use crate::identity::{Identity, IdentityFault, Issued, Tokens, identify};
 use crate::tls::TlsError;
 
 pub mod client;
@@ -42,6 +43,8 @@ pub struct Granted {
     pub access_ends: u64,
     /// The refresh token to use next, if a new one came.
     pub refresh_token: Option<String>,
+    /// The tokens themselves.
+    pub issued: Issued,
 }
 
 /// Why it gave nothing.
@@ -240,7 +243,13 @@ impl Provider {
         let identity =
             identify(&self.identity, &self.settings.kind, &Tokens { id: &id, access: access.as_ref() })?;
         let refresh_token = tokens.refresh_token().map(str::to_owned);
-        Ok(Granted { identity, access_ends, refresh_token })
+        let issued = Issued {
+            access: access_token.to_owned(),
+            id: id_token.to_owned(),
+            id_ends: token::ends(&id).unwrap_or(access_ends),
+            profile: alb::profile(&id, &self.settings.kind),
+        };
+        Ok(Granted { identity, access_ends, refresh_token, issued })
     }
 
     /// Verifies with the keys at hand; a key that is not among them is looked for once.

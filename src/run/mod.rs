@@ -116,8 +116,10 @@ fn share(
     telemetry: Arc<Telemetry>,
     background: &Background,
 ) -> Result<Shared, StartError> {
-    let refresher = Arc::new(Refresher::new(provider.clone(), background.clone()));
-    let sessions = Arc::new(Sessions::new(config.session.clone(), refresher));
+    let refresher = Arc::new(Refresher::new(provider.clone(), config.passed_on(), background.clone()));
+    // The rest of the head needs room as well.
+    let room = config.limits.header_bytes / 4 * 3;
+    let sessions = Arc::new(Sessions::new(config.session.clone(), room, refresher));
     Ok(Shared {
         rules: Rules::new(config.rules.clone(), config.default.clone()),
         sites: sites(&config).map_err(other)?,

@@ -95,6 +95,7 @@ fn rules() -> Rules {
         preflight: false,
         from: Vec::new(),
         cacheable: false,
+        pass_token: None,
     };
     let needs = |role: &str| Requirement { any_role: vec![role.to_owned()], ..Requirement::default() };
     Rules::new(

@@ -23,6 +23,7 @@ mod headers;
 mod keys;
 mod login;
 mod operation;
+mod pass_token;
 mod paths;
 mod provider;
 mod random;

@@ -74,8 +74,8 @@ fn as_text(value: &Value) -> Value {
     }
 }
 
-/// Claims that say something of an ID token or a login (OpenID Connect Core §2), not of the person.
-const ABOUT_THE_TOKEN: [&str; 16] = [
+/// Claims that say something of a token, a login or a client (OpenID Connect Core §2), not of the person.
+const ABOUT_THE_TOKEN: [&str; 20] = [
     "iss",
     "aud",
     "exp",
@@ -92,6 +92,10 @@ const ABOUT_THE_TOKEN: [&str; 16] = [
     "azp",
     "at_hash",
     "c_hash",
+    "client_id",
+    "scope",
+    "version",
+    "device_key",
 ];
 
 const X_AMZN_OIDC_DATA: HeaderName = HeaderName::from_static("x-amzn-oidc-data");

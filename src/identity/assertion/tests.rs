@@ -192,7 +192,14 @@ fn profile(id: Value) -> Claims {
 fn who() -> Who<'static> {
     static ROLES: std::sync::LazyLock<Vec<String>> =
         std::sync::LazyLock::new(|| vec!["admin".into(), "user".into()]);
-    Who { sub: "1f2e", user: "erika, née \"x\"", roles: &ROLES, profile: None, access_token: None }
+    Who {
+        sub: "1f2e",
+        user: "erika, née \"x\"",
+        roles: &ROLES,
+        profile: None,
+        access_token: None,
+        id_token: None,
+    }
 }
 
 fn bound() -> Bound<'static> {
