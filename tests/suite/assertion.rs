@@ -41,6 +41,23 @@ fn a_statement_is_bound_to_its_audience_method_host_and_path() {
 }
 
 #[test]
+fn a_library_that_nobody_here_wrote_verifies_a_statement() {
+    let test = "a_library_that_nobody_here_wrote_verifies_a_statement";
+    let world = signing(&[new_key(), new_key()]).start();
+    let exchange = world.attack(Who::Admin, get("/admin/%7Ex?y=1"));
+    let seen = exchange.one().unwrap();
+    let statement = json!({
+        "keys": format!("http://{}/oauth2/keys", world.gate.public),
+        "issuer": "https://app.test",
+        "statement": seen.head.one(ASSERTION).unwrap(),
+        "request": { "method": seen.method(), "host": seen.head.one("host"), "path": seen.path() },
+    });
+    let mut command = std::process::Command::new("node");
+    command.args(["statement.mjs", test]).env("STATEMENT", statement.to_string()).env_remove("NODE_OPTIONS");
+    crate::clients::run(command, test);
+}
+
+#[test]
 fn only_a_request_with_an_identity_carries_one_and_no_two_carry_the_same() {
     let world = signing(&[new_key()]).start();
     let key = &keys(&world)[0];
