@@ -96,8 +96,8 @@ impl Gate {
             return self.own_page(page, visitor.as_ref(), &ask, trip).await;
         }
         let found = cover(&self.shared.rules, &ask);
-        // Where nothing is asked of anyone, nobody waits for the pool.
         let needs = self.shared.vouch.needs(&found);
+        // Where nothing is asked of anyone, nobody waits for the pool.
         let visit = self.visit(visitor.as_ref(), !found.is_public(), needs, trip).await?;
         let person = visit.session.as_ref().map(Person::of);
         let decision = decide(&found, person.as_ref(), &ask);

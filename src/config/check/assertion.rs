@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
+use zeroize::Zeroize;
 
 use super::Context;
 use super::duration::duration;
@@ -110,11 +111,12 @@ fn keys(raw: &raw::Assertion, key: &Key, cx: &mut Context<'_>) -> Vec<Secret> {
     let mut found: Vec<Secret> = Vec::new();
     for (at, section) in PrivateKeyDer::pem_slice_iter(pem.expose()).enumerate() {
         let number = at + 1;
-        let Ok(section) = section else {
+        let Ok(mut section) = section else {
             cx.error(key, &format!("{file}: private key {number} cannot be read as PEM"), fix);
             continue;
         };
         let der = Secret::new(section.secret_der());
+        section.zeroize();
         if EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der.expose()).is_err() {
             cx.error(key, &format!("{file}: private key {number} is not of the curve P-256"), fix);
         } else if found.contains(&der) {
