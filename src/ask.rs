@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 use crate::config::settings::{Config, Scheme};
 use crate::forwarded::{self, Trusted};
 use crate::refusal::Refusal;
-use crate::rule::path::{CanonicalPath, canonical};
+use crate::rule::path::{CanonicalPath, PathRefusal, canonical, canonical_with_slashes};
 
 pub mod authority;
 
@@ -93,7 +93,10 @@ impl Ask {
             ("", true) => "/",
             (path, _) => path,
         };
-        let path = canonical(raw_path).map_err(Refusal::Path)?.into_owned();
+        let path = canonical_with_slashes(raw_path).map_err(Refusal::Path)?.into_owned();
+        if path.holds_slash() && !config.keeps_slashes() {
+            return Err(Refusal::Path(PathRefusal::AmbiguousEscape));
+        }
         // `app.example.com.` is the same host to rules, but not to a browser's cookies: it is sent to the other.
         let rooted = authority.split(':').next().is_some_and(|name| name.ends_with('.'));
         let origin = config.origins.iter().position(|origin| {

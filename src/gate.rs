@@ -7,13 +7,15 @@ use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 
 use crate::ask::{Ask, Kind};
-use crate::authorize::{Decision, Person, Why, cover, decide};
+use crate::authorize::{By, Decision, Person, cover, decide};
 use crate::body::Answer;
-use crate::config::settings::{Config, PassedOn};
+use crate::caller::Callers;
+use crate::clock;
+use crate::config::settings::Config;
 use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
-use crate::identity::assertion::Who;
+use crate::identity::assertion::{Handed, Who};
 use crate::identity::header_values;
 use crate::listen::{Handler, Peer};
 use crate::login::{Answered, Login, OwnPage, Visitor};
@@ -21,10 +23,7 @@ use crate::refusal::Refusal;
 use crate::reply::{self, Context, Reply};
 use crate::rule::path::PathRefusal;
 use crate::rule::{Found, Rules};
-use crate::session::Session;
 use crate::session::cookie::Jar;
-use crate::session::tokens::TokenBox;
-use crate::session::visit::{Sessions, Visit};
 use crate::site::Site;
 use crate::telemetry::{Record, Telemetry};
 use crate::vouch::Vouch;
@@ -40,11 +39,11 @@ pub struct Shared {
     /// The configuration.
     pub config: Arc<Config>,
     /// The rules.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// One for each public origin.
     pub sites: Vec<Site>,
-    /// The sessions.
-    pub sessions: Arc<Sessions>,
+    /// How people come in.
+    pub callers: Callers,
     /// The gate's own pages.
     pub login: Login,
     /// What the upstream is handed beside X-User and X-Roles.
@@ -95,27 +94,33 @@ impl Gate {
         if let Some(page) = OwnPage::of(&ask, &self.shared.config.auth_prefix) {
             return self.own_page(page, visitor.as_ref(), &ask, trip).await;
         }
-        let found = cover(&self.shared.rules, &ask);
-        let needs = self.shared.vouch.needs(&found);
+        let found = cover(&self.shared.rules, &ask).map_err(Refusal::Path)?;
+        trip.record.covered(&found);
         // Where nothing is asked of anyone, nobody waits for the pool.
-        let visit = self.visit(visitor.as_ref(), !found.is_public(), needs, trip).await?;
-        let person = visit.session.as_ref().map(Person::of);
-        let decision = decide(&found, person.as_ref(), &ask);
-        trip.record.decided(&found, &decision, person.as_ref());
+        let carried = self.shared.callers.carried(&head.headers, &found);
+        trip.record.bears(carried);
+        let needs = self.shared.vouch.needs(&found);
+        let renew = !found.is_public();
+        let mut caller = self.shared.callers.come(carried, visitor.as_ref(), renew, needs).await?;
+        trip.context.cookies = std::mem::take(&mut caller.cookies);
+        let person = caller.person();
+        let decision = decide(&found, person.as_ref(), &ask, clock::now());
+        trip.record.decided(&decision, person.as_ref());
         match decision {
             Decision::Forward | Decision::ForwardAnonymous => {
-                let visit = Some(&visit).filter(|_| decision == Decision::Forward);
-                let plan = self.plan(&ask, &found, visit, trip)?;
+                let person = person.as_ref().filter(|_| decision == Decision::Forward);
+                let handed = caller.handed(carried);
+                let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), trip)?;
                 self.send(Request::from_parts(head, body), plan, trip).await
             }
             // A session that only an outage keeps from counting is not sent to a pool that cannot answer.
-            Decision::Login | Decision::Challenge if visit.outage => Err(Refusal::Outage),
-            Decision::Login => {
+            Decision::Login | Decision::Challenge if caller.outage => Err(Refusal::Outage),
+            Decision::Login | Decision::StepUp(_) => {
                 let visitor = visitor.as_ref().ok_or(Refusal::Misdirected)?;
                 self.answered(self.shared.login.send_to_pool(visitor), trip)
             }
             Decision::Elsewhere => Ok(self.elsewhere(&ask, trip)),
-            refused => Err(Refusal::of(refused, person.as_ref())),
+            refused => Err(refused.refusal(person.as_ref())),
         }
     }
 
@@ -162,38 +167,25 @@ impl Gate {
         }
     }
 
-    /// Who came in, with the cookies that the answer must carry whatever it will be.
-    async fn visit(
-        &self,
-        visitor: Option<&Visitor<'_>>,
-        renew: bool,
-        needs: PassedOn,
-        trip: &mut Trip,
-    ) -> Result<Visit, Refusal> {
-        let Some(visitor) = visitor else { return Ok(Visit::default()) };
-        let visit = self.shared.sessions.visit_with(visitor.site, visitor.jar, renew, needs).await;
-        let mut visit = visit.map_err(|_| Refusal::NoEntropy)?;
-        trip.context.cookies = std::mem::take(&mut visit.cookies);
-        Ok(visit)
-    }
-
     /// Everything that is decided about a request before it leaves.
     fn plan(
         &self,
         ask: &Ask,
         found: &Found<'_>,
-        visit: Option<&Visit>,
+        person: Option<(&Person<'_>, Handed<'_>)>,
         trip: &Trip,
     ) -> Result<Plan, Refusal> {
-        let identity = match visit.and_then(|visit| Some((visit.session.as_ref()?, visit.tokens.as_ref()))) {
-            Some((session, tokens)) => {
-                let mut headers = header_values(&session.user, &session.roles, &session.headers)
-                    .ok_or(Refusal::Unwritable)?;
-                headers.extend(self.shared.vouch.headers(ask, found, &who(session, tokens))?);
+        let config = &self.shared.config;
+        let identity = match person {
+            Some((Person { sub, user, roles, headers, .. }, handed)) => {
+                let mut headers =
+                    header_values(&config.identity, user, roles, headers).ok_or(Refusal::Unwritable)?;
+                headers.extend(self.shared.vouch.headers(ask, found, &Who { sub, user, roles, handed })?);
                 headers
             }
             None => vec![],
         };
+        let by_bearer = person.is_some_and(|(person, _)| person.by != By::Session);
         let cacheability = match found {
             _ if !trip.context.cookies.is_empty() => Cacheability::PrivateNoStore,
             Found::Rule(rule) if rule.cacheable || found.is_public() => Cacheability::Keep,
@@ -203,6 +195,7 @@ impl Gate {
         Ok(Plan {
             target: ask.target().try_into().map_err(|_| Refusal::Target)?,
             identity,
+            drops_authorization: by_bearer && config.bearer.as_ref().is_some_and(|bearer| !bearer.pass),
             forwarded: Forwarded {
                 for_: HeaderValue::try_from(ask.client.to_string()).map_err(|_| Refusal::Host)?,
                 proto: ask.scheme.as_str(),
@@ -211,6 +204,7 @@ impl Gate {
             host,
             request_id: trip.context.request_id.clone(),
             upgrade: ask.websocket,
+            upstream: found.rule().map_or(0, |rule| rule.upstream),
             cacheability,
         })
     }
@@ -264,6 +258,7 @@ impl Gate {
                 method: request.method().clone(),
                 request_id: request_id.clone(),
                 auth_prefix: self.shared.config.auth_prefix.clone(),
+                bearer: self.shared.callers.bearers.is_some(),
                 target: None,
                 cookies: vec![],
             },
@@ -277,44 +272,9 @@ impl Gate {
     }
 }
 
-/// Who asks, as far as the upstream is told.
-fn who<'a>(session: &'a Session, tokens: Option<&'a TokenBox>) -> Who<'a> {
-    Who {
-        sub: &session.sub,
-        user: &session.user,
-        roles: &session.roles,
-        profile: tokens.and_then(|tokens| tokens.profile.as_ref()),
-        access_token: tokens.and_then(|tokens| tokens.access.as_deref()),
-        id_token: tokens.and_then(|tokens| tokens.id.as_deref()),
-    }
-}
-
-// === impl Person ===
-
-impl<'a> Person<'a> {
-    fn of(session: &'a Session) -> Self {
-        Self { user: &session.user, roles: &session.roles }
-    }
-}
-
 // === impl Refusal ===
 
 impl Refusal {
-    /// What a decision that refuses says to the one who is refused.
-    fn of(decision: Decision<'_>, person: Option<&Person<'_>>) -> Self {
-        match decision {
-            Decision::Forbid(Why::Missing(requirement)) => Self::RoleMissing {
-                user: person.map(|person| person.user.to_owned()).unwrap_or_default(),
-                requirement: requirement.clone(),
-            },
-            Decision::Forbid(Why::Method) => Self::MethodNotNamed,
-            Decision::Forbid(Why::Address) => Self::Address,
-            Decision::Forbid(Why::Origin) => Self::Origin,
-            Decision::Misdirected => Self::Misdirected,
-            _ => Self::LoginRequired,
-        }
-    }
-
     fn of_fault(fault: &Fault) -> Self {
         let reason = fault.reason();
         match fault.blame() {

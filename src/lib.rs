@@ -19,7 +19,9 @@
 pub mod ask;
 pub mod authorize;
 pub mod background;
+pub mod bearer;
 pub mod body;
+pub mod caller;
 pub mod clock;
 pub mod command;
 pub mod config;

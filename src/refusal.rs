@@ -30,8 +30,22 @@ pub enum Refusal {
     RoleMissing {
         /// Who is signed in.
         user: String,
+        /// What is missing of what the rule asks.
+        requirement: Box<Requirement>,
+        /// They came with a bearer token.
+        bearer: bool,
+    },
+    /// A bearer token that does not count, for this reason; whoever sent it is told nothing of it.
+    Bearer(&'static str),
+    /// A bearer token that counts, but whose claims do not say who it speaks for.
+    Nameless(&'static str),
+    /// Signed in, but not strongly or recently enough, and this is not something that can go and do so by a
+    /// redirect.
+    Stronger {
         /// What the rule asks.
-        requirement: Requirement,
+        requirement: Box<Requirement>,
+        /// They came with a bearer token.
+        bearer: bool,
     },
     /// Rules own the path, and none names the method.
     MethodNotNamed,
@@ -97,6 +111,13 @@ pub enum LoginRefusal {
     NoIdentity(&'static str),
     /// What would have to be kept does not fit into cookies.
     TooLarge,
+    /// The person signed in for a page that asks for more, and the pool's token does not say that they did more.
+    NotStrongEnough {
+        /// Who signed in.
+        user: String,
+        /// What the rule asks.
+        requirement: Box<Requirement>,
+    },
 }
 
 // === impl Refusal ===
@@ -116,6 +137,8 @@ impl Refusal {
             Self::Misdirected => "misdirected",
             Self::LoginRequired => "login_required",
             Self::RoleMissing { .. } => "role_missing",
+            // RFC 9470 §3.
+            Self::Stronger { .. } => "insufficient_user_authentication",
             Self::MethodNotNamed => "method_not_named",
             Self::Address => "address",
             Self::Origin => "origin",
@@ -125,7 +148,21 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Login(refusal) => refusal.code(),
-            Self::Upstream { reason, .. } | Self::Body { reason, .. } => reason,
+            Self::Upstream { reason, .. }
+            | Self::Body { reason, .. }
+            | Self::Bearer(reason)
+            | Self::Nameless(reason) => reason,
+        }
+    }
+}
+
+impl Refusal {
+    /// The code that whoever asked is told.
+    pub fn public_code(&self) -> &'static str {
+        match self {
+            // RFC 6750 §3.1. What exactly was wrong with a token would help whoever forges one.
+            Self::Bearer(_) => "invalid_token",
+            other => other.code(),
         }
     }
 }
@@ -142,6 +179,7 @@ impl LoginRefusal {
             Self::PoolSaid { .. } => "pool_error",
             Self::PoolAnswer(what) | Self::PoolUnreachable(what) | Self::NoIdentity(what) => what,
             Self::TooLarge => "session_too_large",
+            Self::NotStrongEnough { .. } => "not_strong_enough",
         }
     }
 }

@@ -41,8 +41,8 @@ impl Vouch {
     pub fn headers(&self, ask: &Ask, found: &Found<'_>, who: &Who<'_>) -> Result<Headers, Refusal> {
         let mut headers = self.asserted(ask, who)?;
         let token = pass_token(found).and_then(|token| match token {
-            PassToken::Access => who.access_token,
-            PassToken::Id => who.id_token,
+            PassToken::Access => who.handed.access_token,
+            PassToken::Id => who.handed.id_token,
         });
         if let Some(token) = token {
             let value = secret(&format!("Bearer {token}")).ok_or(Refusal::Unwritable)?;

@@ -8,12 +8,13 @@ use http::{HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use crate::ask::Ask;
-use crate::authorize::{Decision, Person, Why, cover, decide};
+use crate::authorize::{By, Decision, Person, Why, cover, decide};
+use crate::clock;
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::settings::Config;
 use crate::config::{self, Overrides};
 use crate::identity::json::Claims;
-use crate::identity::{Tokens, identify};
+use crate::identity::{Identity, Tokens, identify};
 use crate::login::OwnPage;
 use crate::refusal::Refusal;
 use crate::rule::Rules;
@@ -83,10 +84,20 @@ pub fn explain(config: &Config, question: &Question) -> Explanation {
     };
     // A session exists only at a public origin: elsewhere its cookie is not read.
     let person = who.as_ref().filter(|_| ask.origin.is_some());
-    let person = person.map(|(user, roles)| Person { user, roles });
+    let person = person.map(|Identity { sub, user, roles, headers, facts, .. }| Person {
+        sub,
+        user,
+        roles,
+        headers,
+        facts,
+        by: By::Session,
+    });
     let rules = Rules::new(config.rules.clone(), config.default.clone());
-    let found = cover(&rules, &ask);
-    let decision = decide(&found, person.as_ref(), &ask);
+    let found = match cover(&rules, &ask) {
+        Ok(found) => found,
+        Err(refusal) => return Explanation::refused(&Refusal::Path(refusal)),
+    };
+    let decision = decide(&found, person.as_ref(), &ask, clock::now());
     Explanation {
         outcome: decision.name(),
         rule: Some(found.name().to_owned()),
@@ -161,8 +172,8 @@ fn ask(config: &Config, question: &Question) -> Result<Ask, Refusal> {
     Ask::read(&head, IpAddr::V4(Ipv4Addr::LOCALHOST), false, config)
 }
 
-/// User and roles, from flags or from claims; nobody if none are given.
-fn who(config: &Config, question: &Question) -> Result<Option<(String, Vec<String>)>, String> {
+/// Who it is, from flags and claims; nobody if none are given. A claim counts as one of both tokens.
+fn who(config: &Config, question: &Question) -> Result<Option<Identity>, String> {
     let Question { user, roles, claims, .. } = question;
     if user.is_none() && roles.is_empty() && claims.is_empty() {
         return Ok(None);
@@ -174,14 +185,13 @@ fn who(config: &Config, question: &Question) -> Result<Option<(String, Vec<Strin
     if user.is_some() || !claims.contains_key("email") {
         id.entry("email_verified").or_insert(Value::Bool(true));
     }
-    let tokens = Tokens { id: &id, access: None };
-    let identity = identify(&config.identity, &config.provider.kind, &tokens)
+    let tokens = Tokens { id: Some(&id), access: Some(&id) };
+    let mut identity = identify(&config.identity, &config.provider.kind, &tokens)
         .map_err(|fault| format!("no one could sign in with these claims: {fault}"))?;
-    let mut all = identity.roles;
-    all.extend(roles.iter().cloned());
-    all.sort();
-    all.dedup();
-    Ok(Some((identity.user, all)))
+    identity.roles.extend(roles.iter().cloned());
+    identity.roles.sort();
+    identity.roles.dedup();
+    Ok(Some(identity))
 }
 
 fn because(decision: &Decision<'_>, person: Option<&Person<'_>>) -> String {
@@ -198,18 +208,29 @@ fn because(decision: &Decision<'_>, person: Option<&Person<'_>>) -> String {
         Decision::ForwardAnonymous => "it is a CORS preflight, passed on without identity".into(),
         Decision::Login => format!("{has}: a browser is sent to sign in; anything else gets a 401"),
         Decision::Challenge => format!("{has}: this gets a 401"),
+        Decision::StepUp(requirement) | Decision::Stronger(requirement) => {
+            let class = requirement.min_acr.as_ref().map(|acr| format!("acr {} or stronger", acr.wanted));
+            let age = requirement.max_auth_age.map(|age| format!("auth_time within {} s", age.as_secs()));
+            let wants = class.into_iter().chain(age).collect::<Vec<_>>().join(" and ");
+            format!(
+                "{has}, and the sign-in is not strong enough: it needs {wants}; a browser is sent to the pool for it"
+            )
+        }
+        Decision::WrongToken => "the bearer token is of a kind that does not count here".into(),
         Decision::Elsewhere => "the host is no public_url: a browser is sent to the first one".into(),
         Decision::Misdirected => "the host is no public_url, and only a session could decide".into(),
         Decision::Forbid(Why::Missing(requirement)) => {
             let mut wants = Vec::new();
-            if !requirement.any_role.is_empty() {
-                wants.push(format!("one of {}", requirement.any_role.join(", ")));
-            }
-            if !requirement.all_roles.is_empty() {
-                wants.push(format!("all of {}", requirement.all_roles.join(", ")));
-            }
-            if !requirement.any_user.is_empty() {
-                wants.push(format!("one of the users {}", requirement.any_user.join(", ")));
+            for (what, names) in [
+                ("one of", &requirement.any_role),
+                ("all of", &requirement.all_roles),
+                ("one of the scopes", &requirement.any_scope),
+                ("one of the users", &requirement.any_user),
+                ("a verified e-mail address at one of", &requirement.any_email_domain),
+            ] {
+                if !names.is_empty() {
+                    wants.push(format!("{what} {}", names.join(", ")));
+                }
             }
             format!("{has}, and it needs {}", wants.join(" and "))
         }

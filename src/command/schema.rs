@@ -28,6 +28,7 @@ mod tests {
         if std::env::var_os("UPDATE_EXPECTED").is_some() {
             std::fs::write(file, super::text()).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(file).unwrap(), super::text());
+        let committed = std::fs::read_to_string(file).unwrap();
+        assert!(committed == super::text(), "config/schema.json is not what `rolegate schema` prints");
     }
 }

@@ -4,13 +4,16 @@
 //! is still judged; the stand-ins never leave this module, because one error means no `Config`.
 
 mod assertion;
+mod bearer;
 mod duration;
-mod identity;
+pub(crate) mod identity;
 mod limits;
 mod network;
 mod origin;
 mod overlap;
+mod parameters;
 mod provider;
+mod requirement;
 mod rules;
 mod secrets;
 mod session;
@@ -22,7 +25,7 @@ use std::path::{Path, PathBuf};
 use super::places::Places;
 use super::problem::{Key, Place, Problem, Problems, Severity};
 use super::raw::{OneOrMany, Raw};
-use super::settings::{Config, Log, LogFormat, ProviderKind, Requirement};
+use super::settings::{Config, Identity, Log, LogFormat, ProviderKind, Requirement};
 
 /// What the judgement needs from outside.
 pub struct Surroundings<'a> {
@@ -70,25 +73,34 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         cx.error(&Key::of("admin_listen"), "the same address as listen", "give it a port of its own");
     }
     let auth_prefix = rules::auth_prefix(raw.auth_prefix.as_deref(), cx);
-    let upstream = upstream::upstream(
+    let written_rules = raw.rules.as_deref().unwrap_or_default();
+    let upstreams = upstream::upstreams(
         raw.upstream.as_deref(),
+        written_rules,
         raw.upstream_ca_file.as_deref(),
         [listen, admin_listen],
         cx,
     );
     let default = default_requirement(raw.required_roles.as_ref(), cx);
     let provider = provider::provider(raw.cognito.as_ref(), raw.oidc.as_ref(), cx);
-    let client_secret = provider.as_ref().and_then(|provider| provider.client_secret.as_ref());
-    let session = session::session(raw.session.as_ref(), client_secret, cx);
-    let rules = rules::rules(raw.rules.as_deref().unwrap_or_default(), cx);
+    let client_secrets = provider.as_ref().map_or(&[][..], |provider| &provider.client_secrets);
+    let session = session::session(raw.session.as_ref(), client_secrets, cx);
+    let acr_order = identity::acr_order(raw.identity.as_ref(), cx);
+    let rules = rules::rules(written_rules, &acr_order, &upstreams, cx);
     rules::against_prefix(&rules, &auth_prefix, cx);
     rules::against_origins(&rules, &origins, cx);
     overlap::overlaps(&rules, &origins, cx);
     // Without a provider there is no telling which defaults apply: that is an error of its own.
     let kind = provider.as_ref().map(|provider| &provider.kind);
-    let needs_roles = rules::need_roles(&default, &rules);
-    let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, cx);
     let assertion = assertion::assertion(raw.assertion.as_ref(), cx);
+    let needs_roles = requirement::need_roles(&default, &rules);
+    let asked = requirement::asked(&rules);
+    let bearer = bearer::bearer(raw.bearer.as_ref(), provider.as_ref(), cx);
+    bearer::of_rules(written_rules, bearer.as_ref(), provider.as_ref(), cx);
+    let machines = bearer.as_ref().map(|bearer| bearer.clients.clone()).unwrap_or_default();
+    let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, asked, cx);
+    let identity = Identity { machines, ..identity };
+    requirement::against_sources(&default, &rules, &identity.roles, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
@@ -100,7 +112,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         listen,
         admin_listen,
         auth_prefix,
-        upstream: upstream?,
+        upstreams: upstreams.found()?,
         pass_host: raw.pass_host.unwrap_or(true),
         rules: rules.into_iter().map(|judged| judged.rule).collect(),
         default,
@@ -108,6 +120,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         session,
         identity,
         assertion,
+        bearer,
         trusted_proxies,
         allowed_return_hosts,
         limits,

@@ -8,13 +8,13 @@ use figment::Figment;
 use figment::providers::Serialized;
 use serde_json::Value as Json;
 
-mod check;
+pub(crate) mod check;
 mod places;
 pub mod problem;
 mod raw;
 pub mod secret;
 pub mod settings;
-mod shape;
+pub(crate) mod shape;
 mod walk;
 
 pub use check::{Contents, Surroundings};

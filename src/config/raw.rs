@@ -2,6 +2,8 @@
 //!
 //! The doc comments here are the descriptions in `config/schema.json`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -43,6 +45,8 @@ pub(super) struct Raw {
     pub(super) rules: Option<Vec<Rule>>,
     /// A signed statement of who asks, which the upstream can verify for itself. The table turns it on.
     pub(super) assertion: Option<Assertion>,
+    /// Bearer tokens instead of a session, for programs. The table's presence turns them on.
+    pub(super) bearer: Option<Bearer>,
     /// Bounds on what a client or an upstream may do.
     pub(super) limits: Option<Limits>,
     /// What is written about each request, and how.
@@ -75,8 +79,22 @@ pub(super) struct Cognito {
     pub(super) client_secret: Option<String>,
     /// A file holding the app client's secret.
     pub(super) client_secret_file: Option<String>,
+    /// A file with a secret a line while they are rotated: where one is rejected the next is tried.
+    pub(super) client_secrets_file: Option<String>,
     /// Scopes asked for. Default `openid email profile`.
     pub(super) scopes: Option<Vec<String>>,
+    /// Go straight to this identity provider; a list: `start?identity_provider=` may choose one of these.
+    pub(super) identity_provider: Option<OneOrMany>,
+    /// The same by an identifier, such as an e-mail domain; a list: `start?idp_identifier=` may choose.
+    pub(super) idp_identifier: Option<OneOrMany>,
+    /// The language of the pool's pages; a list: `start?lang=` may choose one of these.
+    pub(super) lang: Option<OneOrMany>,
+    /// Who is about to sign in; a list: `start?login_hint=` may choose one of these.
+    pub(super) login_hint: Option<OneOrMany>,
+    /// `none`, `login`, `select_account`, `consent`; a list: `start?prompt=` may choose one of these.
+    pub(super) prompt: Option<OneOrMany>,
+    /// The URL that access tokens are bound to (RFC 8707); Cognito binds one.
+    pub(super) resources: Option<Vec<String>>,
     /// PEM file that replaces the system's roots for calls to the pool.
     pub(super) ca_file: Option<String>,
 }
@@ -93,8 +111,18 @@ pub(super) struct Oidc {
     pub(super) client_secret: Option<String>,
     /// A file holding the client's secret.
     pub(super) client_secret_file: Option<String>,
+    /// A file with a secret a line while they are rotated: where one is rejected the next is tried.
+    pub(super) client_secrets_file: Option<String>,
     /// Scopes asked for. Default `openid email profile`.
     pub(super) scopes: Option<Vec<String>>,
+    /// The language of the provider's pages; a list: `start?lang=` may choose one of these.
+    pub(super) lang: Option<OneOrMany>,
+    /// Who is about to sign in; a list: `start?login_hint=` may choose one of these.
+    pub(super) login_hint: Option<OneOrMany>,
+    /// `none`, `login`, `select_account`, `consent`; a list: `start?prompt=` may choose one of these.
+    pub(super) prompt: Option<OneOrMany>,
+    /// The URLs that access tokens are bound to (RFC 8707).
+    pub(super) resources: Option<Vec<String>>,
     /// PEM file that replaces the system's roots for calls to the provider.
     pub(super) ca_file: Option<String>,
     /// Further issuers that tokens may name.
@@ -131,6 +159,23 @@ pub(super) struct Identity {
     pub(super) roles: Option<Vec<RoleSource>>,
     /// Further claims handed to the upstream as headers.
     pub(super) headers: Option<Vec<ClaimHeader>>,
+    /// Further headers with the user, beside X-User, for an upstream that reads another name.
+    pub(super) user_headers: Option<Vec<String>>,
+    /// Further headers with the roles, beside X-Roles.
+    pub(super) roles_headers: Option<Vec<String>>,
+    /// How roles are written: `list` (default, comma-separated) or `json` (an array).
+    pub(super) roles_format: Option<RolesFormat>,
+    /// Authentication context classes from the weakest to the strongest, for `min_acr`. Not needed for
+    /// `urn:cognito:loa:1` to `:4`.
+    pub(super) acr_order: Option<Vec<String>>,
+}
+
+/// How roles are written.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RolesFormat {
+    List,
+    Json,
 }
 
 /// `[[identity.roles]]`
@@ -143,12 +188,16 @@ pub(super) struct RoleSource {
     pub(super) token: Option<Token>,
     /// Cut a string at this separator.
     pub(super) split: Option<String>,
-    /// Grant `role` where the claim equals this text.
-    pub(super) equals: Option<String>,
-    /// The role that `equals` grants.
+    /// Grant `role` where the claim is exactly this: a text, a number, true or false, a list, a table.
+    pub(super) equals: Option<serde_json::Value>,
+    /// Grant `role` where the claim is a list with this element, or a table with these members.
+    pub(super) contains: Option<serde_json::Value>,
+    /// The role that `equals` or `contains` grants.
     pub(super) role: Option<String>,
     /// Keep only these values.
     pub(super) only: Option<Vec<String>>,
+    /// What a value is called as a role; values that are not named keep their own name.
+    pub(super) rename: Option<BTreeMap<String, String>>,
 }
 
 /// Which token a claim is read from.
@@ -186,8 +235,16 @@ pub(super) struct Rule {
     pub(super) any_role: Option<Vec<String>>,
     /// All of these roles.
     pub(super) all_roles: Option<Vec<String>>,
+    /// At least one of these scopes of the access token, matched whole.
+    pub(super) any_scope: Option<Vec<String>>,
     /// One of these users (the value of X-User).
     pub(super) any_user: Option<Vec<String>>,
+    /// A verified e-mail address at one of these domains; subdomains are domains of their own.
+    pub(super) any_email_domain: Option<Vec<String>>,
+    /// At least this authentication context class, such as `urn:cognito:loa:3`; else a step-up login.
+    pub(super) min_acr: Option<String>,
+    /// Signed in with credentials no longer ago than this, such as `10m`; else a step-up login.
+    pub(super) max_auth_age: Option<String>,
     /// Anybody, without a session.
     pub(super) public: Option<bool>,
     /// What a navigation without a session gets: `login` (default) or `401`.
@@ -202,6 +259,12 @@ pub(super) struct Rule {
     pub(super) cacheable: Option<bool>,
     /// Hand the upstream this token of the person as `Authorization: Bearer`: `access` or `id`.
     pub(super) pass_token: Option<PassToken>,
+    /// Which bearer tokens count here instead of what `[bearer] tokens` says; or `off`: `Authorization` passes untouched.
+    pub(super) bearer: Option<RuleBearer>,
+    /// `refuse` (default) or `keep` an escaped slash (`%2F`) in a path.
+    pub(super) encoded_slash: Option<EncodedSlash>,
+    /// Where allowed requests go instead of the top level's `upstream`, written the same way.
+    pub(super) upstream: Option<String>,
 }
 
 /// Which token an upstream is handed.
@@ -210,6 +273,24 @@ pub(super) struct Rule {
 pub(super) enum PassToken {
     Access,
     Id,
+}
+
+/// Which bearer tokens count on a rule.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RuleBearer {
+    Access,
+    Id,
+    Either,
+    Off,
+}
+
+/// What becomes of an escaped slash.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum EncodedSlash {
+    Refuse,
+    Keep,
 }
 
 /// What a navigation without a session gets.
@@ -244,6 +325,20 @@ pub(super) struct Assertion {
 pub(super) enum AssertionKind {
     Rolegate,
     Alb,
+}
+
+/// `[bearer]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Bearer {
+    /// Which tokens count: `access` (default), `id` or `either`.
+    pub(super) tokens: Option<Token>,
+    /// The app clients whose tokens count. Default: the one that people sign in with.
+    pub(super) clients: Option<Vec<String>>,
+    /// Resources that an access token may be bound to by its `aud`. Default: the `resources` that logins ask for.
+    pub(super) audiences: Option<Vec<String>>,
+    /// Pass `Authorization` on to the upstream. Default false.
+    pub(super) pass: Option<bool>,
 }
 
 /// `[limits]`

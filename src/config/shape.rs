@@ -23,36 +23,15 @@ pub(super) enum Shape {
     List,
     /// A text or a list of texts.
     TextOrList,
+    /// Texts by name.
+    Map,
+    /// Anything that JSON can say too.
+    Any,
 }
 
 /// Keys that are part of rolegate's interface but that this version does not have.
-const LATER: &[&str] = &[
-    "tls",
-    "bearer",
-    "gateway",
-    "pages",
-    "telemetry",
-    "upstreams",
-    "control_socket",
-    "user_headers",
-    "roles_headers",
-    "roles_format",
-    "cognito.client_secrets_file",
-    "cognito.identity_provider",
-    "cognito.idp_identifier",
-    "cognito.lang",
-    "cognito.resources",
-    "session.store",
-    "identity.user_headers",
-    "identity.roles_headers",
-    "identity.roles_format",
-    "rules.any_scope",
-    "rules.any_email_domain",
-    "rules.min_acr",
-    "rules.max_auth_age",
-    "rules.encoded_slash",
-    "rules.upstream",
-];
+const LATER: &[&str] =
+    &["tls", "gateway", "pages", "telemetry", "upstreams", "control_socket", "session.store"];
 
 // === impl Shape ===
 
@@ -73,14 +52,16 @@ impl Shape {
             return Self::TextOrList;
         }
         match node["type"].as_str() {
-            Some("object") => Self::Table(fields(node, defs)),
+            Some("object") if node["properties"].is_object() => Self::Table(fields(node, defs)),
+            Some("object") => Self::Map,
             Some("integer") => Self::Integer,
             Some("boolean") => Self::Boolean,
             Some("array") => match Self::of_node(&node["items"], defs) {
                 Self::Table(fields) => Self::Tables(fields),
                 _ => Self::List,
             },
-            _ => Self::Text,
+            Some(_) => Self::Text,
+            None => Self::Any,
         }
     }
 
@@ -105,6 +86,8 @@ impl Shape {
             Self::Boolean => "true or false".into(),
             Self::List => "a list of strings".into(),
             Self::TextOrList => "a string or a list of strings".into(),
+            Self::Map => "a table of strings".into(),
+            Self::Any => "a string, a number, true or false, a list or a table".into(),
         }
     }
 
@@ -115,8 +98,8 @@ impl Shape {
             Json::Array(items.map(Json::from).collect())
         };
         match self {
-            Self::Table(_) | Self::Tables(_) => None,
-            Self::Text => Some(text.into()),
+            Self::Table(_) | Self::Tables(_) | Self::Map => None,
+            Self::Text | Self::Any => Some(text.into()),
             Self::Choice(words) => words.iter().any(|word| word == text).then(|| text.into()),
             Self::Integer => text.trim().parse::<u64>().ok().map(Json::from),
             Self::Boolean => text.trim().parse::<bool>().ok().map(Json::from),
@@ -175,7 +158,7 @@ fn words(node: &Json) -> Option<Vec<String>> {
 }
 
 /// Damerau-Levenshtein with adjacent swaps: the slips that fingers make.
-pub(super) fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {

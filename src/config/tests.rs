@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::settings::{
-    Access, AssertionKind, ProviderKind, ReturnPort, TokenChoice, Unauthenticated, Upstream,
+    Access, AssertionKind, Parameter, ProviderKind, ReturnPort, TokenChoice, Unauthenticated, Upstream,
 };
 use super::*;
 
@@ -164,7 +164,7 @@ fn the_reference_names_every_key() {
 fn what_is_written_is_what_the_gate_gets() {
     let config = fixture("large.toml");
     assert_eq!(config.origins[1].to_string(), "https://app.example.org:8443");
-    assert_eq!(config.upstream, Upstream::Unix("/run/app.sock".into()));
+    assert_eq!(config.upstreams[0], Upstream::Unix("/run/app.sock".into()));
     assert!(config.default.any_role.is_empty());
     assert_eq!(config.admin_listen.to_string(), "[::1]:8081");
     assert_eq!(config.auth_prefix, "/gate");
@@ -177,7 +177,14 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(config.workers, 3);
 
     assert_eq!(config.provider.client_id, "1234567");
-    assert_eq!(config.provider.client_secret.unwrap().expose(), b"a-secret-of-the-app-client");
+    assert_eq!(config.provider.client_secrets[0].expose(), b"a-secret-of-the-app-client");
+    let parameters = &config.provider.parameters;
+    assert_eq!(parameters.identity_provider, Parameter::Always("COGNITO".into()));
+    assert_eq!(parameters.idp_identifier, Parameter::Never);
+    assert_eq!(parameters.lang, Parameter::OneOf(vec!["de".into(), "pt-BR".into()]));
+    assert_eq!(parameters.login_hint, Parameter::OneOf(vec!["erika@example.com".into()]));
+    assert_eq!(parameters.prompt, Parameter::Always("login consent".into()));
+    assert_eq!(config.provider.resources, ["https://api.example.com/v1"]);
     let ProviderKind::Cognito { pool_id, domain } = config.provider.kind else { panic!() };
     assert_eq!(
         (pool_id.as_str(), domain.as_deref()),
@@ -189,7 +196,7 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(config.session.idle.unwrap().as_secs(), 1200);
 
     assert_eq!(config.identity.roles[0].token, TokenChoice::Access);
-    assert_eq!(config.identity.roles[1].role.as_deref(), Some("premium"));
+    assert_eq!(config.identity.roles[1].grant.as_ref().map(|grant| grant.role.as_str()), Some("premium"));
     assert_eq!(config.identity.headers[0].header.as_str(), "x-pet-preference");
 
     let [admin, docs] = config.rules.as_slice() else { panic!() };
@@ -202,6 +209,14 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!((assertion.keys.len(), assertion.lifetime.as_secs()), (2, 45));
     assert_eq!(config.limits.header_count, 50);
     assert!(!config.log.access);
+}
+
+#[test]
+fn several_client_secrets_stand_in_a_file_a_line_each() {
+    let provider = fixture("oidc.toml").provider;
+    let secrets: Vec<_> = provider.client_secrets.iter().map(|secret| secret.expose()).collect();
+    assert_eq!(secrets, [&b"the-next-secret-of-the-client"[..], b"a-secret-of-the-app-client"]);
+    assert_eq!(provider.resources.len(), 2);
 }
 
 #[test]
@@ -256,7 +271,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     flags.set("--listen", "listen", "127.0.0.1:2");
     let config = from_text("a.toml", SMALL, &env, &flags).unwrap().config;
     assert_eq!(config.listen.port(), 2);
-    assert_eq!(config.upstream, Upstream::Http { host: "127.0.0.1".into(), port: 9 });
+    assert_eq!(config.upstreams, [Upstream::Http { host: "127.0.0.1".into(), port: 9 }]);
 }
 
 #[test]
@@ -273,7 +288,7 @@ fn what_a_command_leaves_out_of_the_file_does_not_count() {
     let config =
         from_text("a.toml", &toml, &[], &flags).unwrap_or_else(|problems| panic!("{problems}")).config;
     assert_eq!(config.provider.issuer, "http://127.0.0.1:4182/local_DevPool");
-    assert!(config.provider.client_secret.is_none());
+    assert!(config.provider.client_secrets.is_empty());
 }
 
 #[test]
@@ -332,7 +347,7 @@ fn a_secret_file_that_everybody_may_read_is_a_warning() {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
         let loaded = load(Some(&file), &[], &Overrides::default()).unwrap();
         assert_eq!(loaded.warnings.iter().count(), warnings, "{mode:o}");
-        assert_eq!(loaded.config.provider.client_secret.unwrap().expose(), b"a-secret-of-the-app-client");
+        assert_eq!(loaded.config.provider.client_secrets[0].expose(), b"a-secret-of-the-app-client");
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn text(shape: &Shape, key: &Key, source: &str, text: &str) -> Result
     };
     let leaf = shape.read_text(text).ok_or_else(|| match shape {
         Shape::Table(_) => wrong("is a table".into(), Some(format!("name a key of it: {source}__…"))),
-        Shape::Tables(_) => {
+        Shape::Tables(_) | Shape::Map => {
             wrong("tables cannot be written in a variable".into(), Some("write them in the file".into()))
         }
         _ => wrong(format!("expected {}", shape.wanted()), None),
@@ -95,7 +95,7 @@ fn variables(shape: &Shape, prefix: &str) -> Vec<String> {
             let name = format!("{prefix}{}", name.to_ascii_uppercase());
             match inner {
                 Shape::Table(_) => variables(inner, &format!("{name}__")),
-                Shape::Tables(_) => Vec::new(),
+                Shape::Tables(_) | Shape::Map => Vec::new(),
                 _ => vec![name],
             }
         })
@@ -133,6 +133,13 @@ impl Walk<'_> {
             (Shape::Table(fields), _) if item.is_table_like() => {
                 Some(self.table(fields, item.as_table_like()?, key, problems))
             }
+            (Shape::Map, _) if item.is_table_like() => {
+                let all = item.as_table_like()?.iter().filter_map(|(name, item)| {
+                    Some((name.to_owned(), self.item(&Shape::Text, item, &key.name(name), problems)?))
+                });
+                Some(Json::Object(all.collect()))
+            }
+            (Shape::Any, Item::Table(table)) => Some(Json::Object(json_table(table)?)),
             (Shape::Tables(fields), Item::ArrayOfTables(tables)) => {
                 let each = tables.iter().enumerate();
                 let all = each.map(|(at, table)| self.table(fields, table, &key.index(at), problems));
@@ -166,6 +173,7 @@ impl Walk<'_> {
             (Shape::Text | Shape::TextOrList | Shape::Choice(_), Value::Integer(number)) => {
                 Some(number.value().to_string().into())
             }
+            (Shape::Any, value) => json(value),
             (Shape::Integer, Value::Integer(number)) => u64::try_from(*number.value()).ok().map(Json::from),
             (Shape::Boolean, Value::Boolean(flag)) => Some((*flag.value()).into()),
             (Shape::List | Shape::TextOrList, Value::Array(items)) => {
@@ -229,6 +237,30 @@ impl Walk<'_> {
         };
         Problem { severity: Severity::Error, place: self.places.name(key), key: key.clone(), message, fix }
     }
+}
+
+/// A value that JSON can say; a date cannot.
+fn json(value: &Value) -> Option<Json> {
+    Some(match value {
+        Value::String(text) => text.value().as_str().into(),
+        Value::Integer(number) => (*number.value()).into(),
+        Value::Float(number) => serde_json::Number::from_f64(*number.value())?.into(),
+        Value::Boolean(flag) => (*flag.value()).into(),
+        Value::Array(items) => Json::Array(items.iter().map(json).collect::<Option<_>>()?),
+        Value::InlineTable(table) => Json::Object(json_table(table)?),
+        Value::Datetime(_) => return None,
+    })
+}
+
+fn json_table(table: &dyn TableLike) -> Option<Map<String, Json>> {
+    let member = |(name, item): (&str, &Item)| {
+        let value = match item {
+            Item::Table(table) => Json::Object(json_table(table)?),
+            item => json(item.as_value()?)?,
+        };
+        Some((name.to_owned(), value))
+    };
+    table.iter().map(member).collect()
 }
 
 /// The path without indices, as the schema sees it.

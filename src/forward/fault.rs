@@ -11,6 +11,9 @@ pub enum Fault {
     /// CONNECT: a tunnel to anywhere is not what a gate is for.
     #[error("CONNECT is not forwarded")]
     Tunnel,
+    /// A plan for an upstream that is not there.
+    #[error("no such upstream")]
+    NoUpstream,
     /// No connection: refused, unreachable, unknown host.
     #[error("cannot connect to the upstream: {0}")]
     Connect(#[source] io::Error),
@@ -69,6 +72,7 @@ impl Fault {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Tunnel => "connect_method",
+            Self::NoUpstream => "upstream_unknown",
             Self::Connect(_) => "upstream_connect",
             Self::ConnectTimeout => "upstream_connect_timeout",
             Self::Tls(_) => "upstream_tls",

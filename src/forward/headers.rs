@@ -89,10 +89,8 @@ impl Scrub {
         // Where the gate speaks it, nobody else does.
         let speaks_authorization = plan.identity.iter().any(|(name, _)| *name == header::AUTHORIZATION);
         for (name, value) in client {
-            if speaks_authorization && is_authorization(name) {
-                continue;
-            }
-            if !self.drops(name) && !is_listed(&listed, name) {
+            let kept_back = (plan.drops_authorization || speaks_authorization) && is_authorization(name);
+            if !self.drops(name) && !is_listed(&listed, name) && !kept_back {
                 head.append(name.clone(), value.clone());
             }
         }
@@ -169,6 +167,11 @@ impl Scrub {
     }
 }
 
+/// `Authorization` under any spelling.
+fn is_authorization(name: &HeaderName) -> bool {
+    fold(name.as_str(), &mut room()) == Some(&b"authorization"[..])
+}
+
 /// Why the request's framing has more than one meaning, or `None`. Asked before anything else about a request;
 /// what is refused here is refused with the connection closed.
 ///
@@ -242,11 +245,6 @@ pub(super) fn is_listed(listed: &[&[u8]], name: &HeaderName) -> bool {
     !listed.is_empty()
         && !ALWAYS_STAY.contains(name)
         && listed.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_str().as_bytes()))
-}
-
-fn is_authorization(name: &HeaderName) -> bool {
-    let mut buffer = [0; LONGEST];
-    fold(name.as_str(), &mut buffer) == Some(b"authorization")
 }
 
 /// Folds a (lower-case) header name to its class; `None` if it is too long to be told.

@@ -28,10 +28,16 @@ pub use plan::{Forwarded, Plan};
 /// What sends requests on. One per worker.
 pub struct Forward {
     scrub: Rc<Scrub>,
-    pool: pool::Pool,
-    /// The upstream's own Host, where the client's is not passed.
-    own_host: Option<HeaderValue>,
+    /// In the configuration's order; a [`Plan`] says which.
+    targets: Vec<Target>,
     limits: Limits,
+}
+
+/// One upstream.
+struct Target {
+    pool: pool::Pool,
+    /// Its own Host, where the client's is not passed.
+    own_host: Option<HeaderValue>,
 }
 
 /// An upstream's answer, ready to leave.
@@ -45,18 +51,20 @@ pub struct Relayed {
 // === impl Forward ===
 
 impl Forward {
-    /// Prepares connections to `config.upstream`; reads the certificates of an `https` one. Connects to nothing.
+    /// Prepares connections to `config.upstreams`; reads the certificates of an `https` one. Connects to nothing.
     pub fn new(
         config: &Config,
         own_cookies: OwnCookies,
         identity_names: &[HeaderName],
     ) -> Result<Self, SetupError> {
-        let own_host = if config.pass_host { None } else { Some(own_host(&config.upstream)?) };
-        let connector = connect::Connector::new(&config.upstream, config.limits.connect_timeout)?;
+        let target = |upstream: &Upstream| {
+            let own_host = if config.pass_host { None } else { Some(own_host(upstream)?) };
+            let connector = connect::Connector::new(upstream, config.limits.connect_timeout)?;
+            Ok(Target { pool: pool::Pool::new(connector, config.limits.upstream_idle), own_host })
+        };
         Ok(Self {
             scrub: Rc::new(Scrub::new(own_cookies, identity_names)),
-            pool: pool::Pool::new(connector, config.limits.upstream_idle),
-            own_host,
+            targets: config.upstreams.iter().map(target).collect::<Result<_, SetupError>>()?,
             limits: config.limits.clone(),
         })
     }
@@ -69,14 +77,16 @@ impl Forward {
         }
         let tunnel = if plan.upgrade { upgrade::Tunnel::begin(&mut request) } else { None };
         let (client, body) = request.into_parts();
-        let host = self.own_host.as_ref().unwrap_or(&plan.host);
+        // Rules and targets are of one configuration; were they not, nothing is sent anywhere.
+        let target = self.targets.get(plan.upstream).ok_or(Fault::NoUpstream)?;
+        let host = target.own_host.as_ref().unwrap_or(&plan.host);
         let empty = body.is_end_stream();
         let length = body.size_hint().exact();
         let (mut upload, progress) = relay::Upload::new(body, self.limits.body_idle_timeout);
         let mut fresh_only = false;
 
         loop {
-            let mut lease = self.pool.take(fresh_only).await?;
+            let mut lease = target.pool.take(fresh_only).await?;
             let mut outgoing = Request::new(upload);
             *outgoing.method_mut() = client.method.clone();
             *outgoing.uri_mut() = plan.target.clone().into();

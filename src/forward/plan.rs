@@ -13,10 +13,14 @@ pub struct Plan {
     pub host: HeaderValue,
     /// X-User, X-Roles, mapped headers; put in last. Empty on a public path without a session.
     pub identity: Vec<(HeaderName, HeaderValue)>,
+    /// Whether the client's `Authorization` stays here: it was for the gate.
+    pub drops_authorization: bool,
     /// What the upstream is told about the way in.
     pub forwarded: Forwarded,
     /// The request's id, sent both ways.
     pub request_id: HeaderValue,
+    /// Which of the configuration's upstreams.
+    pub upstream: usize,
     /// A WebSocket upgrade may pass. Only ever true for a request that [`super::upgrade::is_websocket`].
     pub upgrade: bool,
     /// What becomes of the answer's cacheability.

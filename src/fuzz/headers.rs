@@ -123,6 +123,8 @@ fn plan(signed_in: bool, cacheability: Cacheability) -> Plan {
     let identity = [("x-user", "ada"), ("x-roles", "reader,writer"), ("x-pet-preference", "cat")]
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     Plan {
+        upstream: 0,
+        drops_authorization: false,
         target: http::uri::PathAndQuery::from_static("/"),
         host: HeaderValue::from_static("app.test"),
         identity: if signed_in { identity.to_vec() } else { vec![] },

@@ -67,7 +67,13 @@ pub fn return_to(data: &[u8]) {
         host("apps.example", true, ReturnPort::Any),
         host("tool.example", false, ReturnPort::Exactly(8080)),
     ];
-    let bounds = Bounds { origin: &origins[0], origins: &origins, hosts: &hosts, auth_prefix: "/oauth2" };
+    let bounds = Bounds {
+        origin: &origins[0],
+        origins: &origins,
+        hosts: &hosts,
+        auth_prefix: "/oauth2",
+        keeps_slashes: true,
+    };
     let Some(to) = ReturnTo::parse(&given, &bounds) else { return };
 
     let home = Url::parse("https://app.test/oauth2/callback").unwrap();

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::identity::json;
 use crate::identity::jwks::KeySet;
-use crate::identity::token::{Expect, Kind, verify};
+use crate::identity::token::{Expect, Kind, unverified, verify};
 
 /// A good token, and the public half of the key that signed it; the private half is gone.
 const GOOD: &str = include_str!("token.jwt");
@@ -24,6 +24,7 @@ pub fn token(data: &[u8]) {
     assert!(counts(GOOD), "the good token counts: else nothing here says anything");
     let text = String::from_utf8_lossy(data);
     assert!(text == GOOD || !counts(&text), "{text:?} counts");
+    let _ = unverified(&text);
 
     let [header, payload, signature] = parts(GOOD);
     let mine = URL_SAFE_NO_PAD.encode(data);
@@ -64,9 +65,10 @@ fn keys(data: &[u8]) {
 }
 
 fn counts(token: &str) -> bool {
-    let issuers = ["https://issuer.test".to_owned()];
-    let kind = Kind::Id { nonce: Some("n"), access_token: None };
-    let expect = Expect { issuers: &issuers, client_id: "client", cognito: true, kind };
+    let client_ids = ["client".to_owned()];
+    let kind = Kind::Id { nonce: Some("n"), access_token: None, code: None };
+    let issuer = "https://issuer.test";
+    let expect = Expect { issuer, client_ids: &client_ids, audiences: None, cognito: true, kind };
     verify(token, &KEYS, &expect, NOW).is_ok()
 }
 

@@ -31,7 +31,7 @@ pub struct Assertions {
 }
 
 /// Who asks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Who<'a> {
     /// The `sub` claim.
     pub sub: &'a str,
@@ -39,11 +39,18 @@ pub struct Who<'a> {
     pub user: &'a str,
     /// Sorted, unique.
     pub roles: &'a [String],
+    /// What may be handed on beside that.
+    pub handed: Handed<'a>,
+}
+
+/// What is at hand of a person and may be handed on, whether a session kept it or a bearer token is it.
+#[derive(Clone, Copy, Default)]
+pub struct Handed<'a> {
     /// What an ALB would tell of the person: see [`alb::profile`]. Read by that kind alone.
     pub profile: Option<&'a Claims>,
-    /// The access token, where it is at hand and may be handed on.
+    /// The access token.
     pub access_token: Option<&'a str>,
-    /// The same of the ID token.
+    /// The ID token.
     pub id_token: Option<&'a str>,
 }
 

@@ -6,21 +6,24 @@
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::config::settings::{self, ProviderKind, TokenChoice};
+use crate::config::settings::{self, ProviderKind, RolesFormat, TokenChoice};
 
 pub mod assertion;
+pub mod facts;
 pub mod json;
 pub mod jwks;
 pub mod roles;
 pub mod token;
 
+pub use facts::Facts;
 use json::Claims;
+pub use roles::Odd;
 
-/// The verified claims of one login or refresh.
+/// The verified claims of one login, one refresh or one bearer token.
 #[derive(Debug, Clone, Copy)]
 pub struct Tokens<'a> {
-    /// Of the ID token.
-    pub id: &'a Claims,
+    /// Of the ID token; `None` where an access token came alone.
+    pub id: Option<&'a Claims>,
     /// Of the access token, where it is one that can be verified.
     pub access: Option<&'a Claims>,
 }
@@ -36,6 +39,10 @@ pub struct Identity {
     pub roles: Vec<String>,
     /// Mapped claims: header name and encoded value.
     pub headers: Vec<(String, String)>,
+    /// What rules ask beside that.
+    pub facts: Facts,
+    /// Claims that granted nothing because of their type, for the log.
+    pub odd: Vec<Odd>,
 }
 
 /// The tokens behind an identity, as they were issued: for upstreams that are handed one.
@@ -60,6 +67,9 @@ pub enum IdentityFault {
     /// `identity.user = "email"`, and the pool has not verified the address.
     #[error("the e-mail address is not verified")]
     UnverifiedEmail,
+    /// A person is called as a client is: an upstream could not tell the two apart.
+    #[error("the user is called as an app client is")]
+    CalledAsClient,
 }
 
 /// Reads who someone is out of verified claims.
@@ -68,38 +78,71 @@ pub fn identify(
     provider: &ProviderKind,
     tokens: &Tokens<'_>,
 ) -> Result<Identity, IdentityFault> {
-    let text = |name: &str| tokens.id.get(name).and_then(Value::as_str).unwrap_or_default();
-    let user = text(&config.user);
-    if user.is_empty() {
-        return Err(IdentityFault::NoUser(config.user.clone()));
-    }
-    // Cognito states booleans as strings in places; anything else than true is not verified.
-    let verified = |value: &Value| *value == Value::Bool(true) || value == "true";
-    if config.user == "email" && !tokens.id.get("email_verified").is_some_and(verified) {
-        return Err(IdentityFault::UnverifiedEmail);
-    }
+    let user = user(config, provider, tokens)?;
     let headers = config.headers.iter().filter_map(|mapped| {
         let claim = tokens.claims(mapped.token, &mapped.claim).next()?;
         Some((mapped.header.as_str().to_owned(), header_text(claim)?))
     });
+    let found = roles::roles(&config.roles, provider, tokens);
     Ok(Identity {
-        sub: text("sub").to_owned(),
+        sub: tokens.text("sub").unwrap_or_default().to_owned(),
         user: user.to_owned(),
-        roles: roles::roles(&config.roles, provider, tokens),
+        roles: found.roles,
         headers: headers.collect(),
+        facts: Facts::of(tokens, &config.asked),
+        odd: found.odd,
     })
 }
 
-/// The headers that say who someone is: `X-User`, `X-Roles` and the mapped ones. `None` if one cannot be
-/// a header at all, which refuses the request.
+/// One claim, never a fallback. What an ID token calls `cognito:username` is `username` in an access token; a
+/// machine's token has neither, and its subject is its client (AWS: "Understanding the access token").
+fn user<'a>(
+    config: &settings::Identity,
+    provider: &ProviderKind,
+    tokens: &Tokens<'a>,
+) -> Result<&'a str, IdentityFault> {
+    let none = || IdentityFault::NoUser(config.user.clone());
+    let cognito = *provider != ProviderKind::Oidc;
+    let is_machine = cognito && tokens.is_machine();
+    let claim = match (tokens.id, config.user.as_str()) {
+        (None, "cognito:username") if is_machine => "client_id",
+        (None, "cognito:username") if cognito => "username",
+        (_, claim) => claim,
+    };
+    let user = tokens.text(claim).filter(|user| !user.is_empty()).ok_or_else(none)?;
+    if config.user == "email" && !tokens.first().is_some_and(is_verified) {
+        return Err(IdentityFault::UnverifiedEmail);
+    }
+    if !is_machine && config.machines.iter().any(|machine| machine == user) {
+        return Err(IdentityFault::CalledAsClient);
+    }
+    Ok(user)
+}
+
+/// Whether a token says that its e-mail address is verified. Cognito states booleans as strings in places;
+/// anything else than true is not verified.
+fn is_verified(claims: &Claims) -> bool {
+    claims.get("email_verified").is_some_and(|value| *value == Value::Bool(true) || value == "true")
+}
+
+/// The headers that say who someone is: `X-User`, `X-Roles`, their further names and the mapped ones. `None` if
+/// one cannot be a header at all, which refuses the request.
 pub fn header_values(
+    config: &settings::Identity,
     user: &str,
     roles: &[String],
     mapped: &[(String, String)],
 ) -> Option<Vec<(HeaderName, HeaderValue)>> {
-    let mut headers = Vec::with_capacity(2 + mapped.len());
-    headers.push((X_USER, HeaderValue::try_from(encode(user)).ok()?));
-    headers.push((X_ROLES, HeaderValue::try_from(encode_list(roles.iter().map(String::as_str))).ok()?));
+    let (users, lists) = (&config.user_headers, &config.roles_headers);
+    let mut headers = Vec::with_capacity(users.len() + lists.len() + mapped.len());
+    let user = HeaderValue::try_from(encode(user)).ok()?;
+    let roles = HeaderValue::try_from(match config.roles_format {
+        RolesFormat::List => encode_list(roles.iter().map(String::as_str)),
+        RolesFormat::Json => ascii_json(roles),
+    });
+    let roles = roles.ok()?;
+    headers.extend(users.iter().map(|name| (name.clone(), user.clone())));
+    headers.extend(lists.iter().map(|name| (name.clone(), roles.clone())));
     for (name, value) in mapped {
         headers.push((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?));
     }
@@ -127,14 +170,26 @@ pub fn encode(value: &str) -> String {
 impl<'a> Tokens<'a> {
     /// Each value of the claim `name` in the tokens that `choice` names.
     fn claims(&self, choice: TokenChoice, name: &str) -> impl Iterator<Item = &'a Value> {
-        let id = (choice != TokenChoice::Access).then_some(self.id);
+        let id = if choice == TokenChoice::Access { None } else { self.id };
         let access = if choice == TokenChoice::Id { None } else { self.access };
-        [id, access]
-            .into_iter()
-            .flatten()
-            .filter_map(move |claims| claims.get(name))
-            .collect::<Vec<_>>()
-            .into_iter()
+        [id, access].map(|token| token.and_then(|claims| claims.get(name))).into_iter().flatten()
+    }
+
+    /// The token that says who this is: the ID token, or an access token that came alone.
+    fn first(&self) -> Option<&'a Claims> {
+        self.id.or(self.access)
+    }
+
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.first()?.get(name)?.as_str()
+    }
+
+    /// A client-credentials token: nobody's but the client's own.
+    fn is_machine(&self) -> bool {
+        let claim = |name| self.access.and_then(|access| access.get(name));
+        self.id.is_none()
+            && claim("username").is_none()
+            && claim("sub").is_some_and(|sub| Some(sub) == claim("client_id"))
     }
 }
 
@@ -147,6 +202,21 @@ fn header_text(claim: &Value) -> Option<String> {
         }
         scalar => roles::text(scalar).map(|text| encode(&text)),
     }
+}
+
+/// An array in visible ASCII: what lies beyond is written as UTF-16 escapes, which every JSON reader knows.
+fn ascii_json(roles: &[String]) -> String {
+    let mut out = String::new();
+    for char in serde_json::Value::from(roles).to_string().chars() {
+        if matches!(char, ' '..='~') {
+            out.push(char);
+        } else {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
 }
 
 fn encode_list<'a>(values: impl Iterator<Item = &'a str>) -> String {

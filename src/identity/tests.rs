@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -11,33 +13,38 @@ fn config(user: &str) -> settings::Identity {
             claim: "cognito:groups".into(),
             token: TokenChoice::Either,
             split: None,
-            equals: None,
-            role: None,
+            grant: None,
             only: vec![],
+            rename: BTreeMap::new(),
         }],
         headers: vec![ClaimHeader {
             claim: "pet_preference".into(),
             header: HeaderName::from_static("x-pet-preference"),
             token: TokenChoice::Either,
         }],
+        user_headers: vec![X_USER],
+        roles_headers: vec![X_ROLES],
+        roles_format: RolesFormat::List,
+        asked: settings::Asked::default(),
+        machines: vec!["machine1".into()],
     }
 }
 
 fn identify_with(user: &str, claims: Value) -> Result<Identity, IdentityFault> {
     let provider = ProviderKind::Cognito { pool_id: "p_1".into(), domain: None };
-    identify(&config(user), &provider, &Tokens { id: claims.as_object().unwrap(), access: None })
+    identify(&config(user), &provider, &Tokens { id: claims.as_object(), access: None })
 }
 
 #[test]
 fn a_group_with_a_comma_or_beyond_ascii_cannot_forge_a_role() {
     let roles = ["user,admin".to_owned(), "größe".into(), "100%".into(), " admin".into(), "a\nb".into()];
-    let headers = header_values("u", &roles, &[]).unwrap();
+    let headers = header_values(&config("sub"), "u", &roles, &[]).unwrap();
     assert_eq!(headers[1].1, "user%2Cadmin,gr%C3%B6%C3%9Fe,100%25,%20admin,a%0Ab");
 }
 
 #[test]
 fn someone_without_roles_has_an_empty_roles_header() {
-    assert_eq!(header_values("u", &[], &[]).unwrap()[1].1, "");
+    assert_eq!(header_values(&config("sub"), "u", &[], &[]).unwrap()[1].1, "");
 }
 
 #[test]
@@ -95,6 +102,56 @@ proptest! {
 
     #[test]
     fn an_encoded_name_is_always_a_header_value(name in any::<String>()) {
-        prop_assert!(header_values(&name, std::slice::from_ref(&name), &[]).is_some());
+        prop_assert!(header_values(&config("sub"), &name, std::slice::from_ref(&name), &[]).is_some());
     }
+}
+
+#[test]
+fn user_and_roles_go_out_under_every_name_that_was_asked_for() {
+    let mut config = config("sub");
+    config.user_headers.push(HeaderName::from_static("remote-user"));
+    config.roles_headers.push(HeaderName::from_static("x-groups"));
+    let headers = header_values(&config, "u", &["a".into()], &[]).unwrap();
+    let shown: Vec<_> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    assert_eq!(shown, [("x-user", "u"), ("remote-user", "u"), ("x-roles", "a"), ("x-groups", "a")]);
+}
+
+#[test]
+fn roles_as_json_are_an_array_in_visible_ascii() {
+    let mut config = config("sub");
+    config.roles_format = RolesFormat::Json;
+    let roles = ["a,b".to_owned(), "gr\u{f6}\u{df}e \u{1f600}".into(), "q\"\\\n\u{7f}".into()];
+    let headers = header_values(&config, "u", &roles, &[]).unwrap();
+    let text = headers[1].1.to_str().unwrap();
+    assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{text}");
+    assert_eq!(serde_json::from_str::<Vec<String>>(text).unwrap(), roles);
+    assert_eq!(header_values(&config, "u", &[], &[]).unwrap()[1].1, "[]");
+}
+
+fn alone(user: &str, claims: Value) -> Result<String, IdentityFault> {
+    let provider = ProviderKind::Cognito { pool_id: "p_1".into(), domain: None };
+    let tokens = Tokens { id: None, access: claims.as_object() };
+    identify(&config(user), &provider, &tokens).map(|identity| identity.user)
+}
+
+#[test]
+fn an_access_token_alone_names_the_same_user_and_a_machine_by_its_client() {
+    let person = json!({"sub": "s", "username": "ann", "client_id": "machine1"});
+    assert_eq!(alone("cognito:username", person.clone()), Ok("ann".into()));
+    assert_eq!(alone("sub", person), Ok("s".into()));
+    let machine = json!({"sub": "machine1", "client_id": "machine1", "scope": "api/read"});
+    assert_eq!(alone("cognito:username", machine.clone()), Ok("machine1".into()));
+    assert_eq!(alone("sub", machine), Ok("machine1".into()));
+    // A subject that is another's client is no machine's, and has no name.
+    let other = json!({"sub": "machine2", "client_id": "machine1"});
+    assert!(alone("cognito:username", other).is_err());
+}
+
+#[test]
+fn nobody_may_be_called_as_a_machine_is() {
+    let person = json!({"sub": "s", "username": "machine1", "client_id": "machine1"});
+    assert_eq!(alone("cognito:username", person), Err(IdentityFault::CalledAsClient));
+    let claims = json!({"sub": "s", "cognito:username": "machine1"});
+    assert_eq!(identify_with("cognito:username", claims), Err(IdentityFault::CalledAsClient));
 }

@@ -16,10 +16,13 @@ use super::jwks::KeySet;
 /// What a token must say.
 #[derive(Debug, Clone, Copy)]
 pub struct Expect<'a> {
-    /// The issuers that count, byte-exact.
-    pub issuers: &'a [String],
-    /// Our app client.
-    pub client_id: &'a str,
+    /// The issuer whose keys these are, byte-exact: a key of one issuer says nothing about another's tokens.
+    pub issuer: &'a str,
+    /// The app clients whose tokens count.
+    pub client_ids: &'a [String],
+    /// What an access token's `aud`, if it has one, may name beside those clients: the resources that it is
+    /// bound to (RFC 8707). `None`: `aud` is not looked at where the token says which client it was issued to.
+    pub audiences: Option<&'a [String]>,
     /// Whether Cognito's own claims (`token_use`, `client_id`) are asked for.
     pub cognito: bool,
     /// ID or access token.
@@ -35,9 +38,23 @@ pub enum Kind<'a> {
         nonce: Option<&'a str>,
         /// The access token that came with it, for `at_hash`.
         access_token: Option<&'a str>,
+        /// The code that it came for, for `c_hash`.
+        code: Option<&'a str>,
     },
     /// An access token.
     Access,
+}
+
+/// What a token says of itself before anything of it is verified. Good for choosing what to verify it with,
+/// and for nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unverified {
+    /// `iss`.
+    pub issuer: Option<String>,
+    /// The header's `kid`.
+    pub kid: Option<String>,
+    /// Cognito's `token_use`.
+    pub token_use: Option<String>,
 }
 
 /// Why a token does not count. The name is for logs and metrics; a client is told nothing of it.
@@ -80,6 +97,8 @@ pub enum TokenFault {
     Nonce,
     #[error("the access token is not the one that the ID token names")]
     AtHash,
+    #[error("the code is not the one that the ID token names")]
+    CHash,
 }
 
 /// Verifies `token` and gives its claims.
@@ -91,10 +110,26 @@ pub fn verify(token: &str, keys: &KeySet, expect: &Expect<'_>, now: u64) -> Resu
     if subject.is_empty() || subject.len() > MAX_SUBJECT {
         return Err(TokenFault::Subject);
     }
-    if let Kind::Id { nonce, access_token } = expect.kind {
-        bound_to_login(&claims, nonce, access_token)?;
+    if let Kind::Id { nonce, access_token, code } = expect.kind {
+        bound_to_login(&claims, nonce, access_token, code)?;
     }
     Ok(claims)
+}
+
+/// Reads what `token` says of itself. What cannot be read is absent: the verification says why.
+pub fn unverified(token: &str) -> Unverified {
+    let mut parts = token.split('.').take(2);
+    let mut part = || {
+        let part = parts.next().filter(|part| part.len() <= MAX_TOKEN)?;
+        json::object(&URL_SAFE_NO_PAD.decode(part).ok()?)
+    };
+    let (header, claims) = (part().unwrap_or_default(), part().unwrap_or_default());
+    let text = |object: &Claims, name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
+    Unverified {
+        issuer: text(&claims, "iss"),
+        kid: text(&header, "kid"),
+        token_use: text(&claims, "token_use"),
+    }
 }
 
 /// When the token ends, in seconds since 1970.
@@ -126,6 +161,7 @@ impl TokenFault {
             Self::Subject => "token_subject",
             Self::Nonce => "token_nonce",
             Self::AtHash => "token_at_hash",
+            Self::CHash => "token_c_hash",
         }
     }
 }
@@ -179,7 +215,7 @@ fn trusted_header(header: &Claims) -> Result<Option<&str>, TokenFault> {
 
 fn issued_for(claims: &Claims, expect: &Expect<'_>) -> Result<(), TokenFault> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    if !text("iss").is_some_and(|issuer| expect.issuers.iter().any(|known| known == issuer)) {
+    if text("iss") != Some(expect.issuer) {
         return Err(TokenFault::Issuer);
     }
     if expect.cognito {
@@ -192,33 +228,58 @@ fn issued_for(claims: &Claims, expect: &Expect<'_>) -> Result<(), TokenFault> {
         }
     }
     match expect.kind {
-        Kind::Id { .. } => audience_is_us(claims, expect.client_id),
+        Kind::Id { .. } => audience_is_us(claims, expect.client_ids),
         // A Cognito access token names its client; its `aud`, if any, is a bound resource.
         Kind::Access if expect.cognito => match text("client_id") {
-            Some(client) if client == expect.client_id => Ok(()),
+            Some(client) if is_among(client, expect.client_ids) => bound_to_us(claims, expect),
             _ => Err(TokenFault::ClientId),
         },
+        // One that is bound to us is for us, whichever client it was issued to (RFC 9068 §4).
+        Kind::Access if expect.audiences.is_some_and(|ours| names_one_of(claims, ours)) => Ok(()),
         // Elsewhere an access token says who it was issued to in `client_id` or `azp` (RFC 9068 §2.2).
         Kind::Access => match text("client_id").or_else(|| text("azp")) {
-            Some(client) if client == expect.client_id => Ok(()),
+            Some(client) if is_among(client, expect.client_ids) => bound_to_us(claims, expect),
             Some(_) => Err(TokenFault::ClientId),
-            None => audience_is_us(claims, expect.client_id),
+            None => audience_is_us(claims, expect.client_ids),
         },
     }
 }
 
-fn audience_is_us(claims: &Claims, client_id: &str) -> Result<(), TokenFault> {
-    let several = match claims.get("aud") {
-        Some(Value::String(one)) if one == client_id => false,
-        Some(Value::Array(many)) if many.iter().any(|one| one == client_id) => many.len() > 1,
-        _ => return Err(TokenFault::Audience),
-    };
+/// The `aud` of an ID token, and with several of them the `azp` (OpenID Connect Core §3.1.3.7).
+fn audience_is_us(claims: &Claims, client_ids: &[String]) -> Result<(), TokenFault> {
+    if !names_one_of(claims, client_ids) {
+        return Err(TokenFault::Audience);
+    }
+    let several = claims.get("aud").and_then(Value::as_array).is_some_and(|many| many.len() > 1);
     match claims.get("azp") {
         None if several => Err(TokenFault::AuthorizedParty),
         None => Ok(()),
-        Some(party) if party == client_id => Ok(()),
+        Some(Value::String(party)) if is_among(party, client_ids) => Ok(()),
         Some(_) => Err(TokenFault::AuthorizedParty),
     }
+}
+
+/// An access token for another resource is not for us, though our client got it: whoever it was shown to could
+/// show it here.
+fn bound_to_us(claims: &Claims, expect: &Expect<'_>) -> Result<(), TokenFault> {
+    let Some(audiences) = expect.audiences else { return Ok(()) };
+    let ours = !claims.contains_key("aud")
+        || names_one_of(claims, audiences)
+        || names_one_of(claims, expect.client_ids);
+    if ours { Ok(()) } else { Err(TokenFault::Audience) }
+}
+
+/// Whether `aud`, a text or a list of them, names one of these.
+fn names_one_of(claims: &Claims, ours: &[String]) -> bool {
+    match claims.get("aud") {
+        Some(Value::String(one)) => is_among(one, ours),
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).any(|one| is_among(one, ours)),
+        _ => false,
+    }
+}
+
+fn is_among(text: &str, known: &[String]) -> bool {
+    known.iter().any(|one| one == text)
 }
 
 fn in_time(claims: &Claims, now: u64) -> Result<(), TokenFault> {
@@ -237,19 +298,27 @@ fn bound_to_login(
     claims: &Claims,
     nonce: Option<&str>,
     access_token: Option<&str>,
+    code: Option<&str>,
 ) -> Result<(), TokenFault> {
     if let Some(nonce) = nonce {
         let claimed = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
         verify_slices_are_equal(claimed.as_bytes(), nonce.as_bytes()).map_err(|_| TokenFault::Nonce)?;
     }
-    if let (Some(claimed), Some(access_token)) = (claims.get("at_hash"), access_token) {
-        let hash = digest(&SHA256, access_token.as_bytes());
-        let expected = URL_SAFE_NO_PAD.encode(&hash.as_ref()[..hash.as_ref().len() / 2]);
-        if claimed != &expected {
-            return Err(TokenFault::AtHash);
-        }
+    // OpenID Connect Core §3.1.3.6 and §3.3.2.11.
+    let names = |claim: &str, value: Option<&str>| match (claims.get(claim), value) {
+        (Some(claimed), Some(value)) => *claimed == half_hash(value),
+        _ => true,
+    };
+    if !names("at_hash", access_token) {
+        return Err(TokenFault::AtHash);
     }
-    Ok(())
+    if names("c_hash", code) { Ok(()) } else { Err(TokenFault::CHash) }
+}
+
+/// The left half of the SHA-256, which goes with RS256.
+fn half_hash(value: &str) -> String {
+    let hash = digest(&SHA256, value.as_bytes());
+    URL_SAFE_NO_PAD.encode(&hash.as_ref()[..hash.as_ref().len() / 2])
 }
 
 /// A NumericDate (RFC 7519 §2): a number in a sane range, or absent. Any other type is a fault, never

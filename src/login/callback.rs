@@ -45,9 +45,23 @@ impl Login {
             return self.stale(callback.state, Some(&attempt), visitor).await;
         }
         let forget = site.names.forget(&attempt.cookie_name(&site.names));
+        if callback.wants_the_person() && !attempt.restarted && self.issued_here(&callback).is_ok() {
+            let target = self.acceptable(&attempt.target, site);
+            let (reply, mut cookies) = self.begin(visitor, &target, true, &self.usual_anew())?;
+            cookies.extend(forget);
+            return Ok((reply, cookies));
+        }
         match self.finish(visitor, &callback, &attempt).await {
-            Ok(cookies) => {
-                Ok((Reply::Redirect(back_to(&attempt, visitor)), cookies.into_iter().chain(forget).collect()))
+            Ok((session, cookies)) => {
+                let cookies = cookies.into_iter().chain(forget).collect();
+                match self.still_too_weak(&attempt, &session, visitor) {
+                    None => Ok((Reply::Redirect(back_to(&attempt, visitor)), cookies)),
+                    Some(refusal) => {
+                        tracing::info!(user = %session.user, "signed in, but not as strongly as was asked");
+                        let target = Some(attempt.target);
+                        Err(Box::new(Refused { refusal: refusal.into(), cookies, target }))
+                    }
+                }
             }
             Err(refusal) => {
                 let target = Some(attempt.target).filter(|target| target.starts_with('/'));
@@ -62,7 +76,7 @@ impl Login {
         visitor: &Visitor<'_>,
         callback: &Callback<'_>,
         attempt: &Attempt,
-    ) -> Result<Cookies, Refusal> {
+    ) -> Result<(Session, Cookies), Refusal> {
         self.issued_here(callback)?;
         let code = callback.outcome.clone()?;
         let granted = self.redeem(visitor, code, attempt).await?;
@@ -80,7 +94,7 @@ impl Login {
             })?;
         self.replace(visitor, &session);
         tracing::info!(user = %session.user, session = %session.id, roles = session.roles.len(), "signed in");
-        Ok(cookies)
+        Ok((session, cookies))
     }
 
     /// Ends the session that this login replaces, if it was someone else's. One's own may still be on its way
@@ -112,7 +126,7 @@ impl Login {
         }
         // Where cookies are blocked there is nothing else to count in than the state itself.
         match state.restarted() {
-            false => self.begin(visitor, &target, true),
+            false => self.begin(visitor, &target, true, &self.usual_anew()),
             true if visitor.jar.is_empty() => Err(LoginRefusal::CookiesOff.into()),
             true => Err(LoginRefusal::Parameters("callback_state_unknown").into()),
         }
@@ -158,7 +172,8 @@ impl Login {
     /// A new session, with an id of its own: one that was there before is simply replaced.
     fn session(&self, granted: Granted, now: u64) -> Result<Begun, Refusal> {
         let Granted { identity, access_ends, refresh_token, issued } = granted;
-        if header_values(&identity.user, &identity.roles, &identity.headers).is_none() {
+        let values = header_values(&self.config.identity, &identity.user, &identity.roles, &identity.headers);
+        if values.is_none() {
             return Err(LoginRefusal::NoIdentity("unwritable_identity").into());
         }
         let id = clock::random::<16>().map_err(|_| Refusal::NoEntropy)?;
@@ -168,6 +183,7 @@ impl Login {
             user: identity.user,
             roles: identity.roles,
             headers: identity.headers,
+            facts: identity.facts,
             begun: now,
             ends: now.saturating_add(self.config.session.max_age.as_secs()),
             refreshed: now,
@@ -205,6 +221,14 @@ impl<'a> Callback<'a> {
             _ => Err(LoginRefusal::Parameters("callback_without_code")),
         };
         Ok(Self { state, outcome, issuer })
+    }
+
+    /// Whether the pool would have had to show something and was asked not to: `prompt=none` (OpenID Connect
+    /// Core §3.1.2.6). Then the login begins anew, once, and lets it.
+    fn wants_the_person(&self) -> bool {
+        const ERRORS: [&str; 4] =
+            ["login_required", "interaction_required", "consent_required", "account_selection_required"];
+        matches!(&self.outcome, Err(LoginRefusal::PoolSaid { error, .. }) if ERRORS.contains(&error.as_str()))
     }
 }
 

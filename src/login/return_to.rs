@@ -6,7 +6,7 @@
 use url::Url;
 
 use crate::config::settings::{Origin, ReturnHost, ReturnPort};
-use crate::rule::path::canonical;
+use crate::rule::path::canonical_with_slashes;
 
 /// A checked return address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Bounds<'a> {
     pub hosts: &'a [ReturnHost],
     /// Where the gate's own pages live: a login never returns there.
     pub auth_prefix: &'a str,
+    /// Whether some rule keeps escaped slashes.
+    pub keeps_slashes: bool,
 }
 
 // === impl ReturnTo ===
@@ -101,7 +103,11 @@ impl ReturnTo {
 
 /// The path has a single meaning and is no page of the gate: signing in must not end in signing out.
 fn own_path(path: &str, bounds: &Bounds<'_>) -> Option<()> {
-    let canonical = canonical(path).ok()?;
+    let canonical = canonical_with_slashes(path).ok()?;
+    // Whoever comes back is decided upon anew; but where nothing keeps such a path, nobody came from there.
+    if canonical.holds_slash() && !bounds.keeps_slashes {
+        return None;
+    }
     (!canonical.is_under(bounds.auth_prefix)).then_some(())
 }
 

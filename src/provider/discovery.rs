@@ -37,7 +37,9 @@ pub enum DiscoveryFault {
     #[error("the discovery document cannot be read: {0}")]
     Unreadable(String),
     /// It is another issuer's.
-    #[error("the discovery document names the issuer {found:?}, the configuration {wanted:?}")]
+    #[error(
+        "the discovery document names the issuer {found:?}, not {wanted:?}; write the one it names as `issuer`, if it is yours"
+    )]
     Issuer {
         /// What it names.
         found: String,
@@ -94,25 +96,37 @@ pub fn read(document: &[u8], provider: &Provider) -> Result<Endpoints, Discovery
     Ok(endpoints)
 }
 
+/// Where an issuer's discovery document is (OpenID Connect Discovery §4).
+pub fn address(issuer: &str) -> String {
+    format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
+}
+
+/// Where the keys of an additional issuer are; nothing else of its document matters. `at_issuer`: on the
+/// issuer's own host, as Cognito's are.
+pub fn keys_of(document: &[u8], issuer: &str, at_issuer: bool) -> Result<Url, DiscoveryFault> {
+    let document: KeysOnly =
+        serde_json::from_slice(document).map_err(|error| DiscoveryFault::Unreadable(error.to_string()))?;
+    if document.issuer != issuer {
+        return Err(DiscoveryFault::Issuer { found: document.issuer, wanted: issuer.to_owned() });
+    }
+    secure(issuer, "jwks_uri", &document.jwks_uri)?;
+    if at_issuer {
+        beside(issuer, &document.jwks_uri)?;
+    }
+    Ok(document.jwks_uri)
+}
+
 // === impl Endpoints ===
 
 impl Endpoints {
     /// No endpoint may be less secure than the issuer, and Cognito's lie on two hosts: keys at the issuer's,
     /// the rest at the pool's domain.
     fn in_place(&self, provider: &Provider) -> Result<(), DiscoveryFault> {
-        let cleartext = provider.issuer.starts_with("http://");
         for (name, url) in self.named() {
-            let secure = url.scheme() == "https" || (cleartext && url.scheme() == "http");
-            if !secure || !url.username().is_empty() || url.password().is_some() || !url.has_host() {
-                return Err(DiscoveryFault::Insecure { name, url: url.to_string() });
-            }
+            secure(&provider.issuer, name, url)?;
         }
         let ProviderKind::Cognito { domain, .. } = &provider.kind else { return Ok(()) };
-        let issuer = Url::parse(&provider.issuer).ok().map(|url| url.origin());
-        if issuer.as_ref() != Some(&self.jwks.origin()) {
-            let wanted = issuer.map(|origin| origin.ascii_serialization()).unwrap_or_default();
-            return Err(DiscoveryFault::Elsewhere { name: "jwks_uri", url: self.jwks.to_string(), wanted });
-        }
+        beside(&provider.issuer, &self.jwks)?;
         let home = self.authorize.origin();
         for (name, url) in self.named().filter(|(name, _)| *name != "jwks_uri") {
             let at_domain =
@@ -136,6 +150,30 @@ impl Endpoints {
         .into_iter()
         .filter_map(|(name, url)| Some((name, url?)))
     }
+}
+
+fn secure(issuer: &str, name: &'static str, url: &Url) -> Result<(), DiscoveryFault> {
+    let secure = url.scheme() == "https" || (issuer.starts_with("http://") && url.scheme() == "http");
+    if secure && url.username().is_empty() && url.password().is_none() && url.has_host() {
+        Ok(())
+    } else {
+        Err(DiscoveryFault::Insecure { name, url: url.to_string() })
+    }
+}
+
+fn beside(issuer: &str, jwks: &Url) -> Result<(), DiscoveryFault> {
+    let issuer = Url::parse(issuer).ok().map(|url| url.origin());
+    if issuer.as_ref() == Some(&jwks.origin()) {
+        return Ok(());
+    }
+    let wanted = issuer.map(|origin| origin.ascii_serialization()).unwrap_or_default();
+    Err(DiscoveryFault::Elsewhere { name: "jwks_uri", url: jwks.to_string(), wanted })
+}
+
+#[derive(Deserialize)]
+struct KeysOnly {
+    issuer: String,
+    jwks_uri: Url,
 }
 
 /// What openidconnect does not read itself.

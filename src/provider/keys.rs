@@ -1,27 +1,46 @@
-//! The provider's keys, kept fresh: a good set is never replaced by nothing, and nobody can make us fetch.
+//! One issuer's keys, kept fresh: a good set is never replaced by nothing, and nobody can make us fetch.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
+use super::discovery;
 use super::outbound::Outbound;
 use crate::clock;
 use crate::identity::jwks::KeySet;
 
-/// The current key set and when it may be fetched again.
-#[derive(Default)]
+mod times;
+
+use times::Times;
+
+/// An issuer, its current key set, and when that may be fetched again.
 pub struct Keys {
+    issuer: String,
+    /// Cognito's keys lie beside its discovery document.
+    at_issuer: bool,
     set: ArcSwapOption<KeySet>,
-    /// Held during a fetch, so that one fetch serves all who wait. Times are seconds since 1970.
-    times: Mutex<Times>,
+    /// Held during a fetch, so that one fetch serves all who wait.
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Times {
-    fetched: u64,
-    quiet_until: u64,
-    failed: bool,
+struct State {
+    place: Place,
+    times: Times,
+}
+
+/// Where the set is.
+#[derive(Default)]
+enum Place {
+    /// The issuer's discovery document will say, when a token names the issuer and not before: Cognito answers
+    /// 403 under a name that the pool did not opt in to.
+    #[default]
+    Unknown,
+    /// It said so.
+    Found(String),
+    /// We were told, by who had read the document for its other members.
+    Told(String),
 }
 
 /// What there is beyond a set that lacks a key.
@@ -37,71 +56,111 @@ pub enum Newer {
 // === impl Keys ===
 
 impl Keys {
+    /// Of an issuer that has been asked nothing yet. `at_issuer`: the keys must be on the issuer's own host.
+    pub fn of(issuer: &str, at_issuer: bool) -> Self {
+        Self { issuer: issuer.to_owned(), at_issuer, set: ArcSwapOption::empty(), state: Mutex::default() }
+    }
+
+    /// Whose keys these are, byte-exact.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The set as it is now; `None` before the first one.
     pub fn current(&self) -> Option<Arc<KeySet>> {
         self.set.load_full()
     }
 
-    /// Fetches the set; on failure the old one stays until it is older than a day.
-    pub async fn fetch(&self, outbound: &Outbound, url: &str) -> Result<(), String> {
-        let mut times = self.times.lock().await;
-        self.fetch_holding(&mut times, outbound, url).await
+    /// Fetches the set from `url`, where it will be from now on.
+    pub async fn fetch_from(&self, outbound: &Outbound, url: &str) -> Result<(), String> {
+        let mut state = self.state.lock().await;
+        state.place = Place::Told(url.to_owned());
+        self.fetch(&mut state, outbound).await
+    }
+
+    /// Fetches a set that has been in use for an hour again; on failure the old one stays until it is older
+    /// than a day.
+    pub async fn renew(&self, outbound: &Outbound) {
+        let mut state = self.state.lock().await;
+        let in_use = self.current().is_some() || matches!(state.place, Place::Told(_));
+        if !in_use || !state.times.renewal_is_due(clock::now()) {
+            return;
+        }
+        if let Err(error) = self.fetch(&mut state, outbound).await {
+            tracing::warn!(issuer = %self.issuer, %error, "the key set could not be renewed, the old one stays");
+        }
     }
 
     /// For a token whose key is not in `seen`: a newer set, if someone has fetched one or one may be fetched.
-    pub async fn newer_than(&self, seen: &Arc<KeySet>, outbound: &Outbound, url: &str) -> Newer {
-        let mut times = self.times.lock().await;
-        if let Some(current) = self.current().filter(|current| !Arc::ptr_eq(current, seen)) {
+    /// If it lacks the key `kid` as well, no token makes us fetch again for ten seconds.
+    pub async fn newer_than(
+        &self,
+        seen: Option<&Arc<KeySet>>,
+        kid: Option<&str>,
+        outbound: &Outbound,
+    ) -> Newer {
+        let mut state = self.state.lock().await;
+        let newer = |current: &Arc<KeySet>| seen.is_none_or(|seen| !Arc::ptr_eq(current, seen));
+        if let Some(current) = self.current().filter(newer) {
             return Newer::Set(current);
         }
-        let now = clock::now();
-        if now < times.quiet_until {
-            return if times.failed { Newer::Unreachable } else { Newer::Quiet };
+        if let Some(failed) = state.times.quiet(clock::now()) {
+            return if failed { Newer::Unreachable } else { Newer::Quiet };
         }
-        let fetched = self.fetch_holding(&mut times, outbound, url).await;
-        times.failed = fetched.is_err();
-        match fetched {
-            Ok(()) => self.current().map_or(Newer::Unreachable, Newer::Set),
-            // Whoever waits behind this fetch does not make another one.
-            Err(error) => {
-                tracing::warn!(%error, "the key set could not be fetched");
-                times.quiet_until = clock::now() + QUIET_AFTER_FAILURE;
+        let fetched = self.fetch(&mut state, outbound).await;
+        // Whoever waits behind this fetch does not make another one.
+        match (fetched, self.current()) {
+            (Ok(()), Some(set)) => {
+                if set.find(kid).is_none() {
+                    state.times.lacked_the_key(clock::now());
+                }
+                Newer::Set(set)
+            }
+            (fetched, current) => {
+                let error = fetched.err().unwrap_or_default();
+                tracing::warn!(issuer = %self.issuer, %error, "the key set could not be fetched");
+                state.times.was_in_vain(clock::now(), current.is_some());
                 Newer::Unreachable
             }
         }
     }
 
-    /// The newer set did not have the key either: no token makes us fetch again for ten seconds.
-    pub async fn quieten(&self) {
-        self.times.lock().await.quiet_until = clock::now() + QUIET;
-    }
-
-    async fn fetch_holding(&self, times: &mut Times, outbound: &Outbound, url: &str) -> Result<(), String> {
+    async fn fetch(&self, state: &mut State, outbound: &Outbound) -> Result<(), String> {
         let now = clock::now();
-        let fetched = match outbound.get(url).await {
-            Ok(Ok(body)) => KeySet::parse(&body).ok_or_else(|| "no usable key in the answer".to_owned()),
-            Ok(Err(status)) => Err(format!("status {status}")),
-            Err(error) => Err(error.to_string()),
-        };
-        match fetched {
+        let jitter = clock::random::<1>().map_or(0, |[byte]| byte);
+        match self.fetched(&mut state.place, outbound).await {
             Ok(set) => {
-                (times.fetched, times.failed) = (now, false);
+                state.times.succeeded(now, jitter);
                 self.set.store(Some(Arc::new(set)));
                 Ok(())
             }
             Err(error) => {
-                if now.saturating_sub(times.fetched) > MAX_STALE {
+                if state.times.failed(now, jitter) {
                     self.set.store(None);
+                }
+                // What the document says may have changed; what we were told does not change.
+                if let Place::Found(_) = state.place {
+                    state.place = Place::Unknown;
                 }
                 Err(error)
             }
         }
     }
-}
 
-/// After a fetch that did not bring the wanted key, seconds.
-const QUIET: u64 = 10;
-/// After a fetch that failed, seconds.
-const QUIET_AFTER_FAILURE: u64 = 2;
-/// A set that could not be renewed for this long is trusted no more, seconds.
-const MAX_STALE: u64 = 24 * 3600;
+    async fn fetched(&self, place: &mut Place, outbound: &Outbound) -> Result<KeySet, String> {
+        let url = match place {
+            Place::Told(url) | Place::Found(url) => url.clone(),
+            Place::Unknown => {
+                let url = discovery::address(&self.issuer);
+                let document = outbound.get_ok(&url).await?;
+                let found = discovery::keys_of(&document, &self.issuer, self.at_issuer)
+                    .map_err(|error| format!("{url}: {error}"))?
+                    .to_string();
+                *place = Place::Found(found.clone());
+                found
+            }
+        };
+        let body = outbound.get_ok(&url).await?;
+        KeySet::parse(&body).ok_or_else(|| format!("{url}: no usable key in the answer"))
+    }
+}

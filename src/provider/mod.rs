@@ -7,31 +7,44 @@ use arc_swap::ArcSwapOption;
 use url::Url;
 
 use crate::clock;
-use crate::config::settings::{self, ProviderKind};
+use crate::config::secret::Secret;
+use crate::config::settings::{self, ProviderKind, TokenChoice};
 use crate::identity::assertion::alb;
 use crate::identity::json::Claims;
-use crate::identity::token::{self, Expect, Kind, TokenFault};
-use crate::identity::{Identity, IdentityFault, Issued, Tokens, identify};
+use crate::identity::token::{self, Kind, TokenFault};
+use crate::identity::{Identity, Issued, Tokens, identify};
 use crate::tls::TlsError;
 
+mod answer;
 pub mod client;
 pub mod discovery;
+mod fault;
 pub mod keys;
+mod oddities;
 pub mod outbound;
+mod secrets;
+pub mod verifier;
 
-pub use client::{AttemptValues, TokenEndpointFault};
+use answer::Tokens as Answer;
+use client::Caller;
+pub use client::{AttemptValues, TokenEndpointFault, Wishes};
 use discovery::Endpoints;
-use keys::{Keys, Newer};
-use outbound::{Outbound, OutboundFault};
+pub use fault::PoolFault;
+use oddities::Oddities;
+use outbound::Outbound;
+use secrets::ClientSecrets;
+use verifier::Verifier;
+pub use verifier::{Accepted, SeenKeys};
 
 /// The provider, its endpoints and its keys.
 pub struct Provider {
     settings: settings::Provider,
     identity: settings::Identity,
-    issuers: Vec<String>,
+    secrets: ClientSecrets,
     outbound: Outbound,
     endpoints: ArcSwapOption<Endpoints>,
-    keys: Keys,
+    verifier: Verifier,
+    oddities: Oddities,
 }
 
 /// What a login or a refresh gives.
@@ -47,35 +60,15 @@ pub struct Granted {
     pub issued: Issued,
 }
 
-/// Why it gave nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolFault {
-    /// Discovery has not succeeded yet.
-    #[error("the provider's discovery document or keys have not been read yet")]
-    NotReady,
-    /// The token endpoint.
-    #[error(transparent)]
-    Endpoint(#[from] TokenEndpointFault),
-    /// A token's key is not at hand, and the key set cannot be fetched.
-    #[error("the provider's keys cannot be fetched")]
-    NoKeys,
-    /// No ID token in the answer.
-    #[error("the token endpoint's answer has no ID token")]
-    NoIdToken,
-    /// A token that does not count.
-    #[error("{which} token: {fault}")]
-    Token {
-        /// `ID` or `access`.
-        which: &'static str,
-        /// Why.
-        fault: TokenFault,
-    },
-    /// Two tokens of one answer about two people, or a refresh that would change who someone is.
-    #[error("a token is about someone else")]
-    OtherSubject,
-    /// The claims name no user.
-    #[error(transparent)]
-    Identity(#[from] IdentityFault),
+/// A bearer token that counts.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    /// Its claims.
+    pub claims: Claims,
+    /// Which token it is: `Id` or `Access`.
+    pub token: TokenChoice,
+    /// What it was verified with; see [`Provider::keys_unchanged`].
+    pub keys: SeenKeys,
 }
 
 // === impl Provider ===
@@ -84,15 +77,16 @@ impl Provider {
     /// A provider that has been asked nothing yet.
     pub fn new(settings: settings::Provider, identity: settings::Identity) -> Result<Self, TlsError> {
         let outbound = Outbound::new(settings.ca_file.as_deref())?.with_shortcut(settings.shortcut.clone());
-        let mut issuers = vec![settings.issuer.clone()];
-        issuers.extend(settings.additional_issuers.iter().cloned());
-        let (endpoints, keys) = (ArcSwapOption::empty(), Keys::default());
-        Ok(Self { settings, identity, issuers, outbound, endpoints, keys })
+        let cognito = settings.kind != ProviderKind::Oidc;
+        let verifier = Verifier::new(&settings.issuer, &settings.additional_issuers, cognito);
+        let secrets = ClientSecrets::new(settings.client_secrets.clone());
+        let endpoints = ArcSwapOption::empty();
+        Ok(Self { settings, identity, secrets, outbound, endpoints, verifier, oddities: Oddities::default() })
     }
 
     /// Whether logins can begin and tokens be verified.
     pub fn ready(&self) -> bool {
-        self.endpoints.load().is_some() && self.keys.current().is_some()
+        self.endpoints.load().is_some() && self.verifier.main().current().is_some()
     }
 
     /// Reads discovery and keys, again and again with growing pauses until both are there; then keeps the
@@ -113,27 +107,25 @@ impl Provider {
             tokio::time::sleep(jittered(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let mut pause = KEYS_TTL;
         loop {
-            tokio::time::sleep(jittered(pause)).await;
-            let Some(endpoints) = self.endpoints.load_full() else { continue };
-            pause = match self.keys.fetch(&self.outbound, endpoints.jwks.as_str()).await {
-                Ok(()) => KEYS_TTL,
-                Err(error) => {
-                    tracing::warn!(%error, "the key set could not be renewed, the old one stays");
-                    LONGEST_PAUSE
-                }
-            };
+            tokio::time::sleep(jittered(LONGEST_PAUSE)).await;
+            self.verifier.renew(&self.outbound).await;
         }
     }
 
-    /// Where a browser is sent to sign in.
-    pub fn authorize_url(&self, redirect_uri: &str, attempt: &AttemptValues<'_>) -> Result<Url, PoolFault> {
+    /// Where a browser is sent to sign in, and what is wished of the pool there.
+    pub fn authorize_url(
+        &self,
+        redirect_uri: &str,
+        attempt: &AttemptValues<'_>,
+        wishes: &Wishes<'_>,
+    ) -> Result<Url, PoolFault> {
         if !self.ready() {
             return Err(PoolFault::NotReady);
         }
         let endpoints = self.endpoints()?;
-        client::authorize_url(&self.settings, &endpoints, redirect_uri, attempt).ok_or(PoolFault::NotReady)
+        client::authorize_url(&self.settings, &endpoints, redirect_uri, attempt, wishes)
+            .ok_or(PoolFault::NotReady)
     }
 
     /// Who signed in, for the code that the browser brought.
@@ -145,16 +137,28 @@ impl Provider {
         nonce: &str,
     ) -> Result<Granted, PoolFault> {
         let endpoints = self.endpoints()?;
-        let tokens =
-            client::redeem(&self.settings, &endpoints, &self.outbound, redirect_uri, code, verifier).await?;
-        self.granted(&endpoints, &tokens, Some(nonce)).await
+        let mut turn = self.secrets.turn();
+        let tokens = loop {
+            let caller = self.caller(&endpoints, turn.secret());
+            let answer = caller.redeem(redirect_uri, code, verifier).await;
+            if !turn.goes_on(&answer) {
+                break answer?;
+            }
+        };
+        self.granted(&tokens, Some(nonce), Some(code)).await
     }
 
     /// Who it is now, for a refresh token. `sub` must be the one who signed in.
     pub async fn refresh(&self, refresh_token: &str, sub: &str) -> Result<Granted, PoolFault> {
         let endpoints = self.endpoints()?;
-        let tokens = client::refresh(&self.settings, &endpoints, &self.outbound, refresh_token).await?;
-        let mut granted = self.granted(&endpoints, &tokens, None).await;
+        let mut turn = self.secrets.turn();
+        let tokens = loop {
+            let answer = self.caller(&endpoints, turn.secret()).refresh(refresh_token).await;
+            if !turn.goes_on(&answer) {
+                break answer?;
+            }
+        };
+        let mut granted = self.granted(&tokens, None, None).await;
         // The refresh token that was redeemed may be gone: what came for it is not thrown away because keys
         // cannot be fetched at this moment.
         for _ in 0..KEY_RETRIES {
@@ -162,7 +166,7 @@ impl Provider {
                 break;
             }
             tokio::time::sleep(KEY_PAUSE).await;
-            granted = self.granted(&endpoints, &tokens, None).await;
+            granted = self.granted(&tokens, None, None).await;
         }
         let granted = granted?;
         if granted.identity.sub == sub { Ok(granted) } else { Err(PoolFault::OtherSubject) }
@@ -172,7 +176,14 @@ impl Provider {
     pub async fn revoke(&self, refresh_token: &str) {
         for last in [false, true] {
             let Ok(endpoints) = self.endpoints() else { return };
-            match client::revoke(&self.settings, &endpoints, &self.outbound, refresh_token).await {
+            let mut turn = self.secrets.turn();
+            let revoked = loop {
+                let answer = self.caller(&endpoints, turn.secret()).revoke(refresh_token).await;
+                if !turn.goes_on(&answer) {
+                    break answer;
+                }
+            };
+            match revoked {
                 Ok(_) => return,
                 Err(error) if last => tracing::warn!(%error, "a refresh token could not be revoked"),
                 Err(_) => tokio::time::sleep(FIRST_PAUSE).await,
@@ -191,22 +202,58 @@ impl Provider {
         (&self.settings.issuer, required)
     }
 
-    async fn discover(&self) -> Result<(), String> {
-        let base = self.settings.issuer.trim_end_matches('/');
-        let url = format!("{base}/.well-known/openid-configuration");
-        let document = match self.outbound.get(&url).await {
-            Ok(Ok(document)) => document,
-            Ok(Err(status)) => return Err(format!("{url} answered {status}")),
-            Err(error) => return Err(format!("{url}: {error}")),
+    /// Who a bearer token speaks for, without a call to anybody unless a key is missing. At Cognito the token's
+    /// own `token_use` says which of the two it is, and it is verified as that. Elsewhere nothing tells them
+    /// apart, and it counts as an access token: one whose `aud` is among the audiences, or one that was issued
+    /// to one of the clients and is for no other audience.
+    pub async fn bearer(
+        &self,
+        token: &str,
+        choice: TokenChoice,
+        accepted: &Accepted<'_>,
+    ) -> Result<Bearer, PoolFault> {
+        if !self.ready() {
+            return Err(PoolFault::NotReady);
+        }
+        let said = token::unverified(token);
+        let is = match (&self.settings.kind, said.token_use.as_deref(), choice) {
+            (ProviderKind::Cognito { .. }, Some("id"), _) => TokenChoice::Id,
+            (ProviderKind::Oidc, _, TokenChoice::Id) => TokenChoice::Id,
+            _ => TokenChoice::Access,
         };
+        if choice != TokenChoice::Either && choice != is {
+            return Err(PoolFault::Token { which: "bearer", fault: TokenFault::TokenUse });
+        }
+        let kind = match is {
+            TokenChoice::Id => Kind::Id { nonce: None, access_token: None, code: None },
+            _ => Kind::Access,
+        };
+        let (claims, keys) = self.verifier.verify(&self.outbound, token, &said, accepted, kind).await?;
+        Ok(Bearer { claims, token: is, keys })
+    }
+
+    /// Whether a verification that these keys were seen at still stands as far as keys go.
+    pub fn keys_unchanged(&self, seen: &SeenKeys) -> bool {
+        self.verifier.unchanged(seen)
+    }
+
+    /// Says once a minute what claims of this identity granted nothing because of their type.
+    pub fn tell_oddities(&self, identity: &Identity) {
+        self.oddities.tell(&identity.odd, clock::now());
+    }
+
+    async fn discover(&self) -> Result<(), String> {
+        let url = discovery::address(&self.settings.issuer);
+        let document = self.outbound.get_ok(&url).await?;
         let endpoints =
             discovery::read(&document, &self.settings).map_err(|error| format!("{url}: {error}"))?;
-        self.keys
-            .fetch(&self.outbound, endpoints.jwks.as_str())
-            .await
-            .map_err(|error| format!("{}: {error}", endpoints.jwks))?;
+        self.verifier.main().fetch_from(&self.outbound, endpoints.jwks.as_str()).await?;
         self.endpoints.store(Some(Arc::new(endpoints)));
         Ok(())
+    }
+
+    fn caller<'a>(&'a self, endpoints: &'a Endpoints, secret: Option<&'a Secret>) -> Caller<'a> {
+        Caller { provider: &self.settings, endpoints, outbound: &self.outbound, secret }
     }
 
     fn endpoints(&self) -> Result<Arc<Endpoints>, PoolFault> {
@@ -215,15 +262,15 @@ impl Provider {
 
     async fn granted(
         &self,
-        endpoints: &Endpoints,
-        tokens: &client::Tokens,
+        tokens: &Answer,
         nonce: Option<&str>,
+        code: Option<&str>,
     ) -> Result<Granted, PoolFault> {
         let id_token = tokens.id_token().filter(|token| !token.is_empty()).ok_or(PoolFault::NoIdToken)?;
         let access_token = tokens.access_token();
-        let id_kind = Kind::Id { nonce, access_token: Some(access_token) };
-        let id = self.verified(endpoints, "ID", id_token, id_kind).await?;
-        let access = match self.verified(endpoints, "access", access_token, Kind::Access).await {
+        let id_kind = Kind::Id { nonce, access_token: Some(access_token), code };
+        let id = self.verified(id_token, id_kind).await?;
+        let access = match self.verified(access_token, Kind::Access).await {
             Ok(access) => Some(access),
             // Elsewhere than at Cognito an access token need not be one that we can read.
             Err(_) if self.settings.kind == ProviderKind::Oidc => None,
@@ -240,8 +287,12 @@ impl Provider {
             .or_else(|| tokens.expires_in().map(|seconds| now.saturating_add(seconds)))
             .or_else(|| token::ends(&id))
             .unwrap_or(now);
-        let identity =
-            identify(&self.identity, &self.settings.kind, &Tokens { id: &id, access: access.as_ref() })?;
+        let identity = identify(
+            &self.identity,
+            &self.settings.kind,
+            &Tokens { id: Some(&id), access: access.as_ref() },
+        )?;
+        self.tell_oddities(&identity);
         let refresh_token = tokens.refresh_token().map(str::to_owned);
         let issued = Issued {
             access: access_token.to_owned(),
@@ -252,85 +303,17 @@ impl Provider {
         Ok(Granted { identity, access_ends, refresh_token, issued })
     }
 
-    /// Verifies with the keys at hand; a key that is not among them is looked for once.
-    async fn verified(
-        &self,
-        endpoints: &Endpoints,
-        which: &'static str,
-        token: &str,
-        kind: Kind<'_>,
-    ) -> Result<Claims, PoolFault> {
-        let expect = Expect {
-            issuers: &self.issuers,
-            client_id: &self.settings.client_id,
-            cognito: self.settings.kind != ProviderKind::Oidc,
-            kind,
+    /// Verifies a token that the token endpoint gave to our own client.
+    async fn verified(&self, token: &str, kind: Kind<'_>) -> Result<Claims, PoolFault> {
+        let accepted = Accepted {
+            client_ids: std::slice::from_ref(&self.settings.client_id),
+            // Elsewhere than at Cognito an access token may be for whomever: what comes from the token endpoint
+            // itself nobody else can have been shown, and its claims are read, no more.
+            audiences: (self.settings.kind != ProviderKind::Oidc).then_some(&self.settings.resources),
         };
-        let fault = |fault| PoolFault::Token { which, fault };
-        let keys = self.keys.current().ok_or(PoolFault::NoKeys)?;
-        let verified = token::verify(token, &keys, &expect, clock::now());
-        if verified != Err(TokenFault::UnknownKey) {
-            return verified.map_err(fault);
-        }
-        match self.keys.newer_than(&keys, &self.outbound, endpoints.jwks.as_str()).await {
-            Newer::Set(keys) => {
-                let verified = token::verify(token, &keys, &expect, clock::now());
-                if verified == Err(TokenFault::UnknownKey) {
-                    self.keys.quieten().await;
-                }
-                verified.map_err(fault)
-            }
-            Newer::Quiet => Err(fault(TokenFault::UnknownKey)),
-            Newer::Unreachable => Err(PoolFault::NoKeys),
-        }
-    }
-}
-
-// === impl PoolFault ===
-
-impl PoolFault {
-    /// Whether the pool could not be reached, as opposed to having answered something wrong.
-    pub fn unreachable(&self) -> bool {
-        match self {
-            Self::NotReady | Self::NoKeys => true,
-            Self::Endpoint(TokenEndpointFault::Unreachable(fault)) => {
-                !matches!(fault, OutboundFault::TooLarge)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether the pool itself said that this refresh token or code counts no more.
-    pub fn grant_is_dead(&self) -> bool {
-        matches!(self, Self::Endpoint(TokenEndpointFault::Refused { error, .. }) if error == "invalid_grant")
-    }
-
-    /// Whether the pool did answer, and not with anyone who may come in. A provider that gives no ID token at
-    /// refresh (OpenID Connect Core §12.2 lets it) leaves the roles unsaid: the person signs in anew.
-    pub fn is_about_the_person(&self) -> bool {
-        matches!(self, Self::OtherSubject | Self::Identity(_) | Self::Token { .. } | Self::NoIdToken)
-    }
-
-    /// A stable code for logs and metrics.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotReady => "pool_not_ready",
-            Self::Endpoint(TokenEndpointFault::Unreachable(OutboundFault::TooLarge)) => "pool_answer",
-            Self::Endpoint(TokenEndpointFault::Unreachable(_)) => "pool_unreachable",
-            Self::Endpoint(TokenEndpointFault::Refused { error, .. }) => match error.as_str() {
-                "invalid_grant" => "invalid_grant",
-                "invalid_client" => "invalid_client",
-                "unauthorized_client" => "unauthorized_client",
-                _ => "pool_refused",
-            },
-            Self::Endpoint(TokenEndpointFault::Answer(_)) => "pool_answer",
-            Self::NoKeys => "pool_keys",
-            Self::NoIdToken => "no_id_token",
-            Self::Token { fault, .. } => fault.code(),
-            Self::OtherSubject => "other_subject",
-            Self::Identity(IdentityFault::NoUser(_)) => "no_user_claim",
-            Self::Identity(IdentityFault::UnverifiedEmail) => "email_not_verified",
-        }
+        let (claims, _) =
+            self.verifier.verify(&self.outbound, token, &token::unverified(token), &accepted, kind).await?;
+        Ok(claims)
     }
 }
 
@@ -345,4 +328,3 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// With [`KEY_PAUSE`] between them. Nobody waits for all of it: the flight goes on by itself.
 const KEY_RETRIES: usize = 5;
 const KEY_PAUSE: Duration = Duration::from_secs(2);
-const KEYS_TTL: Duration = Duration::from_secs(3600);

@@ -103,6 +103,15 @@ impl Outbound {
             Err(answer.status())
         })
     }
+
+    /// The body of a GET that was answered with a 200; else why not, with the address.
+    pub async fn get_ok(&self, url: &str) -> Result<Vec<u8>, String> {
+        match self.get(url).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(status)) => Err(format!("{url} answered {status}")),
+            Err(error) => Err(format!("{url}: {error}")),
+        }
+    }
 }
 
 /// The whole chain of causes: "connection refused" is what helps, not "client error".

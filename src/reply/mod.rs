@@ -35,6 +35,8 @@ pub struct Context {
     pub request_id: HeaderValue,
     /// Where the gate's own pages live.
     pub auth_prefix: String,
+    /// Whether bearer tokens count.
+    pub bearer: bool,
     /// The path and query that were asked for, where they have a single meaning.
     pub target: Option<String>,
     /// Cookies that the answer carries.
@@ -66,11 +68,11 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
             "type": "about:blank",
             "title": words.title,
             "status": status.as_u16(),
-            "error": refusal.code(),
+            "error": refusal.public_code(),
             "detail": words.detail,
             "request_id": request_id,
         });
-        if *refusal == Refusal::LoginRequired {
+        if matches!(refusal, Refusal::LoginRequired | Refusal::Stronger { bearer: false, .. }) {
             problem["login_url"] = words::login_url(context).into();
         }
         with_body(status, "application/problem+json", problem.to_string(), context)
@@ -84,10 +86,10 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
-        // RFC 9110 §15.5.2 asks for a challenge; this one makes no browser show a password box.
-        Refusal::LoginRequired => {
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
-        }
+        Refusal::LoginRequired
+        | Refusal::Stronger { .. }
+        | Refusal::Bearer(_)
+        | Refusal::RoleMissing { bearer: true, .. } => challenge(&mut answer, refusal, context),
         // Where the body ends is in doubt, so nothing after it is read as a request (RFC 9112 §9.3).
         Refusal::Framing(_) | Refusal::Body { .. } => {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -98,6 +100,39 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
         _ => {}
     }
     answer
+}
+
+/// RFC 9110 §15.5.2 asks for a challenge; `Session` makes no browser show a password box. To a bearer token it is
+/// that of RFC 6750 §3, or of RFC 9470 §3 where the sign-in behind the token was too weak.
+fn challenge(answer: &mut Answer, refusal: &Refusal, context: &Context) {
+    let quoted = |text: &str| text.replace(['"', '\\'], "");
+    let challenge = match refusal {
+        Refusal::Bearer(_) => "Bearer error=\"invalid_token\"".to_owned(),
+        Refusal::RoleMissing { requirement, .. } if requirement.any_scope.is_empty() => return,
+        Refusal::RoleMissing { requirement, .. } => {
+            let scopes = quoted(&requirement.any_scope.join(" "));
+            format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"")
+        }
+        Refusal::Stronger { requirement, bearer: true } => {
+            let mut text = "Bearer error=\"insufficient_user_authentication\"".to_owned();
+            if let Some(acr) = &requirement.min_acr {
+                text += &format!(", acr_values=\"{}\"", quoted(&acr.wanted));
+            }
+            if let Some(age) = requirement.max_auth_age {
+                text += &format!(", max_age=\"{}\"", age.as_secs());
+            }
+            text
+        }
+        _ => "Session".to_owned(),
+    };
+    let headers = answer.headers_mut();
+    // Scopes and classes are the configuration's own words; one that no header can hold is left out.
+    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+        headers.append(WWW_AUTHENTICATE, challenge);
+    }
+    if context.bearer && *refusal == Refusal::LoginRequired {
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
 }
 
 /// Writes a reply.
@@ -143,11 +178,12 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
         Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-        Refusal::LoginRequired => StatusCode::UNAUTHORIZED,
+        Refusal::LoginRequired | Refusal::Stronger { .. } | Refusal::Bearer(_) => StatusCode::UNAUTHORIZED,
         Refusal::RoleMissing { .. }
         | Refusal::MethodNotNamed
         | Refusal::Address
         | Refusal::Origin
+        | Refusal::Nameless(_)
         | Refusal::Unwritable => StatusCode::FORBIDDEN,
         Refusal::Outage => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::NoEntropy => StatusCode::INTERNAL_SERVER_ERROR,
@@ -160,9 +196,10 @@ fn status(refusal: &Refusal) -> StatusCode {
             LoginRefusal::Parameters(_) | LoginRefusal::CookiesOff | LoginRefusal::PoolSaid { .. } => {
                 StatusCode::BAD_REQUEST
             }
-            LoginRefusal::Denied { .. } | LoginRefusal::NoIdentity(_) | LoginRefusal::TooLarge => {
-                StatusCode::FORBIDDEN
-            }
+            LoginRefusal::Denied { .. }
+            | LoginRefusal::NoIdentity(_)
+            | LoginRefusal::TooLarge
+            | LoginRefusal::NotStrongEnough { .. } => StatusCode::FORBIDDEN,
             LoginRefusal::PoolAnswer(_) => StatusCode::BAD_GATEWAY,
             LoginRefusal::PoolUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
         },

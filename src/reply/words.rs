@@ -20,7 +20,17 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             detail: "This needs a signed-in session.".into(),
             links: vec![Link::new("Sign in", login_url(context))],
         },
-        Refusal::RoleMissing { user, requirement } => Words {
+        Refusal::Bearer(_) => say("The token does not count", "The bearer token of this request is not valid here."),
+        Refusal::Nameless(_) => say(
+            "The token names nobody",
+            "The bearer token of this request is valid, but does not say who it speaks for in the way that this service needs.",
+        ),
+        Refusal::Stronger { requirement, .. } => Words {
+            title: "Please sign in again",
+            detail: missing(requirement),
+            links: vec![Link::new("Sign in", login_url(context))],
+        },
+        Refusal::RoleMissing { user, requirement, .. } => Words {
             title: "You may not see this",
             detail: format!("You are signed in as {user}. {}", missing(requirement)),
             links: vec![another_account(context), Link::new("Start page", "/")],
@@ -92,6 +102,11 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
     let again = || vec![Link::new("Sign in again", login_url(context))];
     let words = |title, detail: &str, links| Words { title, detail: detail.to_owned(), links };
     match refusal {
+        LoginRefusal::Parameters(what) if what.starts_with("start_") => words(
+            "This link to sign in does not work",
+            "It is cut short, or asks for something that is not offered here.",
+            again(),
+        ),
         LoginRefusal::Parameters(_) => words(
             "The sign-in could not be finished",
             "The sign-in service sent your browser back with an address that is not as it should be.",
@@ -127,6 +142,14 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
             "The sign-in service did not say who you are in the way that this service needs: the name or address is missing or not verified.",
             vec![another_account(context)],
         ),
+        LoginRefusal::NotStrongEnough { user, requirement } => words(
+            "You have to sign in more strongly for this",
+            &format!(
+                "You are signed in as {user}. {} The sign-in service did not say that you have done so.",
+                missing(requirement)
+            ),
+            vec![another_account(context), Link::new("Start page", "/")],
+        ),
         LoginRefusal::TooLarge => words(
             "There is too much about your account",
             "What the sign-in service says about your account does not fit into your browser's cookies.",
@@ -148,7 +171,8 @@ fn said(what: &str, error: &str, description: Option<&str>) -> String {
 }
 
 fn missing(requirement: &Requirement) -> String {
-    let Requirement { any_role, all_roles, any_user } = requirement;
+    let Requirement { any_role, all_roles, any_scope, any_user, any_email_domain, min_acr, max_auth_age } =
+        requirement;
     let mut parts = Vec::new();
     match any_role.as_slice() {
         [] => {}
@@ -158,8 +182,24 @@ fn missing(requirement: &Requirement) -> String {
     if !all_roles.is_empty() {
         parts.push(format!("This page needs the roles {}.", all_roles.join(" and ")));
     }
+    if !any_scope.is_empty() {
+        parts.push(format!("This page needs the scope {}.", any_scope.join(" or ")));
+    }
     if !any_user.is_empty() {
         parts.push("This page is for certain people.".into());
+    }
+    if !any_email_domain.is_empty() {
+        parts
+            .push(format!("This page needs a verified e-mail address at {}.", any_email_domain.join(" or ")));
+    }
+    if let Some(acr) = min_acr {
+        parts.push(format!("This page needs a sign-in of the class {} or stronger.", acr.wanted));
+    }
+    if let Some(age) = max_auth_age {
+        parts.push(format!(
+            "This page needs a sign-in within the last {} minutes.",
+            age.as_secs().div_ceil(60)
+        ));
     }
     parts.join(" ")
 }

@@ -4,7 +4,7 @@ use crate::config::settings::{Access, Requirement, Rule};
 
 pub mod path;
 
-use path::{CanonicalPath, PathMatch};
+use path::{CanonicalPath, PathMatch, PathRefusal};
 
 /// The rules, and what everything else needs.
 #[derive(Debug, Clone)]
@@ -40,6 +40,26 @@ impl Rules {
         Self { rules, default }
     }
 
+    /// The rule for a request whose path may hold an escaped slash. Some servers take it for a slash: so both
+    /// readings must be the affair of one rule, and that rule must say that it keeps them.
+    pub fn cover(
+        &self,
+        host: &str,
+        path: &CanonicalPath<'_>,
+        method: &str,
+    ) -> Result<Found<'_>, PathRefusal> {
+        let found = self.find(host, path, method);
+        if !path.holds_slash() {
+            return Ok(found);
+        }
+        let keeps = found.rule().filter(|rule| rule.keeps_slashes).ok_or(PathRefusal::AmbiguousEscape)?;
+        let read_otherwise = path.with_slashes_decoded()?;
+        match self.find(host, &read_otherwise, method).rule() {
+            Some(rule) if std::ptr::eq(rule, keeps) => Ok(found),
+            _ => Err(PathRefusal::AmbiguousEscape),
+        }
+    }
+
     /// The rule for a request. `host` is lower-case and without port.
     pub fn find(&self, host: &str, path: &CanonicalPath<'_>, method: &str) -> Found<'_> {
         let mut best: Option<Fit> = None;
@@ -67,6 +87,16 @@ impl Rules {
 }
 
 // === impl Found ===
+
+impl<'a> Found<'a> {
+    /// The rule, where one decides.
+    pub fn rule(&self) -> Option<&'a Rule> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Default(_) | Self::MethodNotNamed(_) => None,
+        }
+    }
+}
 
 impl Found<'_> {
     /// Whether nothing is asked of anyone.

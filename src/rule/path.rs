@@ -13,6 +13,8 @@ pub struct CanonicalPath<'a> {
     text: Cow<'a, str>,
     /// The path with every `;…` cut off, where it has any: what role rules are matched against.
     without_parameters: Option<String>,
+    /// Whether a segment holds an escaped slash.
+    holds_slash: bool,
 }
 
 /// Why a path has no single meaning.
@@ -83,6 +85,15 @@ pub enum PathMatch {
 /// Unreserved escapes are decoded, all others kept with upper-case hex, `//` is merged and dot
 /// segments are resolved (RFC 3986 §5.2.4).
 pub fn canonical(raw: &str) -> Result<CanonicalPath<'_>, PathRefusal> {
+    match canonical_with_slashes(raw) {
+        Ok(path) if path.holds_slash => Err(PathRefusal::AmbiguousEscape),
+        path => path,
+    }
+}
+
+/// The same for where a rule may keep escaped slashes: they stay, as `%2F`, and [`CanonicalPath::holds_slash`]
+/// says so. Whoever decides on such a path must ask what it is with the slashes decoded.
+pub fn canonical_with_slashes(raw: &str) -> Result<CanonicalPath<'_>, PathRefusal> {
     if !raw.starts_with('/') {
         return Err(PathRefusal::NotAbsolute);
     }
@@ -93,7 +104,8 @@ pub fn canonical(raw: &str) -> Result<CanonicalPath<'_>, PathRefusal> {
     let unescaped = if raw.contains('%') { Cow::Owned(normalize_escapes(raw)?) } else { Cow::Borrowed(raw) };
     let text = if needs_resolving(&unescaped) { Cow::Owned(resolve(&unescaped)?) } else { unescaped };
     let without_parameters = if has_parameters(&text) { Some(cut_parameters(&text)?) } else { None };
-    Ok(CanonicalPath { text, without_parameters })
+    let holds_slash = text.contains(SLASH);
+    Ok(CanonicalPath { text, without_parameters, holds_slash })
 }
 
 // === impl CanonicalPath ===
@@ -114,9 +126,24 @@ impl CanonicalPath<'_> {
         self.without_parameters.as_deref().unwrap_or(&self.text)
     }
 
+    /// Whether a segment holds an escaped slash. Only of [`canonical_with_slashes`].
+    pub fn holds_slash(&self) -> bool {
+        self.holds_slash
+    }
+
+    /// The path as a server reads it that takes an escaped slash for a slash. Refused if that brings empty or
+    /// dot segments to light, by which it would be another path again.
+    pub fn with_slashes_decoded(&self) -> Result<CanonicalPath<'static>, PathRefusal> {
+        let decoded = self.text.replace(SLASH, "/");
+        let path = canonical(&decoded)?;
+        if path.as_str() == decoded { Ok(path.into_owned()) } else { Err(PathRefusal::AmbiguousEscape) }
+    }
+
     /// Whether the path lies at or below `prefix`, as leniently as an upstream might read it.
     pub fn is_under(&self, prefix: &str) -> bool {
         let path = self.for_role_rules();
+        let decoded = self.holds_slash.then(|| path.replace(SLASH, "/"));
+        let path = decoded.as_deref().unwrap_or(path);
         let at_boundary = matches!(path.as_bytes().get(prefix.len()), None | Some(b'/'));
         at_boundary && path.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
     }
@@ -126,6 +153,7 @@ impl CanonicalPath<'_> {
         CanonicalPath {
             text: Cow::Owned(self.text.into_owned()),
             without_parameters: self.without_parameters,
+            holds_slash: self.holds_slash,
         }
     }
 }
@@ -242,7 +270,7 @@ fn normalize_escapes(raw: &str) -> Result<String, PathRefusal> {
         }
         let octet = hex_pair(bytes.get(at + 1..at + 3)).ok_or(PathRefusal::BrokenEscape)?;
         match octet {
-            b'/' | b'\\' | 0x00..=0x1f | 0x7f => return Err(PathRefusal::AmbiguousEscape),
+            b'\\' | 0x00..=0x1f | 0x7f => return Err(PathRefusal::AmbiguousEscape),
             _ => {}
         }
         if octet.is_ascii() {
@@ -289,6 +317,9 @@ fn is_double_escape(rest: &[u8]) -> bool {
     }
     matches!(hex_pair(rest.get(..2)), Some(b'.' | b'/' | b'\\' | 0))
 }
+
+/// An escaped slash in its only spelling.
+const SLASH: &str = "%2F";
 
 fn needs_resolving(path: &str) -> bool {
     let bytes = path.as_bytes();

@@ -13,6 +13,9 @@ fn rule(name: &str, path: &str, access: Access) -> Rule {
         from: vec![],
         cacheable: false,
         pass_token: None,
+        bearer: None,
+        keeps_slashes: false,
+        upstream: 0,
     }
 }
 
@@ -78,4 +81,37 @@ fn another_case_is_never_public() {
     let rules = vec![rule("public", "/public/**", Access::Public), rule("role", "/admin/**", needs("x"))];
     assert_eq!(found(rules.clone(), "h", "/Public/x", "GET"), "default");
     assert_eq!(found(rules, "h", "/ADMIN/x", "GET"), "role");
+}
+
+fn covered(rules: &Rules, raw: &str) -> Result<String, PathRefusal> {
+    let path = path::canonical_with_slashes(raw).unwrap();
+    rules.cover("h", &path, "GET").map(|found| found.name().to_owned())
+}
+
+#[test]
+fn an_escaped_slash_passes_only_where_one_rule_that_keeps_it_owns_both_readings() {
+    let mut repos = rule("repos", "/repos/**", needs("x"));
+    repos.keeps_slashes = true;
+    let mut open = rule("open", "/open/**", Access::Public);
+    open.keeps_slashes = true;
+    let admin = rule("admin", "/repos/admin/**", needs("admin"));
+    let rules =
+        Rules::new(vec![repos, open, admin, rule("plain", "/plain/**", needs("x"))], Requirement::default());
+    assert_eq!(covered(&rules, "/repos/a%2fb/c").as_deref(), Ok("repos"));
+    assert_eq!(covered(&rules, "/open/a%2Fb").as_deref(), Ok("open"));
+    assert_eq!(covered(&rules, "/repos/a/b").as_deref(), Ok("repos"));
+    for raw in [
+        "/repos/admin%2Fx",
+        "/repos%2Fx",
+        "/repos/..%2Fadmin",
+        "/repos/a%2F..%2F..%2Fadmin",
+        "/repos/a%2F%2Fb",
+        "/repos/a%2F.",
+        "/open/..%2Fplain/x",
+        "/plain/a%2Fb",
+        "/else/a%2Fb",
+        "/open%2F..%2Fplain",
+    ] {
+        assert_eq!(covered(&rules, raw), Err(PathRefusal::AmbiguousEscape), "{raw}");
+    }
 }

@@ -11,6 +11,8 @@ use http::HeaderName;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 
 use crate::background::Background;
+use crate::bearer::Bearers;
+use crate::caller::Callers;
 use crate::config::settings::{Config, Limits};
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
@@ -120,13 +122,19 @@ fn share(
     // The rest of the head needs room as well.
     let room = config.limits.header_bytes / 4 * 3;
     let sessions = Arc::new(Sessions::new(config.session.clone(), room, refresher));
+    let bearers = config.bearer.clone().map(|bearer| {
+        let kind = config.provider.kind.clone();
+        let profiles = config.passed_on_always().profile;
+        Bearers::new(bearer, config.identity.clone(), kind, profiles, provider.clone())
+    });
+    let rules = Arc::new(Rules::new(config.rules.clone(), config.default.clone()));
     Ok(Shared {
-        rules: Rules::new(config.rules.clone(), config.default.clone()),
+        rules: rules.clone(),
         sites: sites(&config).map_err(other)?,
-        login: Login::new(config.clone(), provider, sessions.clone(), background.clone()),
         vouch: Vouch::new(config.clone()).map_err(other)?,
+        login: Login::new(config.clone(), rules, provider, sessions.clone(), background.clone()),
+        callers: Callers { sessions, bearers },
         config,
-        sessions,
         telemetry,
     })
 }

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::settings;
+use crate::identity::Facts;
 
 pub mod cookie;
 pub mod refresh;
@@ -33,6 +34,9 @@ pub struct Session {
     /// Mapped claims: header name and encoded value.
     #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
+    /// What rules ask beside that.
+    #[serde(rename = "x", default, skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
     /// When the person signed in.
     #[serde(rename = "b")]
     pub begun: u64,

@@ -150,6 +150,7 @@ fn renewed(
         user: identity.user,
         roles: identity.roles,
         headers: identity.headers,
+        facts: identity.facts,
         refreshed: now,
         seen: now,
         access_ends,

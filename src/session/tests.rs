@@ -21,6 +21,7 @@ fn session(has_ticket: bool) -> Session {
         user: "u".into(),
         roles: vec![],
         headers: vec![],
+        facts: Facts::default(),
         begun: 1000,
         ends: 1000 + 43_200,
         refreshed: 1000,

@@ -72,6 +72,7 @@ impl std::fmt::Debug for TokenBox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Facts;
 
     const ALL: PassedOn = PassedOn { access: true, id: true, profile: true };
     const ACCESS: PassedOn = PassedOn { access: true, id: false, profile: false };
@@ -117,6 +118,7 @@ mod tests {
             user: "u".into(),
             roles: vec![],
             headers: vec![],
+            facts: Facts::default(),
             begun: 100,
             ends: 1000,
             refreshed: 100,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Telemetry;
 use crate::ask::Ask;
 use crate::authorize::{Decision, Person, Why};
+use crate::bearer::Carried;
 use crate::login::OwnPage;
 use crate::rule::Found;
 
@@ -91,15 +92,28 @@ impl Record {
         };
     }
 
-    /// The decision has been made.
-    pub fn decided(&mut self, found: &Found<'_>, decision: &Decision<'_>, person: Option<&Person<'_>>) {
+    /// This covers it.
+    pub fn covered(&mut self, found: &Found<'_>) {
         self.rule = Some(found.name().to_owned());
+    }
+
+    /// Should a bearer token not count, whoever sent it is challenged.
+    pub fn bears(&mut self, carried: Carried<'_>) {
+        if carried != Carried::Nothing {
+            self.decision = "challenge";
+        }
+    }
+
+    /// The decision has been made.
+    pub fn decided(&mut self, decision: &Decision<'_>, person: Option<&Person<'_>>) {
         self.decision = decision.name();
         self.reason = match decision {
             Decision::Forward if person.is_none() => "public",
             Decision::Forward => "allowed",
             Decision::ForwardAnonymous => "preflight",
             Decision::Login | Decision::Challenge => "login_required",
+            Decision::WrongToken => "token_use",
+            Decision::StepUp(_) | Decision::Stronger(_) => "insufficient_user_authentication",
             Decision::Elsewhere => "other_host",
             Decision::Misdirected => "misdirected",
             Decision::Forbid(Why::Missing(_)) => "role_missing",

@@ -2,11 +2,14 @@
 
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
 use serde_json::json;
 
 use crate::assertion::new_key;
 use crate::clients::run;
 use crate::support::pool::{CLIENT_ID, Endpoint, Reply, User};
+use crate::support::token::Use;
 use crate::support::upstream::{Recorder, Seen};
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::{EVERYBODY, Session, Setup, Who, World};
@@ -133,4 +136,22 @@ fn headers(seen: &Seen) -> [String; 3] {
 
 fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{{session}}\r\n")
+}
+
+#[test]
+fn row_17_a_program_with_a_bearer_token_is_told_of_in_the_same_form() {
+    let world = alb("30s").tables("[bearer]").start();
+    let token = world.pool.mint(Use::Access, "user", |mint| mint.claim("cognito:groups", vec!["user"]));
+    let mark = world.mark();
+    let mut wire = Wire::connect(world.gate.public);
+    let head = format!("GET /x HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {token}\r\n\r\n");
+    wire.write(head.as_bytes());
+    let answer = wire.answer(false).unwrap_or_else(|ended| panic!("{ended:?}"));
+    assert_eq!(answer.status, 200, "{answer:#?}");
+    let [data, identity, accesstoken] = headers(&world.seen_since(mark)[0]);
+    assert_eq!((identity, accesstoken), (User::new("user", &[]).sub, token));
+    let payload = URL_SAFE.decode(data.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    let names: Vec<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["exp", "iss", "sub", "username"], "of the person, and nothing of the token");
 }

@@ -96,6 +96,9 @@ fn rules() -> Rules {
         from: Vec::new(),
         cacheable: false,
         pass_token: None,
+        bearer: None,
+        keeps_slashes: false,
+        upstream: 0,
     };
     let needs = |role: &str| Requirement { any_role: vec![role.to_owned()], ..Requirement::default() };
     Rules::new(

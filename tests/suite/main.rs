@@ -10,26 +10,31 @@
 mod alb;
 mod architecture;
 mod assertion;
+mod authorize;
 mod backends;
 mod browser;
 mod clients;
 mod cookies;
 mod corpus;
+mod doctor;
 mod explain;
 mod forwarded;
 mod forwarding;
 mod framing;
 mod fuzz;
 mod headers;
+mod issuers;
 mod keys;
 mod login;
 mod operation;
 mod pass_token;
 mod paths;
+mod pool_and_gate;
 mod provider;
 mod random;
 mod redirects;
 mod refresh;
+mod secrets;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
@@ -37,3 +42,4 @@ mod support_itself;
 mod tls;
 mod tokens;
 mod verdict;
+mod verifier;

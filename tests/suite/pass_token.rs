@@ -311,3 +311,32 @@ fn kept(session: &Session, answer: &Answer) -> Session {
     }
     Session { cookie: cookies.join("; "), identity: session.identity.clone() }
 }
+
+#[test]
+fn a_bearer_token_goes_on_where_it_is_the_one_that_the_rule_names() {
+    let world = handing_on().tables("[bearer]\ntokens = \"either\"").start();
+    let access = world.pool.mint(Use::Access, "user", |mint| mint.claim("cognito:groups", vec!["user"]));
+    let id = world.pool.mint(Use::Id, "user", |_| {});
+    for (target, token, handed) in [
+        ("/api/x", &access, true),
+        ("/id/x", &id, true),
+        ("/api/x", &id, false),
+        ("/id/x", &access, false),
+        ("/x", &access, false),
+    ] {
+        let nobody =
+            Session { cookie: String::new(), identity: Some(("user".to_owned(), "user".to_owned())) };
+        let head = format!(
+            "GET {target} HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {token}\r\n{{session}}\r\n"
+        );
+        let mark = world.mark();
+        let mut wire = Wire::connect(world.gate.public);
+        wire.write(&nobody.fill(head.as_bytes()));
+        let answer = wire.answer(false).unwrap_or_else(|ended| panic!("{target}: {ended:?}"));
+        assert_eq!(answer.status, 200, "{target}: {answer:#?}");
+        let seen = world.seen_since(mark);
+        let lines = seen[0].head.all("authorization");
+        assert_eq!(lines.len(), usize::from(handed), "{target}: {lines:?}");
+        assert!(lines.iter().all(|line| *line == format!("Bearer {token}")));
+    }
+}

@@ -291,7 +291,9 @@ pub fn cases() -> Vec<Case> {
                 Value::Null,
                 json!("a"),
             ] {
+                let other = value.clone();
                 refuse_id(world, &["token_at_hash"], move |mint| mint.claim("at_hash", value.clone()));
+                refuse_id(world, &["token_c_hash"], move |mint| mint.claim("c_hash", other.clone()));
             }
             accept(world, |mint| mint.without("at_hash"));
         }),
@@ -342,6 +344,7 @@ pub fn cases() -> Vec<Case> {
             world.pool.set_clock(-600);
             login(world, "user").must_fail(world, 502, &["token_expired"]);
         }),
+        case(&["TOK-22"], |_| crate::issuers::a_key_of_one_issuer_says_nothing_about_anothers_token()),
         case(&["TOK-22", "TOK-36", "TOK-38", "TOK-39"], |_| keys_are_the_issuers_of_today()),
         case(&["TOK-37"], |world| {
             type Wrong = fn(&mut Mint);

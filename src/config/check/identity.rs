@@ -1,11 +1,13 @@
 //! `[identity]`: which claims become a user, roles and headers, and which of them people can write themselves. ★
 
+mod roles;
+
 use http::HeaderName;
 
 use super::{Context, is_cognito};
 use crate::config::problem::Key;
 use crate::config::raw;
-use crate::config::settings::{ClaimHeader, Identity, ProviderKind, RoleSource, TokenChoice};
+use crate::config::settings::{Asked, ClaimHeader, Identity, ProviderKind, RolesFormat, TokenChoice};
 
 /// Claims that people can change in their own profile, at Cognito and most other providers.
 const WRITABLE: [&str; 15] = [
@@ -64,15 +66,44 @@ pub(super) fn identity(
     raw: Option<&raw::Identity>,
     kind: Option<&ProviderKind>,
     needs_roles: bool,
+    asked: Asked,
     cx: &mut Context<'_>,
 ) -> Identity {
     let empty = raw::Identity::default();
     let raw = raw.unwrap_or(&empty);
+    let mut names = Names::default();
+    let user_headers = names.further(X_USER, raw.user_headers.as_deref(), "identity.user_headers", cx);
+    let roles_headers = names.further(X_ROLES, raw.roles_headers.as_deref(), "identity.roles_headers", cx);
     Identity {
         user: user(raw.user.as_deref(), kind, cx),
-        roles: roles(raw.roles.as_deref(), kind, needs_roles, cx),
-        headers: headers(raw.headers.as_deref().unwrap_or_default(), cx),
+        roles: roles::roles(raw.roles.as_deref(), kind, needs_roles, cx),
+        headers: headers(raw.headers.as_deref().unwrap_or_default(), &mut names, cx),
+        user_headers,
+        roles_headers,
+        roles_format: match raw.roles_format {
+            Some(raw::RolesFormat::Json) => RolesFormat::Json,
+            Some(raw::RolesFormat::List) | None => RolesFormat::List,
+        },
+        asked,
+        machines: Vec::new(),
     }
+}
+
+/// The order of authentication context classes, weakest first; empty where none is written.
+pub(super) fn acr_order(raw: Option<&raw::Identity>, cx: &mut Context<'_>) -> Vec<String> {
+    let key = Key::of("identity.acr_order");
+    let order = raw.and_then(|raw| raw.acr_order.as_deref()).unwrap_or_default();
+    cx.names(&key, order);
+    for (at, acr) in order.iter().enumerate() {
+        if order[..at].contains(acr) {
+            cx.error(
+                &key.index(at),
+                &format!("{acr:?} again: it cannot be weaker than itself"),
+                "leave one out",
+            );
+        }
+    }
+    order.to_vec()
 }
 
 fn user(text: Option<&str>, kind: Option<&ProviderKind>, cx: &mut Context<'_>) -> String {
@@ -102,93 +133,7 @@ fn user(text: Option<&str>, kind: Option<&ProviderKind>, cx: &mut Context<'_>) -
     text.unwrap_or(default).to_owned()
 }
 
-fn roles(
-    raw: Option<&[raw::RoleSource]>,
-    kind: Option<&ProviderKind>,
-    needed: bool,
-    cx: &mut Context<'_>,
-) -> Vec<RoleSource> {
-    let key = Key::of("identity.roles");
-    let Some(written) = raw.filter(|written| !written.is_empty()) else {
-        if raw.is_none() && is_cognito(kind) {
-            return vec![source("cognito:groups")];
-        }
-        if needed {
-            let fix = "say which claim holds the roles: [[identity.roles]] with claim = \"…\"";
-            if raw.is_none() {
-                cx.missing(&key, fix);
-            } else {
-                cx.error(&key, "empty, but roles are required", fix);
-            }
-        }
-        return Vec::new();
-    };
-    let mut found: Vec<RoleSource> = Vec::new();
-    for (at, raw) in written.iter().enumerate() {
-        let key = key.index(at);
-        if let Some(source) = role_source(raw, &key, cx) {
-            if found.contains(&source) {
-                cx.warning(&key, "the same source again", "leave it out");
-            }
-            found.push(source);
-        }
-    }
-    found
-}
-
-fn role_source(raw: &raw::RoleSource, key: &Key, cx: &mut Context<'_>) -> Option<RoleSource> {
-    let claim = claim(raw.claim.as_deref(), key, cx)?;
-    let claim_key = key.name("claim");
-    if claim.starts_with("custom:") || is_writable(claim) || claim == "email" {
-        cx.warning(
-            &claim_key,
-            &format!("people can write {claim:?} themselves if the app client's WriteAttributes name it, and so give themselves roles"),
-            "take it out of WriteAttributes of every app client of the pool",
-        );
-    }
-    match (&raw.equals, &raw.role) {
-        (Some(_), None) => {
-            cx.missing(&key.name("role"), "equals needs role = \"…\", the role that it grants");
-        }
-        (None, Some(_)) => {
-            cx.missing(&key.name("equals"), "role needs equals = \"…\", the value that grants it");
-        }
-        (Some(_), Some(role)) => {
-            cx.names(&key.name("role"), std::slice::from_ref(role));
-            if raw.split.is_some() || raw.only.is_some() {
-                cx.error(
-                    key,
-                    "equals and role leave nothing for split and only to do",
-                    "leave split and only out",
-                );
-            }
-        }
-        (None, None) => {}
-    }
-    if raw.split.as_deref() == Some("") {
-        cx.error(&key.name("split"), "an empty separator", "write one such as \",\" or leave it out");
-    }
-    if let Some(only) = &raw.only {
-        if only.is_empty() {
-            cx.error(
-                &key.name("only"),
-                "the list is empty, so the source grants nothing",
-                "name values or leave it out",
-            );
-        }
-        cx.names(&key.name("only"), only);
-    }
-    Some(RoleSource {
-        token: token(raw.token),
-        split: raw.split.clone(),
-        equals: raw.equals.clone(),
-        role: raw.role.clone(),
-        only: raw.only.clone().unwrap_or_default(),
-        ..source(claim)
-    })
-}
-
-fn headers(written: &[raw::ClaimHeader], cx: &mut Context<'_>) -> Vec<ClaimHeader> {
+fn headers(written: &[raw::ClaimHeader], names: &mut Names, cx: &mut Context<'_>) -> Vec<ClaimHeader> {
     let mut found: Vec<ClaimHeader> = Vec::new();
     for (at, raw) in written.iter().enumerate() {
         let key = Key::of("identity.headers").index(at);
@@ -198,30 +143,60 @@ fn headers(written: &[raw::ClaimHeader], cx: &mut Context<'_>) -> Vec<ClaimHeade
             cx.missing(&header_key, "write header = \"X-…\", the name that the upstream sees");
             continue;
         };
-        let header = match HeaderName::from_bytes(text.as_bytes()) {
-            Err(_) => {
-                cx.error(&header_key, &format!("{text:?} is no header name"), "write letters, digits and -");
-                continue;
-            }
-            Ok(header) => header,
-        };
-        if header.as_str().bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-') {
-            let message =
-                format!("{text:?}: many servers read other marks than - as the same header, or drop it");
-            cx.error(&header_key, &message, "write letters, digits and -");
-        } else if is_taken(header.as_str()) {
-            let message = format!("{text:?} frames messages, belongs to a connection, or is set by the gate");
-            cx.error(&header_key, &message, "choose a name of your own, such as \"X-Pet-Preference\"");
-        } else if found.iter().any(|other| other.header == header) {
-            cx.error(&header_key, &format!("{text:?} is filled twice"), "leave one out");
-        } else if let Some(claim) = claim {
+        if let (Some(header), Some(claim)) = (names.take(text, &header_key, cx), claim) {
             found.push(ClaimHeader { claim: claim.to_owned(), header, token: token(raw.token) });
         }
     }
     found
 }
 
-fn claim<'r>(text: Option<&'r str>, key: &Key, cx: &mut Context<'_>) -> Option<&'r str> {
+/// The names of all headers with identity: each is filled once.
+#[derive(Default)]
+struct Names(Vec<HeaderName>);
+
+// === impl Names ===
+
+impl Names {
+    fn further(
+        &mut self,
+        first: HeaderName,
+        written: Option<&[String]>,
+        key: &str,
+        cx: &mut Context<'_>,
+    ) -> Vec<HeaderName> {
+        let mut found = vec![first];
+        for (at, text) in written.unwrap_or_default().iter().enumerate() {
+            found.extend(self.take(text, &Key::of(key).index(at), cx));
+        }
+        found
+    }
+
+    fn take(&mut self, text: &str, key: &Key, cx: &mut Context<'_>) -> Option<HeaderName> {
+        let Ok(header) = HeaderName::from_bytes(text.as_bytes()) else {
+            cx.error(key, &format!("{text:?} is no header name"), "write letters, digits and -");
+            return None;
+        };
+        if header.as_str().bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-') {
+            let message =
+                format!("{text:?}: many servers read other marks than - as the same header, or drop it");
+            cx.error(key, &message, "write letters, digits and -");
+        } else if is_taken(header.as_str()) {
+            let message = format!("{text:?} frames messages, belongs to a connection, or is set by the gate");
+            cx.error(key, &message, "choose a name of your own, such as \"X-Pet-Preference\"");
+        } else if self.0.contains(&header) {
+            cx.error(key, &format!("{text:?} is filled twice"), "leave one out");
+        } else {
+            self.0.push(header.clone());
+            return Some(header);
+        }
+        None
+    }
+}
+
+const X_USER: HeaderName = HeaderName::from_static("x-user");
+const X_ROLES: HeaderName = HeaderName::from_static("x-roles");
+
+pub(super) fn claim<'r>(text: Option<&'r str>, key: &Key, cx: &mut Context<'_>) -> Option<&'r str> {
     let key = key.name("claim");
     match text {
         None => cx.missing(&key, "write claim = \"…\", the claim's literal name"),
@@ -233,23 +208,17 @@ fn claim<'r>(text: Option<&'r str>, key: &Key, cx: &mut Context<'_>) -> Option<&
     None
 }
 
-fn source(claim: &str) -> RoleSource {
-    RoleSource {
-        claim: claim.to_owned(),
-        token: TokenChoice::Either,
-        split: None,
-        equals: None,
-        role: None,
-        only: Vec::new(),
-    }
-}
-
-fn token(raw: Option<raw::Token>) -> TokenChoice {
+pub(super) fn token(raw: Option<raw::Token>) -> TokenChoice {
     match raw {
         None | Some(raw::Token::Either) => TokenChoice::Either,
         Some(raw::Token::Id) => TokenChoice::Id,
         Some(raw::Token::Access) => TokenChoice::Access,
     }
+}
+
+/// Whether a Cognito user may be able to set the claim themselves: it is an attribute of theirs.
+pub(crate) fn is_attribute(claim: &str) -> bool {
+    claim.starts_with("custom:") || is_writable(claim) || claim == "email"
 }
 
 fn is_writable(claim: &str) -> bool {

@@ -1,9 +1,11 @@
 //! `[[rules]]`, each by itself: who may pass is written out, or it is an error. ★
 
-use super::{Context, network, origin};
+use super::requirement::access;
+use super::upstream::Upstreams;
+use super::{Context, bearer, network, origin};
 use crate::config::problem::Key;
 use crate::config::raw;
-use crate::config::settings::{Access, Origin, PassToken, Requirement, Rule, Unauthenticated};
+use crate::config::settings::{Access, Origin, PassToken, Rule, Unauthenticated};
 use crate::rule::path::{self, Pattern, PatternProblem};
 
 /// A rule and its place in the file, from 0: rules that were refused leave gaps.
@@ -15,11 +17,16 @@ pub(super) struct Judged {
 }
 
 /// Every rule that can be read.
-pub(super) fn rules(written: &[raw::Rule], cx: &mut Context<'_>) -> Vec<Judged> {
+pub(super) fn rules(
+    written: &[raw::Rule],
+    acr_order: &[String],
+    upstreams: &Upstreams,
+    cx: &mut Context<'_>,
+) -> Vec<Judged> {
     let mut found = Vec::new();
     for (at, raw) in written.iter().enumerate() {
-        found.extend(rule(raw, at, cx).map(|rule| Judged {
-            rule,
+        found.extend(rule(raw, at, acr_order, cx).map(|rule| Judged {
+            rule: Rule { upstream: upstreams.of_rule(at), ..rule },
             at,
             over_role: raw.over_role == Some(true),
         }));
@@ -27,16 +34,9 @@ pub(super) fn rules(written: &[raw::Rule], cx: &mut Context<'_>) -> Vec<Judged> 
     found
 }
 
-/// Whether any path needs a role, so that there must be somewhere for roles to come from.
-pub(super) fn need_roles(default: &Requirement, rules: &[Judged]) -> bool {
-    let asks = |needs: &Requirement| !needs.any_role.is_empty() || !needs.all_roles.is_empty();
-    asks(default)
-        || rules.iter().any(|judged| matches!(&judged.rule.access, Access::Needs(needs) if asks(needs)))
-}
-
-fn rule(raw: &raw::Rule, at: usize, cx: &mut Context<'_>) -> Option<Rule> {
+fn rule(raw: &raw::Rule, at: usize, acr_order: &[String], cx: &mut Context<'_>) -> Option<Rule> {
     let key = Key::of("rules").index(at);
-    let access = access(raw, &key, cx);
+    let access = access(raw, &key, acr_order, cx);
     let host = raw.host.as_deref().and_then(|text| {
         let host = origin::host_name(text);
         if host.is_none() {
@@ -74,42 +74,10 @@ fn rule(raw: &raw::Rule, at: usize, cx: &mut Context<'_>) -> Option<Rule> {
         preflight: raw.preflight.unwrap_or(false),
         from: from.unwrap_or_default(),
         cacheable: raw.cacheable.unwrap_or(false),
+        bearer: raw.bearer.map(bearer::of_rule),
+        keeps_slashes: matches!(raw.encoded_slash, Some(raw::EncodedSlash::Keep)),
+        upstream: 0,
         pass_token: pass_token(raw.pass_token, public, &key.name("pass_token"), cx),
-    })
-}
-
-fn access(raw: &raw::Rule, key: &Key, cx: &mut Context<'_>) -> Access {
-    let lists = [("any_role", &raw.any_role), ("all_roles", &raw.all_roles), ("any_user", &raw.any_user)];
-    let mut asks = false;
-    for (name, list) in lists {
-        let Some(list) = list else { continue };
-        asks = true;
-        if list.is_empty() {
-            let fix = "name somebody, or write public = true if everybody may pass";
-            // An element that could not be read was named already.
-            if !cx.problems.touches(&key.name(name)) {
-                cx.error(&key.name(name), "the list is empty, which nobody can fulfil", fix);
-            }
-        }
-        cx.names(&key.name(name), list);
-    }
-    let public = raw.public == Some(true);
-    if public && asks {
-        let fix = "keep public = true or the requirement, not both";
-        cx.error(&key.name("public"), "public together with a requirement", fix);
-    }
-    if !public && !asks && !cx.problems.touches(key) {
-        let fix = "write any_role, all_roles or any_user, or public = true";
-        cx.error(key, "does not say who may pass", fix);
-    }
-    if public && !asks {
-        return Access::Public;
-    }
-    let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    Access::Needs(Requirement {
-        any_role: list(&raw.any_role),
-        all_roles: list(&raw.all_roles),
-        any_user: list(&raw.any_user),
     })
 }
 

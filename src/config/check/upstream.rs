@@ -1,4 +1,4 @@
-//! `upstream`: one address that is not the gate itself. ★
+//! `upstream`, at the top level and on rules: addresses that are not the gate itself. ★
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,39 +8,96 @@ use url::{Host, Url};
 use super::Context;
 use super::origin::is_loopback;
 use crate::config::problem::Key;
+use crate::config::raw;
 use crate::config::settings::Upstream;
 
+/// The upstreams of the top level and of rules, each once.
+pub(super) struct Upstreams {
+    /// The top level's; `None` if it cannot be used.
+    first: Option<Upstream>,
+    others: Vec<Upstream>,
+    /// For each rule, in order, which one it names.
+    of_rules: Vec<usize>,
+}
+
 /// Where allowed requests go. `own` are the gate's listeners.
-pub(super) fn upstream(
+pub(super) fn upstreams(
     text: Option<&str>,
+    rules: &[raw::Rule],
     ca_file: Option<&str>,
     own: [SocketAddr; 2],
     cx: &mut Context<'_>,
-) -> Option<Upstream> {
-    let key = Key::of("upstream");
+) -> Upstreams {
     let ca_key = Key::of("upstream_ca_file");
     let ca_file = cx.certificates(&ca_key, ca_file);
-    let fix = "write upstream = \"http://127.0.0.1:8080\", \"https://host:port\" or \"unix:/run/app.sock\"";
-    let Some(text) = text else {
-        cx.missing(&key, fix);
-        return None;
+    let key = Key::of("upstream");
+    let first = match text {
+        Some(text) => upstream(text, &key, ca_file.as_ref(), own, cx),
+        None => {
+            cx.missing(&key, FIX);
+            None
+        }
     };
-    let found = match parse(text, ca_file.clone()) {
+    let mut found = Upstreams { first, others: Vec::new(), of_rules: Vec::new() };
+    for (at, rule) in rules.iter().enumerate() {
+        let key = Key::of("rules").index(at).name("upstream");
+        let named = rule.upstream.as_deref().and_then(|text| upstream(text, &key, ca_file.as_ref(), own, cx));
+        let index = named.map_or(0, |named| found.index(named));
+        found.of_rules.push(index);
+    }
+    let all = || found.first.iter().chain(&found.others);
+    if ca_file.is_some() && all().next().is_some() && !all().any(|one| matches!(one, Upstream::Https { .. }))
+    {
+        cx.error(&ca_key, "has a meaning for an https:// upstream only", "leave it out, or use https://");
+    }
+    found
+}
+
+fn upstream(
+    text: &str,
+    key: &Key,
+    ca_file: Option<&PathBuf>,
+    own: [SocketAddr; 2],
+    cx: &mut Context<'_>,
+) -> Option<Upstream> {
+    let found = match parse(text, ca_file.cloned()) {
         Ok(found) => found,
         Err(message) => {
-            cx.error(&key, &message, fix);
+            cx.error(key, &message, FIX);
             return None;
         }
     };
-    if ca_file.is_some() && !matches!(found, Upstream::Https { .. }) {
-        cx.error(&ca_key, "has a meaning for an https:// upstream only", "leave it out, or use https://");
-    }
     if let Upstream::Http { host, port } | Upstream::Https { host, port, .. } = &found
         && let Some(own) = own.iter().find(|own| is_same(host, *port, **own))
     {
-        cx.error(&key, &format!("is the gate's own address {own}: it would forward to itself"), fix);
+        cx.error(key, &format!("is the gate's own address {own}: it would forward to itself"), FIX);
     }
     Some(found)
+}
+
+// === impl Upstreams ===
+
+impl Upstreams {
+    /// All of them, the top level's first.
+    pub(super) fn found(self) -> Option<Vec<Upstream>> {
+        Some(std::iter::once(self.first?).chain(self.others).collect())
+    }
+
+    /// Which one the rule at `at` names: 0 where it names none.
+    pub(super) fn of_rule(&self, at: usize) -> usize {
+        self.of_rules.get(at).copied().unwrap_or(0)
+    }
+
+    fn index(&mut self, named: Upstream) -> usize {
+        if self.first.as_ref() == Some(&named) {
+            return 0;
+        }
+        let at = self.others.iter().position(|other| *other == named).unwrap_or_else(|| {
+            self.others.push(named);
+            self.others.len() - 1
+        });
+        at + 1
+    }
 }
 
 fn parse(text: &str, ca_file: Option<PathBuf>) -> Result<Upstream, String> {
@@ -78,6 +135,9 @@ fn parse(text: &str, ca_file: Option<PathBuf>) -> Result<Upstream, String> {
         _ => Upstream::Http { host, port },
     })
 }
+
+const FIX: &str =
+    "write upstream = \"http://127.0.0.1:8080\", \"https://host:port\" or \"unix:/run/app.sock\"";
 
 /// Whether a connection to `host:port` would end at our own listener, as far as text can tell.
 fn is_same(host: &str, port: u16, own: SocketAddr) -> bool {

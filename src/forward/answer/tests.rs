@@ -6,6 +6,8 @@ fn fit(lines: &[(&str, &str)], cacheability: Cacheability) -> Result<HeaderMap, 
     let scrub = Scrub::new(OwnCookies { bases: vec!["__Host-rolegate".into()] }, &names);
     let value = HeaderValue::from_static;
     let plan = Plan {
+        upstream: 0,
+        drops_authorization: false,
         target: "/".parse().unwrap(),
         host: value("a"),
         identity: Vec::new(),

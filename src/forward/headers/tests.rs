@@ -11,6 +11,8 @@ fn scrub() -> Scrub {
 fn plan(user: Option<&'static str>) -> Plan {
     let identity = user.map(|user| (HeaderName::from_static("x-user"), HeaderValue::from_static(user)));
     Plan {
+        upstream: 0,
+        drops_authorization: false,
         target: "/".parse().unwrap(),
         host: HeaderValue::from_static("app.example.com"),
         identity: identity.into_iter().collect(),

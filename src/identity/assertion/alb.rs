@@ -35,7 +35,7 @@ pub(super) fn headers(key: &SigningKey, names: &Names<'_>, who: &Who<'_>, exp: u
         "signer": signer,
         "typ": "JWT",
     });
-    let mut payload = who.profile.cloned().unwrap_or_default();
+    let mut payload = who.handed.profile.cloned().unwrap_or_default();
     for (name, value) in [("sub", who.sub.into()), ("iss", (*issuer).into()), ("exp", Value::from(exp))] {
         payload.insert(name.into(), value);
     }
@@ -43,7 +43,7 @@ pub(super) fn headers(key: &SigningKey, names: &Names<'_>, who: &Who<'_>, exp: u
     let data = signed(key, &URL_SAFE, &header, Value::Object(payload).to_string().as_bytes()).ok()?;
     let mut headers =
         vec![(X_AMZN_OIDC_DATA, secret(&data)?), (X_AMZN_OIDC_IDENTITY, encode(who.sub).try_into().ok()?)];
-    if let Some(token) = who.access_token {
+    if let Some(token) = who.handed.access_token {
         headers.push((X_AMZN_OIDC_ACCESSTOKEN, secret(token)?));
     }
     Some(headers)

@@ -109,7 +109,10 @@ fn an_alb_writes_padded_parts_and_its_own_header() {
         "aud": "client", "iss": "x", "nonce": "n", "at_hash": "h", "auth_time": 1, "iat": 1, "exp": 1,
         "jti": "j", "origin_jti": "o", "event_id": "e", "token_use": "id",
     }));
-    let who = Who { profile: Some(&profile), access_token: Some("a.b.c"), ..who() };
+    let who = Who {
+        handed: Handed { profile: Some(&profile), access_token: Some("a.b.c"), id_token: None },
+        ..who()
+    };
     let headers = alb(&key).headers(&who, &bound(), NOW, RANDOM).unwrap();
     let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["x-amzn-oidc-data", "x-amzn-oidc-identity", "x-amzn-oidc-accesstoken"]);
@@ -139,7 +142,8 @@ fn an_alb_writes_padded_parts_and_its_own_header() {
 #[test]
 fn what_no_header_can_carry_is_refused() {
     let key = fresh();
-    let who = Who { access_token: Some("a\r\nX-User: root"), ..who() };
+    let who =
+        Who { handed: Handed { access_token: Some("a\r\nX-User: root"), ..Handed::default() }, ..who() };
     assert!(alb(&key).headers(&who, &bound(), NOW, RANDOM).is_none());
     // Names and roles are inside base64: nothing of them can end a header.
     let nasty = Who { user: "a\r\nb", sub: "c\u{0}d", ..self::who() };
@@ -192,14 +196,7 @@ fn profile(id: Value) -> Claims {
 fn who() -> Who<'static> {
     static ROLES: std::sync::LazyLock<Vec<String>> =
         std::sync::LazyLock::new(|| vec!["admin".into(), "user".into()]);
-    Who {
-        sub: "1f2e",
-        user: "erika, née \"x\"",
-        roles: &ROLES,
-        profile: None,
-        access_token: None,
-        id_token: None,
-    }
+    Who { sub: "1f2e", user: "erika, née \"x\"", roles: &ROLES, handed: Handed::default() }
 }
 
 fn bound() -> Bound<'static> {

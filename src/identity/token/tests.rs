@@ -66,13 +66,22 @@ fn sign_raw(header: &str, payload: &str) -> String {
 }
 
 fn check(token: &str, kind: Kind<'_>) -> Result<Claims, TokenFault> {
-    let issuers = ["https://issuer".to_owned()];
-    let expect = Expect { issuers: &issuers, client_id: "client", cognito: true, kind };
+    check_at(token, kind, true, Some(&["https://api.test".to_owned()]))
+}
+
+fn check_at(
+    token: &str,
+    kind: Kind<'_>,
+    cognito: bool,
+    audiences: Option<&[String]>,
+) -> Result<Claims, TokenFault> {
+    let client_ids = ["client", "mobile"].map(str::to_owned);
+    let expect = Expect { issuer: "https://issuer", client_ids: &client_ids, audiences, cognito, kind };
     verify(token, &SIGNER.keys, &expect, NOW)
 }
 
 fn id(token: &str) -> Result<Claims, TokenFault> {
-    check(token, Kind::Id { nonce: Some("n"), access_token: None })
+    check(token, Kind::Id { nonce: Some("n"), access_token: None, code: None })
 }
 
 #[test]
@@ -126,31 +135,99 @@ fn every_claim_is_required_and_compared_exactly() {
     }
 }
 
-#[test]
-fn an_access_token_names_its_client_and_may_be_bound_to_a_resource() {
-    let access = |changes| {
-        let mut claims =
-            with(json!({"token_use": "access", "client_id": "client", "aud": null, "nonce": null}));
-        for (name, value) in Value::as_object(&changes).unwrap() {
-            claims[name] = value.clone();
-        }
-        check(&sign(&claims), Kind::Access)
-    };
-    assert!(access(json!({})).is_ok());
-    assert!(access(json!({"aud": "https://api.example"})).is_ok());
-    assert_eq!(access(json!({"client_id": "other"})).unwrap_err(), TokenFault::ClientId);
-    assert_eq!(access(json!({"token_use": "id"})).unwrap_err(), TokenFault::TokenUse);
+fn access(changes: &Value) -> Value {
+    let mut claims = with(json!({"token_use": "access", "client_id": "client", "aud": null, "nonce": null}));
+    for (name, value) in Value::as_object(changes).unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
 }
 
 #[test]
-fn at_hash_counts_if_it_is_there() {
-    let hash = digest(&SHA256, b"access");
-    let at_hash = URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]);
-    let token = sign(&with(json!({ "at_hash": at_hash })));
-    let kind = |access_token| Kind::Id { nonce: Some("n"), access_token: Some(access_token) };
-    assert!(check(&token, kind("access")).is_ok());
-    assert_eq!(check(&token, kind("another")).unwrap_err(), TokenFault::AtHash);
-    assert!(check(&sign(&id_claims()), kind("access")).is_ok());
+fn an_access_token_names_its_client_and_may_be_bound_to_a_resource() {
+    let access = |changes| check(&sign(&access(&changes)), Kind::Access);
+    for changes in [
+        json!({}),
+        json!({"client_id": "mobile"}),
+        json!({"aud": "https://api.test"}),
+        json!({"aud": ["https://api.example", "https://api.test"]}),
+        json!({"aud": "client"}),
+    ] {
+        assert!(access(changes.clone()).is_ok(), "{changes}");
+    }
+    for (changes, fault) in [
+        (json!({"client_id": "other"}), TokenFault::ClientId),
+        (json!({"client_id": "other", "aud": "https://api.test"}), TokenFault::ClientId),
+        (json!({"token_use": "id"}), TokenFault::TokenUse),
+        (json!({"aud": "https://api.example"}), TokenFault::Audience),
+        (json!({"aud": "https://api.test/"}), TokenFault::Audience),
+        (json!({"aud": []}), TokenFault::Audience),
+        (json!({"aud": null}), TokenFault::Audience),
+        (json!({"aud": {"https://api.test": 1}}), TokenFault::Audience),
+    ] {
+        assert_eq!(access(changes.clone()).unwrap_err(), fault, "{changes}");
+    }
+}
+
+#[test]
+fn elsewhere_an_access_token_is_for_a_resource_of_ours_or_issued_to_us_and_for_nobody_else() {
+    let ours = ["https://api.test".to_owned()];
+    let check = |changes: &Value, audiences| {
+        check_at(&sign(&access(changes)), Kind::Access, false, audiences).map(|_| ())
+    };
+    for (changes, bearer, login) in [
+        (json!({}), Ok(()), Ok(())),
+        (json!({"client_id": "other", "aud": "https://api.test"}), Ok(()), Err(TokenFault::ClientId)),
+        (json!({"aud": "https://api.example"}), Err(TokenFault::Audience), Ok(())),
+        (json!({"client_id": "other"}), Err(TokenFault::ClientId), Err(TokenFault::ClientId)),
+        (json!({"client_id": null, "azp": "mobile"}), Ok(()), Ok(())),
+        (json!({"client_id": null, "aud": "client"}), Ok(()), Ok(())),
+        (json!({"client_id": null}), Err(TokenFault::Audience), Err(TokenFault::Audience)),
+    ] {
+        assert_eq!(check(&changes, Some(&ours)), bearer, "{changes}");
+        assert_eq!(check(&changes, None), login, "{changes}, from the token endpoint");
+    }
+}
+
+#[test]
+fn at_hash_and_c_hash_count_if_they_are_there() {
+    let half = |value: &str| URL_SAFE_NO_PAD.encode(&digest(&SHA256, value.as_bytes()).as_ref()[..16]);
+    let kind = |access_token, code| Kind::Id { nonce: Some("n"), access_token, code };
+    let token = sign(&with(json!({ "at_hash": half("access"), "c_hash": half("code") })));
+    assert!(check(&token, kind(Some("access"), Some("code"))).is_ok());
+    assert!(check(&token, kind(None, None)).is_ok());
+    assert_eq!(check(&token, kind(Some("another"), Some("code"))).unwrap_err(), TokenFault::AtHash);
+    assert_eq!(check(&token, kind(Some("access"), Some("another"))).unwrap_err(), TokenFault::CHash);
+    assert!(check(&sign(&id_claims()), kind(Some("access"), Some("code"))).is_ok());
+}
+
+#[test]
+fn an_issuer_is_the_one_whose_keys_these_are() {
+    for issuer in
+        ["https://issuer/", "https://issuer.", "https://ISSUER", "http://issuer", "https://issuer2", ""]
+    {
+        assert_eq!(id(&sign(&with(json!({ "iss": issuer })))).unwrap_err(), TokenFault::Issuer, "{issuer}");
+    }
+    for issuer in [json!(["https://issuer"]), json!(1), json!({})] {
+        assert_eq!(id(&sign(&with(json!({ "iss": issuer })))).unwrap_err(), TokenFault::Issuer, "{issuer}");
+    }
+}
+
+#[test]
+fn what_a_token_says_of_itself_is_read_or_absent() {
+    let said = unverified(&sign(&id_claims()));
+    assert_eq!(said.issuer.as_deref(), Some("https://issuer"));
+    assert_eq!((said.kid.as_deref(), said.token_use.as_deref()), (Some("k1"), Some("id")));
+    for token in ["", ".", "a.b.c", "...", "e30.W10.x", "e30.!.x"] {
+        assert_eq!(unverified(token), Unverified::default(), "{token}");
+    }
+    let large = format!("e30.{}.x", "A".repeat(MAX_TOKEN + 1));
+    assert_eq!(unverified(&large), Unverified::default());
+    assert_eq!(
+        unverified(&sign_raw(r#"{"kid":1}"#, r#"{"iss":["a"],"token_use":null}"#)),
+        Unverified::default()
+    );
+    assert_eq!(unverified(&sign_raw("{}", r#"{"iss":"a","iss":"b"}"#)), Unverified::default());
 }
 
 #[test]

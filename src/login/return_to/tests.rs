@@ -12,7 +12,13 @@ fn parse(given: &str) -> Option<String> {
         ReturnHost { host: "example.com".into(), subdomains: true, port: ReturnPort::Any },
         ReturnHost { host: "port.bar".into(), subdomains: false, port: ReturnPort::Exactly(8080) },
     ];
-    let bounds = Bounds { origin: &origin, origins: &origins, hosts: &hosts, auth_prefix: "/oauth2" };
+    let bounds = Bounds {
+        origin: &origin,
+        origins: &origins,
+        hosts: &hosts,
+        auth_prefix: "/oauth2",
+        keeps_slashes: false,
+    };
     ReturnTo::parse(given, &bounds).map(|to| to.as_str().to_owned())
 }
 
@@ -95,7 +101,13 @@ fn everything_else_is_not_acceptable() {
 #[test]
 fn what_is_kept_is_never_read_as_another_host() {
     let origins = [origin()];
-    let bounds = Bounds { origin: &origins[0], origins: &origins, hosts: &[], auth_prefix: "/oauth2" };
+    let bounds = Bounds {
+        origin: &origins[0],
+        origins: &origins,
+        hosts: &[],
+        auth_prefix: "/oauth2",
+        keeps_slashes: false,
+    };
     let kept = |given: &str| ReturnTo::parse(given, &bounds).unwrap().relative_to(&origins[0]).to_owned();
     assert_eq!(kept("https://app.test/a?b"), "/a?b");
     assert_eq!(kept("https://app.test//evil.test/"), "https://app.test//evil.test/");

@@ -1,0 +1,130 @@
+//! Who came in: by a bearer token where those count, else by a session.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::authorize::{By, Person};
+use crate::bearer::{Bearers, Carried, Speaker};
+use crate::config::settings::{BearerUse, PassedOn, TokenChoice};
+use crate::identity::Identity;
+use crate::identity::assertion::Handed;
+use crate::login::Visitor;
+use crate::provider::PoolFault;
+use crate::refusal::Refusal;
+use crate::rule::Found;
+use crate::session::Session;
+use crate::session::tokens::TokenBox;
+use crate::session::visit::Sessions;
+
+/// How people come in here.
+pub struct Callers {
+    /// The sessions.
+    pub sessions: Arc<Sessions>,
+    /// Bearer tokens, where they count.
+    pub bearers: Option<Bearers>,
+}
+
+/// Who came in.
+#[derive(Default)]
+pub struct Caller {
+    who: Who,
+    /// The tokens of a session, where any is handed on.
+    tokens: Option<TokenBox>,
+    /// What the answer must carry whatever it will be.
+    pub cookies: Vec<HeaderValue>,
+    /// There is a session that only an outage of the pool keeps from counting.
+    pub outage: bool,
+}
+
+#[derive(Default)]
+#[allow(clippy::large_enum_variant, reason = "there is one a request, and it is not moved about")]
+enum Who {
+    #[default]
+    Nobody,
+    Session(Session),
+    Speaker(Arc<Speaker>),
+}
+
+// === impl Callers ===
+
+impl Callers {
+    /// The bearer token of a request, where those count. Where a rule turns them off, `Authorization` is no affair of
+    /// the gate's, as it is without `[bearer]`.
+    pub fn carried<'a>(&self, head: &'a HeaderMap, found: &Found<'_>) -> Carried<'a> {
+        let off = found.rule().is_some_and(|rule| rule.bearer == Some(BearerUse::Off));
+        if self.bearers.is_some() && !off { Carried::read(head) } else { Carried::Nothing }
+    }
+
+    /// Who it is. Beside a bearer token cookies are neither read nor set. `renew`: whether a session that is due is
+    /// refreshed first; `needs`: what it must have at hand to count.
+    pub async fn come(
+        &self,
+        carried: Carried<'_>,
+        visitor: Option<&Visitor<'_>>,
+        renew: bool,
+        needs: PassedOn,
+    ) -> Result<Caller, Refusal> {
+        match (&self.bearers, carried, visitor) {
+            (Some(bearers), Carried::Token(token), _) => {
+                let speaker = bearers.speaker(token).await.map_err(|fault| refused(&fault))?;
+                Ok(Caller { who: Who::Speaker(speaker), ..Caller::default() })
+            }
+            (_, Carried::Malformed | Carried::Token(_), _) => Err(Refusal::Bearer("bearer_malformed")),
+            (_, Carried::Nothing, None) => Ok(Caller::default()),
+            (_, Carried::Nothing, Some(visitor)) => {
+                let visit = self.sessions.visit_with(visitor.site, visitor.jar, renew, needs).await;
+                let visit = visit.map_err(|_| Refusal::NoEntropy)?;
+                let who = visit.session.map_or(Who::Nobody, Who::Session);
+                Ok(Caller { who, tokens: visit.tokens, cookies: visit.cookies, outage: visit.outage })
+            }
+        }
+    }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// The person or machine; `None`: nobody.
+    pub fn person(&self) -> Option<Person<'_>> {
+        match &self.who {
+            Who::Nobody => None,
+            Who::Session(Session { sub, user, roles, headers, facts, .. }) => {
+                Some(Person { sub, user, roles, headers, facts, by: By::Session })
+            }
+            Who::Speaker(speaker) => {
+                let Identity { sub, user, roles, headers, facts, .. } = &speaker.identity;
+                let by = By::Bearer { token: speaker.token, usual: speaker.usual };
+                Some(Person { sub, user, roles, headers, facts, by })
+            }
+        }
+    }
+
+    /// What of theirs may be handed on: what the session kept for that, or the token that they came with.
+    pub fn handed<'a>(&'a self, carried: Carried<'a>) -> Handed<'a> {
+        match (&self.who, carried, &self.tokens) {
+            (Who::Speaker(speaker), Carried::Token(token), _) => {
+                let profile = Some(&speaker.profile);
+                match speaker.token {
+                    TokenChoice::Id => Handed { profile, id_token: Some(token), ..Handed::default() },
+                    _ => Handed { profile, access_token: Some(token), ..Handed::default() },
+                }
+            }
+            (Who::Session(_), _, Some(tokens)) => Handed {
+                profile: tokens.profile.as_ref(),
+                access_token: tokens.access.as_deref(),
+                id_token: tokens.id.as_deref(),
+            },
+            _ => Handed::default(),
+        }
+    }
+}
+
+/// A bearer token that gave nobody.
+fn refused(fault: &PoolFault) -> Refusal {
+    match fault {
+        PoolFault::Identity(_) => Refusal::Nameless(fault.code()),
+        _ if fault.unreachable() => Refusal::Outage,
+        _ => Refusal::Bearer(fault.code()),
+    }
+}
