@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::secret::Secret;
 use crate::rule::path::Pattern;
+use crate::tls::certificate::Certificate;
 
 mod handed;
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The admin listener (`/livez`, `/readyz`, `/metrics`). Default `127.0.0.1:4181`.
     pub admin_listen: SocketAddr,
+    /// TLS on the public listener; `None`: cleartext, behind a balancer or on a loopback host.
+    pub tls: Option<Tls>,
     /// Where the gate's own pages live, without a trailing slash. Default `/oauth2`.
     pub auth_prefix: String,
     /// Where allowed requests go: first the top level's `upstream`, then those that rules name.
@@ -74,6 +77,27 @@ pub struct Origin {
     pub host: String,
     /// The effective port, the scheme's default included.
     pub port: u16,
+}
+
+/// `[tls]`.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Never empty. The first that covers the name a client asks for is shown, else the first.
+    pub certificates: Vec<Certificate>,
+    /// The oldest version spoken. Default 1.2.
+    pub min_version: TlsVersion,
+    /// The cleartext listener that sends browsers to a public origin. Default: none.
+    pub redirect_listen: Option<SocketAddr>,
+}
+
+/// A version of TLS; what is older than these is not spoken (RFC 8996).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    V1_2,
+    /// RFC 8446.
+    V1_3,
 }
 
 /// Where allowed requests go.
@@ -425,6 +449,8 @@ pub struct Limits {
     pub header_count: usize,
     /// For a whole request head to arrive, from its first byte. Default 10 s.
     pub header_timeout: Duration,
+    /// For a TLS handshake to be finished. Default 5 s.
+    pub handshake_timeout: Duration,
     /// Idle keep-alive connections are closed after this. Default 60 s.
     pub idle_timeout: Duration,
     /// To connect to the upstream. Default 5 s.
@@ -559,6 +585,7 @@ impl Default for Limits {
             header_bytes: 32 * 1024,
             header_count: 100,
             header_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),

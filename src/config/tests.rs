@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::settings::{
-    Access, AssertionKind, Parameter, ProviderKind, ReturnPort, TokenChoice, Unauthenticated, Upstream,
+    Access, AssertionKind, Parameter, ProviderKind, ReturnPort, TlsVersion, TokenChoice, Unauthenticated,
+    Upstream,
 };
 use super::*;
 
@@ -292,13 +293,32 @@ fn what_a_command_leaves_out_of_the_file_does_not_count() {
 }
 
 #[test]
+fn the_table_turns_tls_on_with_every_certificate_it_names() {
+    let config = fixture("tls.toml");
+    let tls = config.tls.unwrap();
+    assert!(tls.certificates[0].covers("app.test") && tls.certificates[1].covers("api.test"));
+    assert_eq!((tls.certificates.len(), tls.min_version), (2, TlsVersion::V1_3));
+    assert_eq!(tls.redirect_listen.unwrap().to_string(), "0.0.0.0:80");
+    assert_eq!(config.limits.handshake_timeout.as_secs(), 2);
+    assert!(fixture("small.toml").tls.is_none());
+
+    let pem = |name: &str| root().join("tests/fixtures/tls").join(name).display().to_string();
+    let variables =
+        env(&[("ROLEGATE_TLS__CERT_FILE", &pem("app.pem")), ("ROLEGATE_TLS__KEY_FILE", &pem("app.key"))]);
+    let loaded = from_text("a.toml", SMALL, &variables, &Overrides::default()).unwrap();
+    let tls = loaded.config.tls.unwrap();
+    assert_eq!((tls.certificates.len(), tls.min_version), (1, TlsVersion::V1_2));
+    assert!(tls.redirect_listen.is_none());
+}
+
+#[test]
 fn a_wrong_variable_is_named() {
     let env = env(&[
         ("ROLEGATE_UPSTREM", "x"),
         ("ROLEGATE_COGNITO_CLIENT_ID", "x"),
         ("ROLEGATE_WORKERS", "many"),
         ("ROLEGATE_RULES", "x"),
-        ("ROLEGATE_TLS__CERT", "x"),
+        ("ROLEGATE_TELEMETRY__TRACES", "x"),
         ("ROLEGATE_listen", "x"),
         ("ROLEGATE_LISTEN", "here"),
         ("ROLEGATE_SESSION__MAX_AGE", "long"),
@@ -311,7 +331,7 @@ fn a_wrong_variable_is_named() {
             "env:ROLEGATE_LISTEN: listen: \"here\" is not an address with a port; write it as \"127.0.0.1:4180\" or \"[::]:4180\"",
             "env:ROLEGATE_RULES: rules: tables cannot be written in a variable; write them in the file",
             "env:ROLEGATE_SESSION__MAX_AGE: session.max_age: \"long\" is not a duration; write a number and a unit (ms, s, m, h, d), such as \"15m\" or \"1h30m\"",
-            "env:ROLEGATE_TLS__CERT: tls is not available in this version",
+            "env:ROLEGATE_TELEMETRY__TRACES: telemetry is not available in this version",
             "env:ROLEGATE_UPSTREM: unknown variable; did you mean ROLEGATE_UPSTREAM?",
             "env:ROLEGATE_WORKERS: workers: expected a whole number that is not negative",
             "env:ROLEGATE_listen: unknown variable; did you mean ROLEGATE_LISTEN?",

@@ -48,6 +48,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
         Refusal::NotFound => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
         Refusal::MethodNotAllowed { .. } | Refusal::Method => say("This method is not allowed here", "The address does not answer this kind of request."),
         Refusal::Misdirected => say("Wrong address", "This service is reached under another host name."),
+        Refusal::Cleartext => say("This address is not encrypted", "What was sent here could be read on the way, and has not been passed on. The address begins with https://."),
         Refusal::TargetTooLong => say("The address is too long", "The address of this request is longer than this service accepts."),
         Refusal::HeadTooLarge => Words {
             title: "Your browser sent too much",

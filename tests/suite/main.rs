@@ -21,6 +21,7 @@ mod explain;
 mod forwarded;
 mod forwarding;
 mod framing;
+mod front;
 mod fuzz;
 mod headers;
 mod issuers;
