@@ -67,6 +67,9 @@ impl Handler for Gate {
                 reply::from_refusal(&refusal, &trip.context)
             }
         };
+        if let Some(reply::TemplateFailed(why)) = answer.extensions().get() {
+            tracing::warn!(%why, "a page's template failed, and the built-in page was shown");
+        }
         trip.record.end(answer.status());
         answer
     }
@@ -260,6 +263,7 @@ impl Gate {
                 bearer: self.shared.callers.hear_tokens(None),
                 target: None,
                 cookies: vec![],
+                templates: self.shared.config.pages.templates.clone(),
             },
             record: Record::begin(
                 self.shared.telemetry.clone(),
