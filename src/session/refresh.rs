@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::{Session, Ticket};
 use crate::background::Background;
 use crate::clock;
+use crate::identity::Facts;
 use crate::provider::{Granted, Provider};
 
 /// All refreshes of this process.
@@ -123,11 +124,18 @@ impl Drop for Forget {
 /// The next generation of a session. Its id, beginning and absolute end stay.
 fn renewed(session: &Session, ticket: &Ticket, granted: Granted, now: u64) -> (Session, Ticket) {
     let Granted { identity, access_ends, refresh_token } = granted;
+    // A refresh is no new sign-in: how and when that one was stays true where the new token does not repeat it
+    // (OpenID Connect Core §12.2).
+    let facts = Facts {
+        acr: identity.facts.acr.or_else(|| session.facts.acr.clone()),
+        auth_time: identity.facts.auth_time.or(session.facts.auth_time),
+        ..identity.facts
+    };
     let session = Session {
         user: identity.user,
         roles: identity.roles,
         headers: identity.headers,
-        facts: identity.facts,
+        facts,
         refreshed: now,
         seen: now,
         access_ends,

@@ -9,9 +9,11 @@
 //! | [`pool`] | a user pool whose every answer a test can script |
 //! | [`token`] | JSON Web Tokens, honest and forged |
 //! | [`browser`] | redirects and a cookie jar (RFC 6265) |
+//! | [`dev`] | `rolegate dev`, with the real dev pool |
 //! | [`world`] | all of them wired together, with ready sessions and the oracle |
 
 pub mod browser;
+pub mod dev;
 pub mod gate;
 pub mod pool;
 pub mod token;
