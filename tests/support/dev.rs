@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
@@ -121,31 +121,22 @@ impl Dev {
         Url::parse(answer.location()).unwrap().join("/").unwrap()
     }
 
-    /// `AdminInitiateAuth` with a name that is its own password: the pool's `AuthenticationResult`.
-    pub fn initiate_auth(&self, pool_id: &str, client: &str, name: &str) -> Value {
-        let input = json!({
-            "UserPoolId": pool_id,
-            "ClientId": client,
-            "AuthFlow": "ADMIN_USER_PASSWORD_AUTH",
-            "AuthParameters": { "USERNAME": name, "PASSWORD": name },
-        })
-        .to_string();
-        let pool = self.pool();
-        let mut wire = Wire::connect(([127, 0, 0, 1], pool.port().unwrap()).into());
+    /// An action of the pool's JSON API that goes well: its output.
+    pub fn call(&self, action: &str, input: &Value) -> Value {
+        let (input, port) = (input.to_string(), self.pool().port().unwrap());
+        let mut wire = Wire::connect(([127, 0, 0, 1], port).into());
         wire.write(
             format!(
-                "POST / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/x-amz-json-1.1\r\n\
-                 X-Amz-Target: AWSCognitoIdentityProviderService.AdminInitiateAuth\r\n\
-                 Content-Length: {}\r\nConnection: close\r\n\r\n{input}",
-                pool.port().unwrap(),
+                "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/x-amz-json-1.1\r\n\
+                 X-Amz-Target: AWSCognitoIdentityProviderService.{action}\r\nContent-Length: {}\r\n\
+                 Authorization: AWS4-HMAC-SHA256 Credential=any\r\nConnection: close\r\n\r\n{input}",
                 input.len()
             )
             .as_bytes(),
         );
         let answer = wire.answer(false).unwrap();
-        let result = answer.json()["AuthenticationResult"].clone();
-        assert!(answer.status == 200 && result.is_object(), "{answer:#?}");
-        result
+        assert_eq!(answer.status, 200, "{action}: {answer:#?}");
+        answer.json()
     }
 }
 
