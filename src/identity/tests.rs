@@ -99,7 +99,9 @@ fn a_mapped_claim_that_no_header_can_say_is_no_identity() {
     assert_eq!(with(json!(["dogs", 2, true, "a,b"])), shown("dogs,2,true,a%2Cb"));
     assert_eq!(with(json!(7)), shown("7"));
     assert_eq!(with(Value::Null), Ok(vec![]));
-    for claim in [json!({"kind": "dogs"}), json!(["dogs", {"kind": "cats"}]), json!([["dogs"]]), json!([null])] {
+    for claim in
+        [json!({"kind": "dogs"}), json!(["dogs", {"kind": "cats"}]), json!([["dogs"]]), json!([null])]
+    {
         assert_eq!(with(claim), Err(IdentityFault::Unwritable("pet_preference".into())));
     }
 }

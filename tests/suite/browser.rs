@@ -49,6 +49,18 @@ fn a_stopped_upstream_is_a_page_with_a_request_id() {
     in_node("gate.test.mjs", "a_stopped_upstream_is_a_page_with_a_request_id", &[("GATE", &gate.address)]);
 }
 
+#[test]
+fn a_page_that_needs_a_stronger_sign_in_asks_for_it_and_says_so_if_it_does_not_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.toml");
+    let strong = "required_roles = [\"viewer\"]\n[[rules]]\npath = \"/strong/**\"\nany_role = [\"viewer\"]\n\
+        min_acr = \"urn:cognito:loa:3\"\n";
+    std::fs::write(&rules, strong).unwrap();
+    let gate = Dev::start(&["--config", rules.to_str().unwrap()]);
+    let name = "a_page_that_needs_a_stronger_sign_in_asks_for_it_and_says_so_if_it_does_not_come";
+    in_node("gate.test.mjs", name, &[("GATE", &gate.address)]);
+}
+
 /// `rolegate dev`, stopped when dropped.
 struct Dev {
     _program: Running,

@@ -140,8 +140,13 @@ fn explain_and_the_running_gate_agree_on_every_request() {
     });
 
     let mut counted = BTreeMap::new();
-    for outcome in &outcomes {
-        *counted.entry(*outcome).or_insert(0) += 1;
+    for explanation in &outcomes {
+        *counted.entry(explanation.outcome).or_insert(0) += 1;
+    }
+    // Each kind of requirement has decided something.
+    for words in ["one of the scopes", "e-mail address", "acr urn:", "auth_time within", "servers read"] {
+        let times = outcomes.iter().filter(|explanation| explanation.because.contains(words)).count();
+        assert!(times >= 20, "{words:?} hardly came up: {times}");
     }
     assert_eq!(outcomes.len(), count * sets.len(), "every request is held to it");
     for outcome in ["forward", "login", "challenge", "forbid", "redirect", "own", "refuse"] {
@@ -152,8 +157,8 @@ fn explain_and_the_running_gate_agree_on_every_request() {
     }
 }
 
-/// Asks one gate `count` requests and holds each to what `explain` says; the outcomes.
-fn agree(seed: u64, count: usize) -> Vec<&'static str> {
+/// Asks one gate `count` requests and holds each to what `explain` says, which is given back.
+fn agree(seed: u64, count: usize) -> Vec<Explanation> {
     let random = &mut Random(seed);
     let world = world(random);
     let toml = world.gate.folder().join("rolegate.toml");
@@ -170,7 +175,7 @@ fn agree(seed: u64, count: usize) -> Vec<&'static str> {
     let mut expected = HashMap::new();
     for _ in 0..count {
         let (asked, bytes, to_head) = request(random, &config, &cookies);
-        outcomes.push(asked.explanation.outcome);
+        outcomes.push(asked.explanation.clone());
         let connected: &mut Wire = wire.get_or_insert_with(|| Wire::connect(world.gate.public));
         connected.write(&bytes);
         let answer = connected.answer(to_head).unwrap_or_else(|ended| panic!("{ended:?}: {}", told(&asked)));

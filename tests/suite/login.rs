@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use url::Url;
 
-use crate::cookies::{PASS, shape};
 use crate::acceptance::step_up;
+use crate::cookies::{PASS, shape};
 use crate::corpus::{Case, case};
 use crate::support::browser::{Browser, Kind, address};
 use crate::support::gate::Gate;

@@ -53,7 +53,9 @@ fn row_08_a_programs_token_counts_for_its_roles_and_not_for_scopes_it_does_not_h
     let tokens = house.tokens("mia");
     let refresh = json!({ "REFRESH_TOKEN": tokens["RefreshToken"] });
     let again = house.initiate("REFRESH_TOKEN_AUTH", refresh);
-    for (access, path) in [(&tokens["AccessToken"], "/row-08/first"), (&again["AccessToken"], "/row-08/again")] {
+    for (access, path) in
+        [(&tokens["AccessToken"], "/row-08/first"), (&again["AccessToken"], "/row-08/again")]
+    {
         let access = access.as_str().unwrap();
         let answer = house.bear(access, path);
         assert_eq!(answer.status, 200, "{answer:#?}");

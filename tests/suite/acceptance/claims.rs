@@ -55,8 +55,12 @@ fn row_09_both_tokens_carry_a_v2_triggers_list_and_no_trigger_changes_who_it_is(
     for which in ["IdToken", "AccessToken"] {
         let claims = claims(tokens[which].as_str().unwrap());
         // In the order of the groups' precedence, which nobody wrote.
-        let mut roles: Vec<_> =
-            claims["https://flexai.de/roles"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
+        let mut roles: Vec<_> = claims["https://flexai.de/roles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r.as_str().unwrap())
+            .collect();
         roles.sort_unstable();
         assert_eq!(roles, ["flexai-editor", "flexai-manager"], "{which}");
     }

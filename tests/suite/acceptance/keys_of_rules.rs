@@ -47,7 +47,8 @@ pub fn an_email_domain_is_that_of_a_verified_address_with_one_at_sign() {
     .into_iter()
     .enumerate()
     {
-        let user = User::new(&format!("mail-{at}"), &[]).with("email", email).with("email_verified", verified);
+        let user =
+            User::new(&format!("mail-{at}"), &[]).with("email", email).with("email_verified", verified);
         assert_eq!(status(&world, user, "/corp/x"), expected, "{email:?}");
     }
     assert_eq!(seen(&world.upstream, "/corp/x").len(), 4);
@@ -119,8 +120,7 @@ fn a_rules_own_upstream_gets_what_that_rule_lets_through_and_nothing_else() {
         ("/x", false),
     ] {
         assert_eq!(ask(&world, &browser, path, "").status, 200, "{path}");
-        let (wanted, other) =
-            if at_second { (&second, &world.upstream) } else { (&world.upstream, &second) };
+        let (wanted, other) = if at_second { (&second, &world.upstream) } else { (&world.upstream, &second) };
         let head = one_seen(wanted, path).head;
         assert_eq!(head.one("host"), Some(wanted.address.to_string().as_str()), "its own Host: {path}");
         assert_eq!(head.one("x-forwarded-host"), Some("app.test"));
@@ -128,7 +128,10 @@ fn a_rules_own_upstream_gets_what_that_rule_lets_through_and_nothing_else() {
     }
     assert_eq!(ask(&world, &world.browser(), "/api/nobody", "").status, 401);
     assert!(seen(&second, "/api/nobody").is_empty());
-    assert!(one_seen(&second, "/api/open").head.one("x-user").is_some(), "who is signed in is known there too");
+    assert!(
+        one_seen(&second, "/api/open").head.one("x-user").is_some(),
+        "who is signed in is known there too"
+    );
 }
 
 #[test]
@@ -145,7 +148,9 @@ fn unauthenticated_401_sends_nobody_away_and_from_only_narrows() {
     assert_eq!(world.browser().open("/far/x").status, 403);
     let mut browser = world.signed_in("user");
     assert_eq!(browser.open("/near/x").status, 200);
-    for lines in ["", "X-Forwarded-For: 10.0.0.1\r\n", "Forwarded: for=10.0.0.1\r\n", "X-Real-IP: 10.0.0.1\r\n"] {
+    for lines in
+        ["", "X-Forwarded-For: 10.0.0.1\r\n", "Forwarded: for=10.0.0.1\r\n", "X-Real-IP: 10.0.0.1\r\n"]
+    {
         assert_eq!(ask(&world, &browser, "/far/x", lines).status, 403, "{lines}");
     }
     assert!(seen(&world.upstream, "/far/x").is_empty());

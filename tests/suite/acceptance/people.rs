@@ -155,11 +155,14 @@ fn a_claim_of_an_unexpected_type_grants_nothing_and_is_told_of_once_a_minute() {
 
 #[test]
 fn a_claim_that_no_header_can_say_refuses_and_says_which() {
-    let header = "[[identity.headers]]\nclaim = \"tenant\"\nheader = \"X-Tenant\"\n[bearer]\ntokens = \"id\"\n";
+    let header =
+        "[[identity.headers]]\nclaim = \"tenant\"\nheader = \"X-Tenant\"\n[bearer]\ntokens = \"id\"\n";
     let world = Setup::bench().tables(header).start();
     let user = |tenant: Value| User::new("ann", &["user"]).with("tenant", tenant);
     for (at, (tenant, shown)) in
-        [(json!("a,b ü"), "a%2Cb%20%C3%BC"), (json!(["a", 2]), "a,2"), (json!(1.5), "1.5")].into_iter().enumerate()
+        [(json!("a,b ü"), "a%2Cb%20%C3%BC"), (json!(["a", 2]), "a,2"), (json!(1.5), "1.5")]
+            .into_iter()
+            .enumerate()
     {
         world.pool.user(user(tenant));
         let path = format!("/tenant-{at}");

@@ -104,7 +104,10 @@ fn a_login_comes_back_to_a_target_with_an_escaped_slash() {
     let mut browser = world.browser();
     browser.signs_in_as = Some("user".into());
     let page = browser.navigate("/repos/group%2Fproject?ref=a%2Fb");
-    assert_eq!((page.answer.status, page.url.as_str()), (200, "https://app.test/repos/group%2Fproject?ref=a%2Fb"));
+    assert_eq!(
+        (page.answer.status, page.url.as_str()),
+        (200, "https://app.test/repos/group%2Fproject?ref=a%2Fb")
+    );
     assert_eq!(seen(&world.upstream, "/repos/group%2Fproject").len(), 1);
     let mut browser = world.browser();
     let page = browser.sign_in_to("user", "/repos/group%2Fproject");
