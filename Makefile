@@ -33,7 +33,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
+test-tools: browser tls-clients $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -43,6 +43,11 @@ ifeq ($(CHROMIUM),)
 	$(SUDO) apt-get update
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-liberation
 endif
+
+# What comes in over TLS in the tests beside the suite's own client.
+.PHONY: tls-clients
+tls-clients:
+	@{ command -v openssl && command -v curl; } >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends openssl curl; }
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json

@@ -104,7 +104,8 @@ impl Ask {
         });
         let scheme = match origin {
             Some(index) => config.origins[index].scheme,
-            None => said.scheme.unwrap_or(Scheme::Http),
+            // With [tls] the listener speaks nothing else, whatever its client asks for.
+            None => said.scheme.unwrap_or(if config.tls.is_some() { Scheme::Https } else { Scheme::Http }),
         };
         Ok(Self {
             method: head.method.clone(),

@@ -35,6 +35,7 @@ pub mod identity;
 pub mod listen;
 pub mod login;
 pub mod provider;
+pub mod redirect;
 pub mod refusal;
 pub mod reply;
 pub mod rule;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rolegate::command::{check, explain, probe, schema, secret};
+use rolegate::command::{check, doctor, explain, probe, schema, secret};
 use rolegate::run::{dev, serve};
 
 /// An authenticating reverse proxy for Amazon Cognito user pools.
@@ -72,6 +72,15 @@ enum Command {
         /// A URL, or a path at the first public_url.
         url: String,
     },
+    /// Ask the real pool whether this configuration works there, and say what to do where it does not.
+    Doctor {
+        /// The configuration.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Answer in JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a fresh session key.
     Secret,
     /// Print the configuration's JSON schema.
@@ -111,6 +120,7 @@ fn main() -> ExitCode {
             let question = explain::Question { method, url, user, roles, claims };
             explain::run(config.as_deref(), &env, &question, json)
         }
+        Command::Doctor { config, json } => doctor::run(config.as_deref(), &env, json),
         Command::Secret => secret::run(),
         Command::Schema => schema::run(),
         Command::Probe { url } => probe::run(&url),

@@ -24,6 +24,8 @@ pub enum Refusal {
     HeadTooLarge,
     /// A host that is no public origin, where only a session could decide.
     Misdirected,
+    /// Something else than a GET on the cleartext listener beside TLS.
+    Cleartext,
     /// No session, and this is not something that can go and sign in by a redirect.
     LoginRequired,
     /// Signed in, and a role or another requirement is missing.
@@ -135,6 +137,7 @@ impl Refusal {
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooLarge => "head_too_large",
             Self::Misdirected => "misdirected",
+            Self::Cleartext => "cleartext",
             Self::LoginRequired => "login_required",
             Self::RoleMissing { .. } => "role_missing",
             // RFC 9470 §3.

@@ -1,4 +1,5 @@
 //! The TLS client's side, for the upstream and the provider alike: the system's roots, or a bundle alone.
+//! What the server's side shows is `certificate`'s.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
+
+pub mod certificate;
 
 /// Why there can be no TLS.
 #[derive(Debug, thiserror::Error)]

@@ -5,16 +5,18 @@
 
 mod bearer;
 mod duration;
-mod identity;
+pub(crate) mod identity;
 mod limits;
 mod network;
 mod origin;
 mod overlap;
+mod parameters;
 mod provider;
 mod requirement;
 mod rules;
 mod secrets;
 mod session;
+mod tls;
 mod upstream;
 
 use std::io;
@@ -33,6 +35,8 @@ pub struct Surroundings<'a> {
     pub folder: PathBuf,
     /// How many cores this process may use.
     pub cores: usize,
+    /// Seconds since 1970: certificates count for a time.
+    pub now: u64,
 }
 
 /// A file that the configuration names.
@@ -65,24 +69,26 @@ pub(super) fn check(
 
 fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let origins = origin::origins(raw.public_url.as_ref(), cx);
-    let listen = network::listen(raw.listen.as_deref(), "listen", 4180, cx);
-    let admin_listen = network::listen(raw.admin_listen.as_deref(), "admin_listen", 4181, cx);
+    let listen = network::listen(raw.listen.as_deref(), &Key::of("listen"), 4180, cx);
+    let admin_listen = network::listen(raw.admin_listen.as_deref(), &Key::of("admin_listen"), 4181, cx);
     if listen == admin_listen && listen.port() != 0 {
         cx.error(&Key::of("admin_listen"), "the same address as listen", "give it a port of its own");
     }
+    let tls = tls::tls(raw.tls.as_ref(), &origins, [listen, admin_listen], cx);
+    let redirect_listen = tls.as_ref().and_then(|tls| tls.redirect_listen);
     let auth_prefix = rules::auth_prefix(raw.auth_prefix.as_deref(), cx);
     let written_rules = raw.rules.as_deref().unwrap_or_default();
     let upstreams = upstream::upstreams(
         raw.upstream.as_deref(),
         written_rules,
         raw.upstream_ca_file.as_deref(),
-        [listen, admin_listen],
+        &[Some(listen), Some(admin_listen), redirect_listen].into_iter().flatten().collect::<Vec<_>>(),
         cx,
     );
     let default = default_requirement(raw.required_roles.as_ref(), cx);
     let provider = provider::provider(raw.cognito.as_ref(), raw.oidc.as_ref(), cx);
-    let client_secret = provider.as_ref().and_then(|provider| provider.client_secret.as_ref());
-    let session = session::session(raw.session.as_ref(), client_secret, cx);
+    let client_secrets = provider.as_ref().map_or(&[][..], |provider| &provider.client_secrets);
+    let session = session::session(raw.session.as_ref(), client_secrets, cx);
     let acr_order = identity::acr_order(raw.identity.as_ref(), cx);
     let rules = rules::rules(written_rules, &acr_order, &upstreams, cx);
     rules::against_prefix(&rules, &auth_prefix, cx);
@@ -108,6 +114,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         origins,
         listen,
         admin_listen,
+        tls,
         auth_prefix,
         upstreams: upstreams.found()?,
         pass_host: raw.pass_host.unwrap_or(true),

@@ -8,17 +8,18 @@ use figment::Figment;
 use figment::providers::Serialized;
 use serde_json::Value as Json;
 
-mod check;
+pub(crate) mod check;
 mod places;
 pub mod problem;
 mod raw;
 pub mod secret;
 pub mod settings;
-mod shape;
+pub(crate) mod shape;
 mod walk;
 
 pub use check::{Contents, Surroundings};
 
+use crate::clock;
 use places::{File, Places};
 use problem::{Key, Place, Problem, Problems, Severity};
 use settings::Config;
@@ -142,7 +143,7 @@ fn assemble(
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let around = Surroundings { read: &read_named, folder, cores };
+    let around = Surroundings { read: &read_named, folder, cores, now: clock::now() };
     match check::check(&raw, &places, problems, &around) {
         (Some(config), warnings) => Ok(Loaded { config, warnings: warnings.sorted() }),
         (None, problems) => Err(problems.sorted()),

@@ -25,6 +25,8 @@ pub(super) struct Raw {
     pub(super) listen: Option<String>,
     /// The admin listener. Default `127.0.0.1:4181`.
     pub(super) admin_listen: Option<String>,
+    /// TLS on the public listener: there with this table, cleartext without it.
+    pub(super) tls: Option<Tls>,
     /// Where the gate's own pages live. Default `/oauth2`.
     pub(super) auth_prefix: Option<String>,
     /// Networks whose `X-Forwarded-*` headers are believed. Default: none.
@@ -59,6 +61,41 @@ pub(super) enum OneOrMany {
     Many(Vec<String>),
 }
 
+/// `[tls]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tls {
+    /// PEM file with the certificate and, after it, those that lead to its authority.
+    pub(super) cert_file: Option<String>,
+    /// PEM file with the certificate's private key: PKCS#8, SEC1 or PKCS#1.
+    pub(super) key_file: Option<String>,
+    /// Further certificates. The first whose names cover the host that a client asks for is shown, else the first.
+    pub(super) certificates: Option<Vec<TlsCertificate>>,
+    /// The oldest version spoken: `1.2` (default) or `1.3`.
+    pub(super) min_version: Option<TlsVersion>,
+    /// A listener in cleartext that sends browsers to `public_url` and forwards nothing. Default: none.
+    pub(super) redirect_listen: Option<String>,
+}
+
+/// `[[tls.certificates]]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TlsCertificate {
+    /// As in `[tls]`.
+    pub(super) cert_file: Option<String>,
+    /// As in `[tls]`.
+    pub(super) key_file: Option<String>,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub(super) enum TlsVersion {
+    #[serde(rename = "1.2")]
+    V1_2,
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
 /// `[cognito]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -77,8 +114,22 @@ pub(super) struct Cognito {
     pub(super) client_secret: Option<String>,
     /// A file holding the app client's secret.
     pub(super) client_secret_file: Option<String>,
+    /// A file with a secret a line while they are rotated: where one is rejected the next is tried.
+    pub(super) client_secrets_file: Option<String>,
     /// Scopes asked for. Default `openid email profile`.
     pub(super) scopes: Option<Vec<String>>,
+    /// Go straight to this identity provider; a list: `start?identity_provider=` may choose one of these.
+    pub(super) identity_provider: Option<OneOrMany>,
+    /// The same by an identifier, such as an e-mail domain; a list: `start?idp_identifier=` may choose.
+    pub(super) idp_identifier: Option<OneOrMany>,
+    /// The language of the pool's pages; a list: `start?lang=` may choose one of these.
+    pub(super) lang: Option<OneOrMany>,
+    /// Who is about to sign in; a list: `start?login_hint=` may choose one of these.
+    pub(super) login_hint: Option<OneOrMany>,
+    /// `none`, `login`, `select_account`, `consent`; a list: `start?prompt=` may choose one of these.
+    pub(super) prompt: Option<OneOrMany>,
+    /// The URL that access tokens are bound to (RFC 8707); Cognito binds one.
+    pub(super) resources: Option<Vec<String>>,
     /// PEM file that replaces the system's roots for calls to the pool.
     pub(super) ca_file: Option<String>,
 }
@@ -95,8 +146,18 @@ pub(super) struct Oidc {
     pub(super) client_secret: Option<String>,
     /// A file holding the client's secret.
     pub(super) client_secret_file: Option<String>,
+    /// A file with a secret a line while they are rotated: where one is rejected the next is tried.
+    pub(super) client_secrets_file: Option<String>,
     /// Scopes asked for. Default `openid email profile`.
     pub(super) scopes: Option<Vec<String>>,
+    /// The language of the provider's pages; a list: `start?lang=` may choose one of these.
+    pub(super) lang: Option<OneOrMany>,
+    /// Who is about to sign in; a list: `start?login_hint=` may choose one of these.
+    pub(super) login_hint: Option<OneOrMany>,
+    /// `none`, `login`, `select_account`, `consent`; a list: `start?prompt=` may choose one of these.
+    pub(super) prompt: Option<OneOrMany>,
+    /// The URLs that access tokens are bound to (RFC 8707).
+    pub(super) resources: Option<Vec<String>>,
     /// PEM file that replaces the system's roots for calls to the provider.
     pub(super) ca_file: Option<String>,
     /// Further issuers that tokens may name.
@@ -292,6 +353,8 @@ pub(super) struct Limits {
     pub(super) header_count: Option<u64>,
     /// For a whole request head to arrive. Default `10s`.
     pub(super) header_timeout: Option<String>,
+    /// For a TLS handshake to be finished. Default `5s`.
+    pub(super) handshake_timeout: Option<String>,
     /// Idle keep-alive connections are closed after this. Default `60s`.
     pub(super) idle_timeout: Option<String>,
     /// To connect to the upstream. Default `5s`.

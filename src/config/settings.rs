@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::secret::Secret;
 use crate::rule::path::Pattern;
+use crate::tls::certificate::Certificate;
 
 /// Everything `run` needs.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The admin listener (`/livez`, `/readyz`, `/metrics`). Default `127.0.0.1:4181`.
     pub admin_listen: SocketAddr,
+    /// TLS on the public listener; `None`: cleartext, behind a balancer or on a loopback host.
+    pub tls: Option<Tls>,
     /// Where the gate's own pages live, without a trailing slash. Default `/oauth2`.
     pub auth_prefix: String,
     /// Where allowed requests go: first the top level's `upstream`, then those that rules name.
@@ -68,6 +71,27 @@ pub struct Origin {
     pub host: String,
     /// The effective port, the scheme's default included.
     pub port: u16,
+}
+
+/// `[tls]`.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Never empty. The first that covers the name a client asks for is shown, else the first.
+    pub certificates: Vec<Certificate>,
+    /// The oldest version spoken. Default 1.2.
+    pub min_version: TlsVersion,
+    /// The cleartext listener that sends browsers to a public origin. Default: none.
+    pub redirect_listen: Option<SocketAddr>,
+}
+
+/// A version of TLS; what is older than these is not spoken (RFC 8996).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    V1_2,
+    /// RFC 8446.
+    V1_3,
 }
 
 /// Where allowed requests go.
@@ -202,17 +226,46 @@ pub struct Provider {
     pub additional_issuers: Vec<String>,
     /// The app client.
     pub client_id: String,
-    /// Its secret; `None` for a public client.
-    pub client_secret: Option<Secret>,
+    /// Its secrets, the preferred one first: several while they are rotated, none for a public client.
+    pub client_secrets: Vec<Secret>,
     /// Default `openid email profile`.
     pub scopes: Vec<String>,
     /// What access tokens are to be bound to (RFC 8707 `resource`); a token that names another is not for us.
     pub resources: Vec<String>,
+    /// What a login asks of the provider beyond what the protocol needs.
+    pub parameters: LoginParameters,
     /// PEM bundle that replaces the system's roots for calls to the provider.
     pub ca_file: Option<PathBuf>,
     /// Calls to the first origin go to the second: `rolegate dev` behind a mapped port, where the browser's
     /// address of the pool is not the gate's. No key sets it.
     pub shortcut: Option<(String, String)>,
+}
+
+/// What a login asks of the provider beyond what the protocol needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginParameters {
+    /// Cognito: the identity provider to go straight to.
+    pub identity_provider: Parameter,
+    /// Cognito: the same by an identifier, such as an e-mail domain. Never together with the former.
+    pub idp_identifier: Parameter,
+    /// The language of the provider's pages.
+    pub lang: Parameter,
+    /// Who is about to sign in.
+    pub login_hint: Parameter,
+    /// `none`, or any of `login`, `select_account`, `consent`.
+    pub prompt: Parameter,
+}
+
+/// When a parameter goes to the provider. Never with a value that is not configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Parameter {
+    /// Not at all.
+    #[default]
+    Never,
+    /// With every login.
+    Always(String),
+    /// When a link to `start` chooses one of these; never empty.
+    OneOf(Vec<String>),
 }
 
 /// What kind of provider it is.
@@ -388,6 +441,8 @@ pub struct Limits {
     pub header_count: usize,
     /// For a whole request head to arrive, from its first byte. Default 10 s.
     pub header_timeout: Duration,
+    /// For a TLS handshake to be finished. Default 5 s.
+    pub handshake_timeout: Duration,
     /// Idle keep-alive connections are closed after this. Default 60 s.
     pub idle_timeout: Duration,
     /// To connect to the upstream. Default 5 s.
@@ -506,6 +561,24 @@ impl Network {
     }
 }
 
+// === impl Identity ===
+
+impl Default for Identity {
+    /// By `sub`, without any source of roles.
+    fn default() -> Self {
+        Self {
+            user: "sub".into(),
+            roles: Vec::new(),
+            headers: Vec::new(),
+            user_headers: vec![http::HeaderName::from_static("x-user")],
+            roles_headers: vec![http::HeaderName::from_static("x-roles")],
+            roles_format: RolesFormat::List,
+            asked: Asked::default(),
+            machines: Vec::new(),
+        }
+    }
+}
+
 // === impl Limits ===
 
 impl Default for Limits {
@@ -515,6 +588,7 @@ impl Default for Limits {
             header_bytes: 32 * 1024,
             header_count: 100,
             header_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),

@@ -30,21 +30,8 @@ pub(super) enum Shape {
 }
 
 /// Keys that are part of rolegate's interface but that this version does not have.
-const LATER: &[&str] = &[
-    "tls",
-    "assertion",
-    "gateway",
-    "pages",
-    "telemetry",
-    "upstreams",
-    "control_socket",
-    "cognito.client_secrets_file",
-    "cognito.identity_provider",
-    "cognito.idp_identifier",
-    "cognito.lang",
-    "cognito.resources",
-    "session.store",
-];
+const LATER: &[&str] =
+    &["assertion", "gateway", "pages", "telemetry", "upstreams", "control_socket", "session.store"];
 
 // === impl Shape ===
 
@@ -171,7 +158,7 @@ fn words(node: &Json) -> Option<Vec<String>> {
 }
 
 /// Damerau-Levenshtein with adjacent swaps: the slips that fingers make.
-pub(super) fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{Access, ProviderKind, ReturnPort, TokenChoice, Unauthenticated, Upstream};
+use super::settings::{
+    Access, Parameter, ProviderKind, ReturnPort, TlsVersion, TokenChoice, Unauthenticated, Upstream,
+};
 use super::*;
 
 fn root() -> PathBuf {
@@ -173,7 +175,14 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(config.workers, 3);
 
     assert_eq!(config.provider.client_id, "1234567");
-    assert_eq!(config.provider.client_secret.unwrap().expose(), b"a-secret-of-the-app-client");
+    assert_eq!(config.provider.client_secrets[0].expose(), b"a-secret-of-the-app-client");
+    let parameters = &config.provider.parameters;
+    assert_eq!(parameters.identity_provider, Parameter::Always("COGNITO".into()));
+    assert_eq!(parameters.idp_identifier, Parameter::Never);
+    assert_eq!(parameters.lang, Parameter::OneOf(vec!["de".into(), "pt-BR".into()]));
+    assert_eq!(parameters.login_hint, Parameter::OneOf(vec!["erika@example.com".into()]));
+    assert_eq!(parameters.prompt, Parameter::Always("login consent".into()));
+    assert_eq!(config.provider.resources, ["https://api.example.com/v1"]);
     let ProviderKind::Cognito { pool_id, domain } = config.provider.kind else { panic!() };
     assert_eq!(
         (pool_id.as_str(), domain.as_deref()),
@@ -195,6 +204,14 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!((&docs.access, docs.cacheable), (&Access::Public, true));
     assert_eq!(config.limits.header_count, 50);
     assert!(!config.log.access);
+}
+
+#[test]
+fn several_client_secrets_stand_in_a_file_a_line_each() {
+    let provider = fixture("oidc.toml").provider;
+    let secrets: Vec<_> = provider.client_secrets.iter().map(|secret| secret.expose()).collect();
+    assert_eq!(secrets, [&b"the-next-secret-of-the-client"[..], b"a-secret-of-the-app-client"]);
+    assert_eq!(provider.resources.len(), 2);
 }
 
 #[test]
@@ -266,7 +283,26 @@ fn what_a_command_leaves_out_of_the_file_does_not_count() {
     let config =
         from_text("a.toml", &toml, &[], &flags).unwrap_or_else(|problems| panic!("{problems}")).config;
     assert_eq!(config.provider.issuer, "http://127.0.0.1:4182/local_DevPool");
-    assert!(config.provider.client_secret.is_none());
+    assert!(config.provider.client_secrets.is_empty());
+}
+
+#[test]
+fn the_table_turns_tls_on_with_every_certificate_it_names() {
+    let config = fixture("tls.toml");
+    let tls = config.tls.unwrap();
+    assert!(tls.certificates[0].covers("app.test") && tls.certificates[1].covers("api.test"));
+    assert_eq!((tls.certificates.len(), tls.min_version), (2, TlsVersion::V1_3));
+    assert_eq!(tls.redirect_listen.unwrap().to_string(), "0.0.0.0:80");
+    assert_eq!(config.limits.handshake_timeout.as_secs(), 2);
+    assert!(fixture("small.toml").tls.is_none());
+
+    let pem = |name: &str| root().join("tests/fixtures/tls").join(name).display().to_string();
+    let variables =
+        env(&[("ROLEGATE_TLS__CERT_FILE", &pem("app.pem")), ("ROLEGATE_TLS__KEY_FILE", &pem("app.key"))]);
+    let loaded = from_text("a.toml", SMALL, &variables, &Overrides::default()).unwrap();
+    let tls = loaded.config.tls.unwrap();
+    assert_eq!((tls.certificates.len(), tls.min_version), (1, TlsVersion::V1_2));
+    assert!(tls.redirect_listen.is_none());
 }
 
 #[test]
@@ -276,7 +312,7 @@ fn a_wrong_variable_is_named() {
         ("ROLEGATE_COGNITO_CLIENT_ID", "x"),
         ("ROLEGATE_WORKERS", "many"),
         ("ROLEGATE_RULES", "x"),
-        ("ROLEGATE_TLS__CERT", "x"),
+        ("ROLEGATE_TELEMETRY__TRACES", "x"),
         ("ROLEGATE_listen", "x"),
         ("ROLEGATE_LISTEN", "here"),
         ("ROLEGATE_SESSION__MAX_AGE", "long"),
@@ -289,7 +325,7 @@ fn a_wrong_variable_is_named() {
             "env:ROLEGATE_LISTEN: listen: \"here\" is not an address with a port; write it as \"127.0.0.1:4180\" or \"[::]:4180\"",
             "env:ROLEGATE_RULES: rules: tables cannot be written in a variable; write them in the file",
             "env:ROLEGATE_SESSION__MAX_AGE: session.max_age: \"long\" is not a duration; write a number and a unit (ms, s, m, h, d), such as \"15m\" or \"1h30m\"",
-            "env:ROLEGATE_TLS__CERT: tls is not available in this version",
+            "env:ROLEGATE_TELEMETRY__TRACES: telemetry is not available in this version",
             "env:ROLEGATE_UPSTREM: unknown variable; did you mean ROLEGATE_UPSTREAM?",
             "env:ROLEGATE_WORKERS: workers: expected a whole number that is not negative",
             "env:ROLEGATE_listen: unknown variable; did you mean ROLEGATE_LISTEN?",
@@ -325,7 +361,7 @@ fn a_secret_file_that_everybody_may_read_is_a_warning() {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
         let loaded = load(Some(&file), &[], &Overrides::default()).unwrap();
         assert_eq!(loaded.warnings.iter().count(), warnings, "{mode:o}");
-        assert_eq!(loaded.config.provider.client_secret.unwrap().expose(), b"a-secret-of-the-app-client");
+        assert_eq!(loaded.config.provider.client_secrets[0].expose(), b"a-secret-of-the-app-client");
     }
 }
 

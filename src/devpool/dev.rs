@@ -120,6 +120,13 @@ struct Clock {
     advance: i64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Domain {
+    /// Whether the pool has one.
+    there: bool,
+}
+
 /// Why a fault was not put in place.
 struct Refused(String);
 
@@ -148,6 +155,7 @@ pub(super) fn answer(pool: &Pool, asked: &Asked) -> Answer {
             let mut state = pool.state();
             state.ahead = state.ahead.saturating_add(body.advance).clamp(-MOST_AHEAD, MOST_AHEAD);
         }),
+        (&Method::POST, "/_dev/domain") => read(asked).map(|body: Domain| pool.state().domain = body.there),
         _ => return text(StatusCode::NOT_FOUND, "There is no such fault."),
     };
     match done {

@@ -196,6 +196,9 @@ impl Pool {
         if asked.path.starts_with("/_dev/") {
             return dev::answer(self, asked);
         }
+        if !self.state().domain && asked.path != "/" {
+            return not_found();
+        }
         match (&asked.method, asked.path.as_str()) {
             // `/authorize` is the old name.
             (&Method::GET, "/oauth2/authorize" | "/authorize") => authorize::answer(self, asked).await,
@@ -216,9 +219,13 @@ impl Pool {
 
     /// Cognito's twelve members, `code_challenge_methods_supported` not among them.
     fn discovery(&self) -> Answer {
-        self.state().stats.discovery += 1;
+        let domain = {
+            let mut state = self.state();
+            state.stats.discovery += 1;
+            state.domain
+        };
         let at = |path: &str| format!("{}{path}", self.public_url);
-        let document = json!({
+        let mut document = json!({
             "authorization_endpoint": at("/oauth2/authorize"),
             "end_session_endpoint": at("/logout"),
             "id_token_signing_alg_values_supported": ["RS256"],
@@ -232,6 +239,9 @@ impl Pool {
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "userinfo_endpoint": at("/oauth2/userInfo"),
         });
+        if let Some(members) = document.as_object_mut().filter(|_| !domain) {
+            members.retain(|name, _| !OF_THE_DOMAIN.contains(&name.as_str()));
+        }
         json(StatusCode::OK, &document)
     }
 
@@ -263,6 +273,8 @@ impl Handler for PoolHandler {
             Ok(asked) => self.0.serve(&asked).await,
             Err(answer) => answer,
         };
+        let date = self.0.state().date();
+        self::http::insert(&mut answer, ::http::header::DATE, &date);
         if head {
             *answer.body_mut() = Body::Empty;
         }
@@ -311,3 +323,12 @@ fn origin(address: &str) -> Option<String> {
 fn alone(page: &str) -> Vec<String> {
     [3000, 4180, 5173, 8000, 8080].map(|port| format!("http://localhost:{port}{page}")).into()
 }
+
+/// What a pool without a domain has not.
+const OF_THE_DOMAIN: [&str; 5] = [
+    "authorization_endpoint",
+    "end_session_endpoint",
+    "revocation_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+];

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 
@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) stats: Stats,
     /// Seconds that `/_dev/clock` has put the pool's clock ahead; below zero, behind.
     pub(super) ahead: i64,
+    /// Whether the pool has a domain: `/_dev/domain` takes it away, and with it all pages but the two documents.
+    pub(super) domain: bool,
 }
 
 /// A person.
@@ -199,6 +201,7 @@ impl State {
             faults: Faults::default(),
             stats: Stats::default(),
             ahead: 0,
+            domain: true,
         };
         let now = state.now();
         for user in state.users.values_mut() {
@@ -221,6 +224,11 @@ impl State {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         now.saturating_add_signed(self.ahead.saturating_mul(1_000))
+    }
+
+    /// The pool's time as the `Date` of its answers.
+    pub(super) fn date(&self) -> String {
+        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(self.now_ms()))
     }
 
     pub(super) fn client(&self, id: &str) -> Option<&Client> {

@@ -8,21 +8,19 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::wire::{Then, Watch, Watched, Wire};
 use super::{Bounds, Handler, Peer, Stopping};
 
-/// Serves one connection to its end; on `stopping` it ends after the request it is at.
+/// Serves one connection, in cleartext or behind its handshake, to its end; on `stopping` it ends after the request it is at.
 pub async fn connection<H: Handler>(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     address: SocketAddr,
     handler: Rc<H>,
     bounds: Bounds,
     mut stopping: Stopping,
 ) {
-    // Without it a streamed answer waits for delayed acknowledgements, up to 40 ms.
-    let _ = stream.set_nodelay(true);
     let watch = Watch::new(bounds.header_timeout);
     let wire = Wire::new(stream, watch.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {

@@ -13,6 +13,7 @@ use crate::body::Answer;
 
 pub mod http1;
 pub mod stop;
+pub mod tls;
 mod wire;
 pub mod workers;
 
@@ -74,11 +75,17 @@ pub async fn serve<H: Handler>(
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     while let Some((stream, address)) = accept(&listener, &mut stopping).await {
+        at_once(&stream);
         let connection =
             http1::connection(stream, address, handler.clone(), bounds.clone(), stopping.clone());
         tokio::task::spawn_local(connection);
     }
     Ok(())
+}
+
+/// Without it a streamed answer waits for delayed acknowledgements, up to 40 ms.
+fn at_once(stream: &tokio::net::TcpStream) {
+    let _ = stream.set_nodelay(true);
 }
 
 /// The next connection, or `None` once stopping.

@@ -22,7 +22,7 @@ use crate::body::{Body, BodyError};
 pub(super) struct Wire<S> {
     stream: S,
     watch: Arc<Watch>,
-    /// For the rest of a head that has begun and did not come in one piece.
+    /// For the rest of a head that has begun and did not come in one piece, and for the goodbye.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -110,7 +110,7 @@ impl<S> Wire<S> {
         Self { stream, watch, timer: None }
     }
 
-    /// Whether the head that has begun is taking too long.
+    /// Whether the head that has begun, or the goodbye, is taking too long.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let timeout = self.watch.head_timeout;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
@@ -162,7 +162,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        // TLS says goodbye in a message of its own, and a client that reads nothing leaves no room for it.
+        if shut.is_pending() && self.is_late(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        shut
     }
 }
 
@@ -247,5 +252,32 @@ mod tests {
         drop(Watched::new(Body::Empty, watch.clone(), Then::Head));
         watch.observe(b"GET /#").unwrap();
         assert!(watch.head_is_read());
+    }
+    /// A peer with which TLS cannot say goodbye.
+    struct Deaf;
+
+    impl AsyncWrite for Deaf {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_goodbye_that_finds_no_room_is_not_waited_for() {
+        use tokio::io::AsyncWriteExt;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ended = runtime.block_on(async {
+            let mut wire = Wire::new(Deaf, Watch::new(Duration::from_millis(10)));
+            tokio::time::timeout(Duration::from_secs(20), wire.shutdown()).await
+        });
+        assert_eq!(ended.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

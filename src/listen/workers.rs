@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
-use super::{Bounds, Handler, Stopping, accept, http1};
+use super::tls::{Handshakes, Tls};
+use super::{Bounds, Handler, Stopping, accept, at_once, http1};
 
 /// The running workers.
 pub struct Workers {
@@ -39,11 +40,14 @@ struct Worker {
     thread: JoinHandle<()>,
 }
 
-/// Starts `count` workers; `make` builds each one's handler on its own thread. Fails if one of them does.
+/// Starts `count` workers whose threads are called `name`; `make` builds each one's handler on its own thread.
+/// They speak TLS if there is `tls`, and then nothing else. Fails if one of them does.
 pub fn spawn<H: Handler>(
+    name: &str,
     count: usize,
     make: impl Fn(usize) -> io::Result<H> + Send + Sync + 'static,
     bounds: &Bounds,
+    tls: Option<&Tls>,
 ) -> io::Result<Workers> {
     let make = Arc::new(make);
     let (report, reports) = std::sync::mpsc::channel();
@@ -52,12 +56,13 @@ pub fn spawn<H: Handler>(
             let (sockets, inbox) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
             let (make, report, bounds) = (make.clone(), report.clone(), bounds.clone());
-            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let tls = tls.cloned();
+            let thread = std::thread::Builder::new().name(format!("{name}-{index}")).spawn(move || {
                 let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
                 match runtime.and_then(|runtime| Ok((runtime, make(index)?))) {
                     Ok((runtime, handler)) => {
                         let _ = report.send(Ok(()));
-                        runtime.block_on(work(inbox, Rc::new(handler), bounds));
+                        runtime.block_on(work(inbox, Rc::new(handler), bounds, tls));
                     }
                     Err(error) => drop(report.send(Err(error))),
                 }
@@ -109,13 +114,27 @@ impl Workers {
     }
 }
 
-async fn work<H: Handler>(mut inbox: mpsc::UnboundedReceiver<Handed>, handler: Rc<H>, bounds: Bounds) {
-    while let Some(Handed { stream, address, stopping, open }) = inbox.recv().await {
+async fn work<H: Handler>(
+    mut inbox: mpsc::UnboundedReceiver<Handed>,
+    handler: Rc<H>,
+    bounds: Bounds,
+    tls: Option<Tls>,
+) {
+    let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls)));
+    while let Some(Handed { stream, address, mut stopping, open }) = inbox.recv().await {
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        let connection = http1::connection(stream, address, handler.clone(), bounds.clone(), stopping);
+        at_once(&stream);
+        let (handler, bounds, handshakes) = (handler.clone(), bounds.clone(), handshakes.clone());
         tokio::task::spawn_local(async move {
-            connection.await;
-            drop(open);
+            // Counts as open, and is waited for, from here on: a handshake is not free either.
+            let _open = open;
+            match handshakes {
+                None => http1::connection(stream, address, handler, bounds, stopping).await,
+                Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {
+                    Ok(stream) => http1::connection(stream, address, handler, bounds, stopping).await,
+                    Err(error) => tracing::debug!(peer = %address, %error, "no TLS"),
+                },
+            }
         });
     }
 }

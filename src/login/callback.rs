@@ -41,6 +41,12 @@ impl Login {
             return self.stale(callback.state, Some(&attempt), visitor).await;
         }
         let forget = site.names.forget(&attempt.cookie_name(&site.names));
+        if callback.wants_the_person() && !attempt.restarted && self.issued_here(&callback).is_ok() {
+            let target = self.acceptable(&attempt.target, site);
+            let (reply, mut cookies) = self.begin(visitor, &target, true, &self.usual_anew())?;
+            cookies.extend(forget);
+            return Ok((reply, cookies));
+        }
         match self.finish(visitor, &callback, &attempt).await {
             Ok((session, cookies)) => {
                 let cookies = cookies.into_iter().chain(forget).collect();
@@ -116,7 +122,7 @@ impl Login {
         }
         // Where cookies are blocked there is nothing else to count in than the state itself.
         match state.restarted() {
-            false => self.begin(visitor, &target, true),
+            false => self.begin(visitor, &target, true, &self.usual_anew()),
             true if visitor.jar.is_empty() => Err(LoginRefusal::CookiesOff.into()),
             true => Err(LoginRefusal::Parameters("callback_state_unknown").into()),
         }
@@ -210,6 +216,14 @@ impl<'a> Callback<'a> {
             _ => Err(LoginRefusal::Parameters("callback_without_code")),
         };
         Ok(Self { state, outcome, issuer })
+    }
+
+    /// Whether the pool would have had to show something and was asked not to: `prompt=none` (OpenID Connect
+    /// Core §3.1.2.6). Then the login begins anew, once, and lets it.
+    fn wants_the_person(&self) -> bool {
+        const ERRORS: [&str; 4] =
+            ["login_required", "interaction_required", "consent_required", "account_selection_required"];
+        matches!(&self.outcome, Err(LoginRefusal::PoolSaid { error, .. }) if ERRORS.contains(&error.as_str()))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ask::{Ask, Kind};
 use crate::background::Background;
 use crate::clock;
 use crate::config::settings::Config;
-use crate::provider::{AttemptValues, Provider};
+use crate::provider::{AttemptValues, Provider, Wishes};
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::Reply;
 use crate::rule::Rules;
@@ -24,6 +24,7 @@ mod signout;
 mod stronger;
 mod used;
 mod userinfo;
+mod wishes;
 
 use attempt::Attempt;
 use parameters::Parameters;
@@ -130,7 +131,7 @@ impl Login {
     /// Sends a navigation to the pool; it comes back to what it asked for.
     pub fn send_to_pool(&self, visitor: &Visitor<'_>) -> Answered {
         let target = self.acceptable(&visitor.ask.target(), visitor.site);
-        self.begin(visitor, &target, false)
+        self.begin(visitor, &target, false, &self.usual())
     }
 
     fn start(&self, visitor: &Visitor<'_>) -> Answered {
@@ -141,16 +142,23 @@ impl Login {
         if rd.is_some_and(|rd| rd.len() > return_to::MAX_LEN) {
             return Err(LoginRefusal::Parameters("start_rd_too_long").into());
         }
+        let wishes = self.chosen(&parameters)?;
         let target = self.acceptable(rd.unwrap_or("/"), visitor.site);
         // Only what can go to the pool and come back gets a login cookie.
         if visitor.ask.kind != Kind::Navigation {
             return Err(Refused::on_the_way_to(&target, visitor.site, Refusal::LoginRequired));
         }
-        self.begin(visitor, &target, false)
+        self.begin(visitor, &target, false, &wishes)
     }
 
     /// Begins an attempt: a sealed cookie here, a redirect to the pool there.
-    fn begin(&self, visitor: &Visitor<'_>, target: &ReturnTo, restarted: bool) -> Answered {
+    fn begin(
+        &self,
+        visitor: &Visitor<'_>,
+        target: &ReturnTo,
+        restarted: bool,
+        wishes: &Wishes<'_>,
+    ) -> Answered {
         let Visitor { site, jar, .. } = visitor;
         let now = clock::now_millis();
         let random = clock::random().map_err(|_| Refusal::NoEntropy)?;
@@ -158,7 +166,7 @@ impl Login {
         let attempt = Attempt::new(random, now, restarted, kept);
         let values =
             AttemptValues { state: &attempt.state(), nonce: &attempt.nonce(), verifier: &attempt.verifier() };
-        let wishes = self.wishes(target, site);
+        let wishes = self.demanding(*wishes, target, site);
         let url = self.provider.authorize_url(&site.callback, &values, &wishes).map_err(|fault| {
             tracing::warn!(reason = fault.code(), %fault, "a login could not begin");
             Refused::on_the_way_to(target, site, LoginRefusal::PoolUnreachable(fault.code()).into())

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::config::settings::Parameter;
+
 /// Decoded names and values, in order.
 #[derive(Debug, Default)]
 pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
@@ -9,6 +11,10 @@ pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 /// A query that cannot be decoded, or a parameter that stands there twice.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
+
+/// A choice that is not offered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotOffered;
 
 // === impl Parameters ===
 
@@ -46,6 +52,28 @@ impl<'a> Parameters<'a> {
             (value, None) => Ok(value),
         }
     }
+
+    /// What is to be sent as `name`: never what stands here, but what is configured, chosen by it. A name that
+    /// is not configured is as good as unknown, and says nothing.
+    pub(super) fn choice<'c>(
+        &self,
+        name: &str,
+        configured: &'c Parameter,
+    ) -> Result<Option<&'c str>, NotOffered> {
+        let (always, offered) = match configured {
+            Parameter::Never => return Ok(None),
+            Parameter::Always(value) => (Some(value.as_str()), std::slice::from_ref(value)),
+            Parameter::OneOf(values) => (None, values.as_slice()),
+        };
+        match self.one(name).map_err(|Malformed| NotOffered)? {
+            None => Ok(always),
+            Some(wanted) => offered
+                .iter()
+                .find(|value| *value == wanted)
+                .map(|value| Some(value.as_str()))
+                .ok_or(NotOffered),
+        }
+    }
 }
 
 const MAX_PARAMETERS: usize = 64;
@@ -61,6 +89,27 @@ mod tests {
         assert_eq!(parameters.one("x"), Ok(Some("1")));
         assert_eq!(parameters.one("y"), Ok(None));
         assert!(Parameters::read(Some("%72d=/a&rd=/b")).unwrap().one("rd").is_err());
+    }
+
+    #[test]
+    fn a_choice_is_one_of_those_that_are_configured_or_refused() {
+        let offered = Parameter::OneOf(vec!["Google".into(), "Corp".into()]);
+        let always = Parameter::Always("Google".into());
+        for (query, configured, chosen) in [
+            ("", &offered, Ok(None)),
+            ("idp=Corp", &offered, Ok(Some("Corp"))),
+            ("idp=corp", &offered, Err(NotOffered)),
+            ("idp=", &offered, Err(NotOffered)),
+            ("idp=Corp&idp=Corp", &offered, Err(NotOffered)),
+            ("idp=Corp+Google", &offered, Err(NotOffered)),
+            ("", &always, Ok(Some("Google"))),
+            ("idp=Google", &always, Ok(Some("Google"))),
+            ("idp=Corp", &always, Err(NotOffered)),
+            ("idp=Corp", &Parameter::Never, Ok(None)),
+        ] {
+            let parameters = Parameters::read(Some(query)).unwrap();
+            assert_eq!(parameters.choice("idp", configured), chosen, "{query} {configured:?}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Login {
         if let (Some(Afterwards { switch: true, .. }), Some(target), Kind::Navigation) =
             (&afterwards, &target, visitor.ask.kind)
         {
-            let (reply, mut cookies) = self.begin(visitor, target, false)?;
+            let (reply, mut cookies) = self.begin(visitor, target, false, &self.usual())?;
             cookies.extend(forget);
             return Ok((reply, cookies));
         }

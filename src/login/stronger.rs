@@ -16,15 +16,19 @@ use crate::session::Session;
 use crate::site::Site;
 
 impl Login {
-    /// What the pool must be asked for so that `target` opens afterwards.
-    pub(super) fn wishes(&self, target: &ReturnTo, site: &Site) -> Wishes<'_> {
+    /// What the pool must be asked for beside `wishes` so that `target` opens afterwards.
+    pub(super) fn demanding<'a>(&'a self, wishes: Wishes<'a>, target: &ReturnTo, site: &Site) -> Wishes<'a> {
         let target = target.relative_to(&site.origin);
         // Whoever was refused a POST signs in at this address too, and comes back to it with a GET.
-        let requirement = METHODS.iter().find_map(|method| self.demanded(target, method, site));
+        let Some(needs) = METHODS.iter().find_map(|method| self.demanded(target, method, site)) else {
+            return wishes;
+        };
         Wishes {
-            acr_values: requirement.and_then(|needs| needs.min_acr.as_ref()).map(|acr| acr.wanted.as_str()),
-            max_age: requirement.and_then(|needs| needs.max_auth_age).map(|age| age.as_secs()),
-            ..Wishes::default()
+            acr_values: needs.min_acr.as_ref().map(|acr| acr.wanted.as_str()),
+            max_age: needs.max_auth_age.map(|age| age.as_secs()),
+            // Without asking the person nothing gets stronger.
+            prompt: wishes.prompt.filter(|prompt| *prompt != "none"),
+            ..wishes
         }
     }
 

@@ -1,38 +1,28 @@
 //! The OAuth side of the provider: authorize address, code and refresh, revocation, sign-out address.
 //!
-//! The answers' types are ours and keep the ID token as text: only `identity::token` reads tokens.
+//! What is sent is the configuration's: nothing of a request gets here but code, state and refresh token.
 
 use std::borrow::Cow;
 use std::pin::Pin;
 
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey,
-    CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreRevocableToken,
-    CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+    CoreJweContentEncryptionAlgorithm, CoreRevocableToken, CoreRevocationErrorResponse,
+    CoreTokenIntrospectionResponse,
 };
 use openidconnect::{
-    AccessToken, AsyncHttpClient, AuthType, AuthUrl, AuthenticationFlow, AuthorizationCode, Client, ClientId,
+    AsyncHttpClient, AuthType, AuthUrl, AuthenticationFlow, AuthorizationCode, Client, ClientId,
     ClientSecret, CsrfToken, EmptyAdditionalClaims, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
-    IdToken, IssuerUrl, JsonWebKeySet, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardErrorResponse, TokenResponse, TokenUrl,
+    IssuerUrl, JsonWebKeySet, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardErrorResponse, TokenUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
+use super::answer::Tokens;
 use super::discovery::Endpoints;
 use super::outbound::{Outbound, OutboundFault};
+use crate::config::secret::Secret;
 use crate::config::settings::{Provider, ProviderKind};
-
-/// What the token endpoint answered.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Tokens {
-    access_token: AccessToken,
-    #[serde(deserialize_with = "bearer")]
-    token_type: CoreTokenType,
-    expires_in: Option<u64>,
-    refresh_token: Option<RefreshToken>,
-    id_token: Option<String>,
-}
 
 /// Why the token endpoint gave no tokens.
 #[derive(Debug, thiserror::Error)]
@@ -41,19 +31,21 @@ pub enum TokenEndpointFault {
     #[error("the token endpoint cannot be reached: {0}")]
     Unreachable(#[from] OutboundFault),
     /// It refused, with an OAuth error code (RFC 6749 §5.2).
-    #[error("the token endpoint refused: {}", explain(.error, .description.as_deref()))]
+    #[error("the token endpoint refused: {}", explain(.error, .description.as_deref(), .callback.as_deref()))]
     Refused {
         /// `invalid_grant`, `invalid_client` …
         error: String,
         /// The provider's own words.
         description: Option<String>,
+        /// The callback address that was named.
+        callback: Option<String>,
     },
     /// Neither tokens nor an error.
     #[error("the token endpoint's answer is neither tokens nor an error ({0})")]
     Answer(String),
 }
 
-/// Where a browser is sent to sign in. `challenge` belongs to the verifier that [`redeem`] is handed.
+/// Where a browser is sent to sign in. `challenge` belongs to the verifier that [`Caller::redeem`] is handed.
 pub fn authorize_url(
     provider: &Provider,
     endpoints: &Endpoints,
@@ -61,7 +53,7 @@ pub fn authorize_url(
     attempt: &AttemptValues<'_>,
     wishes: &Wishes<'_>,
 ) -> Option<Url> {
-    let client = oidc(provider, endpoints, Some(redirect_uri))?;
+    let client = oidc(provider, endpoints, None, Some(redirect_uri))?;
     let (state, nonce) = (attempt.state.to_owned(), attempt.nonce.to_owned());
     let verifier = PkceCodeVerifier::new(attempt.verifier.to_owned());
     let mut request = client
@@ -115,52 +107,17 @@ pub struct Wishes<'a> {
     pub max_age: Option<u64>,
 }
 
-/// Redeems a code, once: an exchange whose answer was lost is never tried again.
-pub async fn redeem(
-    provider: &Provider,
-    endpoints: &Endpoints,
-    outbound: &Outbound,
-    redirect_uri: &str,
-    code: &str,
-    verifier: &str,
-) -> Result<Tokens, TokenEndpointFault> {
-    let client = oidc(provider, endpoints, Some(redirect_uri)).ok_or_else(unusable)?;
-    client
-        .exchange_code(AuthorizationCode::new(code.to_owned()))
-        .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()))
-        .request_async(outbound)
-        .await
-        .map_err(fault)
-}
-
-/// Redeems a refresh token.
-pub async fn refresh(
-    provider: &Provider,
-    endpoints: &Endpoints,
-    outbound: &Outbound,
-    refresh_token: &str,
-) -> Result<Tokens, TokenEndpointFault> {
-    let client = oidc(provider, endpoints, None).ok_or_else(unusable)?;
-    let token = RefreshToken::new(refresh_token.to_owned());
-    client.exchange_refresh_token(&token).request_async(outbound).await.map_err(fault)
-}
-
-/// Revokes a refresh token (RFC 7009). Written by hand: the library refuses a cleartext endpoint, which the
-/// dev pool's is. `Ok(false)` where the provider has no such endpoint.
-pub async fn revoke(
-    provider: &Provider,
-    endpoints: &Endpoints,
-    outbound: &Outbound,
-    refresh_token: &str,
-) -> Result<bool, TokenEndpointFault> {
-    let Some(url) = &endpoints.revoke else { return Ok(false) };
-    let request = revocation(provider, endpoints, url, refresh_token).ok_or_else(unusable)?;
-    let answer = outbound.exchange(request).await?;
-    if answer.status().is_success() {
-        Ok(true)
-    } else {
-        Err(TokenEndpointFault::Answer(format!("revocation: status {}", answer.status())))
-    }
+/// Us at the provider's own endpoints, with one of our secrets.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    /// Who we are there.
+    pub provider: &'a Provider,
+    /// Where that is.
+    pub endpoints: &'a Endpoints,
+    /// The way there.
+    pub outbound: &'a Outbound,
+    /// `None` for a public client.
+    pub secret: Option<&'a Secret>,
 }
 
 /// Where a browser is sent to end the provider's session. Cognito's `/logout` is not RP-initiated logout: it
@@ -211,107 +168,73 @@ impl<'a> Wishes<'a> {
     }
 }
 
-// === impl Tokens ===
+// === impl Caller ===
 
-impl Tokens {
-    /// The ID token, unread.
-    pub fn id_token(&self) -> Option<&str> {
-        self.id_token.as_deref()
+impl Caller<'_> {
+    /// Redeems a code, once: an exchange whose answer was lost is never tried again.
+    pub async fn redeem(
+        &self,
+        redirect_uri: &str,
+        code: &str,
+        verifier: &str,
+    ) -> Result<Tokens, TokenEndpointFault> {
+        let client = oidc(self.provider, self.endpoints, self.secret, Some(redirect_uri));
+        client
+            .ok_or_else(unusable)?
+            .exchange_code(AuthorizationCode::new(code.to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()))
+            .request_async(self.outbound)
+            .await
+            .map_err(|error| fault(error, Some(redirect_uri)))
     }
 
-    /// The access token, unread.
-    pub fn access_token(&self) -> &str {
-        self.access_token.secret()
+    /// Redeems a refresh token.
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, TokenEndpointFault> {
+        let client = oidc(self.provider, self.endpoints, self.secret, None).ok_or_else(unusable)?;
+        let token = RefreshToken::new(refresh_token.to_owned());
+        client
+            .exchange_refresh_token(&token)
+            .request_async(self.outbound)
+            .await
+            .map_err(|error| fault(error, None))
     }
 
-    /// The refresh token.
-    pub fn refresh_token(&self) -> Option<&str> {
-        self.refresh_token.as_ref().map(|token| token.secret().as_str())
-    }
-
-    /// How long the access token lives, seconds.
-    pub fn expires_in(&self) -> Option<u64> {
-        self.expires_in
-    }
-}
-
-impl OAuth2TokenResponse for Tokens {
-    type TokenType = CoreTokenType;
-
-    fn access_token(&self) -> &AccessToken {
-        &self.access_token
-    }
-
-    fn token_type(&self) -> &CoreTokenType {
-        &self.token_type
-    }
-
-    fn expires_in(&self) -> Option<std::time::Duration> {
-        self.expires_in.map(std::time::Duration::from_secs)
-    }
-
-    fn refresh_token(&self) -> Option<&RefreshToken> {
-        self.refresh_token.as_ref()
-    }
-
-    fn scopes(&self) -> Option<&Vec<Scope>> {
-        None
-    }
-}
-
-impl
-    TokenResponse<
-        EmptyAdditionalClaims,
-        CoreGenderClaim,
-        CoreJweContentEncryptionAlgorithm,
-        CoreJwsSigningAlgorithm,
-    > for Tokens
-{
-    fn id_token(&self) -> Option<&UnreadIdToken> {
-        None
-    }
-}
-
-fn revocation(
-    provider: &Provider,
-    endpoints: &Endpoints,
-    url: &Url,
-    refresh_token: &str,
-) -> Option<HttpRequest> {
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.append_pair("token", refresh_token).append_pair("token_type_hint", "refresh_token");
-    let mut request = http::Request::post(url.as_str())
-        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    match &provider.client_secret {
-        Some(secret) if !endpoints.secret_in_body => {
-            request = request
-                .header(http::header::AUTHORIZATION, basic(&provider.client_id, secret.expose_text()?));
+    /// Revokes a refresh token (RFC 7009). Written by hand: the library refuses a cleartext endpoint, which the
+    /// dev pool's is. `Ok(false)` where the provider has no such endpoint.
+    pub async fn revoke(&self, refresh_token: &str) -> Result<bool, TokenEndpointFault> {
+        let Some(url) = &self.endpoints.revoke else { return Ok(false) };
+        let request = self.revocation(url, refresh_token).ok_or_else(unusable)?;
+        let answer = self.outbound.exchange(request).await?;
+        if answer.status().is_success() {
+            return Ok(true);
         }
-        Some(secret) => {
-            form.append_pair("client_id", &provider.client_id)
-                .append_pair("client_secret", secret.expose_text()?);
-        }
-        None => {
-            form.append_pair("client_id", &provider.client_id);
-        }
+        let refusal: Result<StandardErrorResponse<CoreErrorResponseType>, _> =
+            serde_json::from_slice(answer.body());
+        Err(match refusal {
+            Ok(refusal) => refused(&refusal, None),
+            Err(_) => TokenEndpointFault::Answer(format!("revocation: status {}", answer.status())),
+        })
     }
-    request.body(form.finish().into_bytes()).ok()
-}
 
-type UnreadIdToken = IdToken<
-    EmptyAdditionalClaims,
-    CoreGenderClaim,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJwsSigningAlgorithm,
->;
-
-/// Token types are compared without case (RFC 6749 §5.1); no other than Bearer is understood.
-fn bearer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CoreTokenType, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    if name.eq_ignore_ascii_case("bearer") {
-        Ok(CoreTokenType::Bearer)
-    } else {
-        Err(serde::de::Error::custom("a token type other than Bearer"))
+    fn revocation(&self, url: &Url, refresh_token: &str) -> Option<HttpRequest> {
+        let client_id = &self.provider.client_id;
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("token", refresh_token).append_pair("token_type_hint", "refresh_token");
+        let mut request = http::Request::post(url.as_str())
+            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        match self.secret {
+            Some(secret) if !self.endpoints.secret_in_body => {
+                let pair = basic(client_id, secret.expose_text()?);
+                request = request.header(http::header::AUTHORIZATION, pair);
+            }
+            Some(secret) => {
+                form.append_pair("client_id", client_id).append_pair("client_secret", secret.expose_text()?);
+            }
+            None => {
+                form.append_pair("client_id", client_id);
+            }
+        }
+        request.body(form.finish().into_bytes()).ok()
     }
 }
 
@@ -335,14 +258,19 @@ type Oidc = Client<
     EndpointNotSet,
 >;
 
-fn oidc(provider: &Provider, endpoints: &Endpoints, redirect_uri: Option<&str>) -> Option<Oidc> {
+fn oidc(
+    provider: &Provider,
+    endpoints: &Endpoints,
+    secret: Option<&Secret>,
+    redirect_uri: Option<&str>,
+) -> Option<Oidc> {
     let issuer = IssuerUrl::new(provider.issuer.clone()).ok()?;
     let mut client = Client::new(
         ClientId::new(provider.client_id.clone()),
         issuer,
         JsonWebKeySet::<CoreJsonWebKey>::default(),
     );
-    if let Some(secret) = &provider.client_secret {
+    if let Some(secret) = secret {
         client = client.set_client_secret(ClientSecret::new(secret.expose_text()?.to_owned()));
     }
     if endpoints.secret_in_body {
@@ -358,20 +286,29 @@ fn oidc(provider: &Provider, endpoints: &Endpoints, redirect_uri: Option<&str>) 
     )
 }
 
-/// The parsed body is left out: it may hold tokens.
+/// The parsed body is left out: it may hold tokens. `callback`: the address that was named, if one was.
 fn fault(
     error: RequestTokenError<OutboundFault, StandardErrorResponse<CoreErrorResponseType>>,
+    callback: Option<&str>,
 ) -> TokenEndpointFault {
     match error {
-        RequestTokenError::ServerResponse(refusal) => TokenEndpointFault::Refused {
-            error: refusal.error().as_ref().to_owned(),
-            description: refusal.error_description().cloned(),
-        },
+        RequestTokenError::ServerResponse(refusal) => refused(&refusal, callback),
         RequestTokenError::Request(error) => TokenEndpointFault::Unreachable(error),
         RequestTokenError::Parse(error, _) => {
             TokenEndpointFault::Answer(format!("not the expected JSON at {}", error.path()))
         }
         RequestTokenError::Other(what) => TokenEndpointFault::Answer(what),
+    }
+}
+
+fn refused(
+    refusal: &StandardErrorResponse<CoreErrorResponseType>,
+    callback: Option<&str>,
+) -> TokenEndpointFault {
+    TokenEndpointFault::Refused {
+        error: refusal.error().as_ref().to_owned(),
+        description: refusal.error_description().cloned(),
+        callback: callback.map(str::to_owned),
     }
 }
 
@@ -387,21 +324,24 @@ fn basic(user: &str, secret: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
 }
 
-/// What the common errors mean for whoever set this up.
-fn explain(error: &str, description: Option<&str>) -> String {
-    let cause = match (error, description) {
-        ("invalid_client", _) => "the app client's id or secret is rejected",
-        ("unauthorized_client", Some("invalid_redirect")) => {
-            "the callback address is not registered at the client"
+/// What the common errors mean for whoever set this up, and what to do about them.
+fn explain(error: &str, description: Option<&str>, callback: Option<&str>) -> String {
+    match (error, description, callback) {
+        ("invalid_client", ..) => {
+            "invalid_client: app client secret rejected; copy it anew, and the client id".into()
         }
-        ("unauthorized_client", _) => {
-            "the client may not use this grant, or the callback address is not its own"
+        ("unauthorized_client", Some("invalid_redirect"), Some(callback)) => {
+            format!("unauthorized_client/invalid_redirect: register {callback} at the app client")
         }
-        ("invalid_grant", _) => {
-            "the code or refresh token is used, revoked or expired, or the client may not read \
-                                 an attribute of a requested scope"
+        ("unauthorized_client", ..) => format!(
+            "unauthorized_client: the app client does not allow this grant{}",
+            callback.map(|callback| format!(", or {callback} is not registered there")).unwrap_or_default()
+        ),
+        ("invalid_grant", ..) => {
+            "invalid_grant: the code or refresh token is used, revoked or expired, or the client \
+                                  may not read an attribute of a requested scope"
+                .into()
         }
-        _ => description.unwrap_or("no description"),
-    };
-    format!("{error}: {cause}")
+        (error, description, _) => format!("{error}: {}", description.unwrap_or("no description")),
+    }
 }

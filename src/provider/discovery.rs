@@ -37,7 +37,9 @@ pub enum DiscoveryFault {
     #[error("the discovery document cannot be read: {0}")]
     Unreadable(String),
     /// It is another issuer's.
-    #[error("the discovery document names the issuer {found:?}, the configuration {wanted:?}")]
+    #[error(
+        "the discovery document names the issuer {found:?}, not {wanted:?}; write the one it names as `issuer`, if it is yours"
+    )]
     Issuer {
         /// What it names.
         found: String,

@@ -10,6 +10,10 @@ use super::outbound::Outbound;
 use crate::clock;
 use crate::identity::jwks::KeySet;
 
+mod times;
+
+use times::Times;
+
 /// An issuer, its current key set, and when that may be fetched again.
 pub struct Keys {
     issuer: String,
@@ -20,14 +24,10 @@ pub struct Keys {
     state: Mutex<State>,
 }
 
-/// Times are seconds since 1970.
 #[derive(Default)]
 struct State {
     place: Place,
-    fetched: u64,
-    renew_at: u64,
-    quiet_until: u64,
-    failed: bool,
+    times: Times,
 }
 
 /// Where the set is.
@@ -83,7 +83,7 @@ impl Keys {
     pub async fn renew(&self, outbound: &Outbound) {
         let mut state = self.state.lock().await;
         let in_use = self.current().is_some() || matches!(state.place, Place::Told(_));
-        if !in_use || clock::now() < state.renew_at {
+        if !in_use || !state.times.renewal_is_due(clock::now()) {
             return;
         }
         if let Err(error) = self.fetch(&mut state, outbound).await {
@@ -104,24 +104,22 @@ impl Keys {
         if let Some(current) = self.current().filter(newer) {
             return Newer::Set(current);
         }
-        if clock::now() < state.quiet_until {
-            return if state.failed { Newer::Unreachable } else { Newer::Quiet };
+        if let Some(failed) = state.times.quiet(clock::now()) {
+            return if failed { Newer::Unreachable } else { Newer::Quiet };
         }
         let fetched = self.fetch(&mut state, outbound).await;
         // Whoever waits behind this fetch does not make another one.
         match (fetched, self.current()) {
             (Ok(()), Some(set)) => {
                 if set.find(kid).is_none() {
-                    state.quiet_until = clock::now() + QUIET;
+                    state.times.lacked_the_key(clock::now());
                 }
                 Newer::Set(set)
             }
             (fetched, current) => {
                 let error = fetched.err().unwrap_or_default();
                 tracing::warn!(issuer = %self.issuer, %error, "the key set could not be fetched");
-                // An issuer that never gave any is more likely to be none than to be unwell.
-                let quiet = if current.is_some() { QUIET_AFTER_FAILURE } else { QUIET };
-                state.quiet_until = clock::now() + quiet;
+                state.times.was_in_vain(clock::now(), current.is_some());
                 Newer::Unreachable
             }
         }
@@ -129,17 +127,15 @@ impl Keys {
 
     async fn fetch(&self, state: &mut State, outbound: &Outbound) -> Result<(), String> {
         let now = clock::now();
-        let fetched = self.fetched(&mut state.place, outbound).await;
-        state.failed = fetched.is_err();
-        match fetched {
+        let jitter = clock::random::<1>().map_or(0, |[byte]| byte);
+        match self.fetched(&mut state.place, outbound).await {
             Ok(set) => {
-                (state.fetched, state.renew_at) = (now, now + jittered(TTL));
+                state.times.succeeded(now, jitter);
                 self.set.store(Some(Arc::new(set)));
                 Ok(())
             }
             Err(error) => {
-                state.renew_at = now + jittered(TTL_AFTER_FAILURE);
-                if now.saturating_sub(state.fetched) > MAX_STALE {
+                if state.times.failed(now, jitter) {
                     self.set.store(None);
                 }
                 // What the document says may have changed; what we were told does not change.
@@ -168,20 +164,3 @@ impl Keys {
         KeySet::parse(&body).ok_or_else(|| format!("{url}: no usable key in the answer"))
     }
 }
-
-/// Up to a quarter more, so that replicas do not ask in step.
-fn jittered(seconds: u64) -> u64 {
-    let share = clock::random::<1>().map_or(0, |[byte]| u64::from(byte));
-    seconds + seconds * share / 1024
-}
-
-/// After a fetch that did not bring the wanted key, seconds.
-const QUIET: u64 = 10;
-/// After a fetch that failed, seconds.
-const QUIET_AFTER_FAILURE: u64 = 2;
-/// A set is fetched anew after this, seconds.
-const TTL: u64 = 3600;
-/// And after this where that failed, seconds.
-const TTL_AFTER_FAILURE: u64 = 30;
-/// A set that could not be renewed for this long is trusted no more, seconds.
-const MAX_STALE: u64 = 24 * 3600;

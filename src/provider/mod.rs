@@ -7,25 +7,31 @@ use arc_swap::ArcSwapOption;
 use url::Url;
 
 use crate::clock;
+use crate::config::secret::Secret;
 use crate::config::settings::{self, ProviderKind, TokenChoice};
 use crate::identity::json::Claims;
 use crate::identity::token::{self, Kind, TokenFault};
 use crate::identity::{Identity, Tokens, identify};
 use crate::tls::TlsError;
 
+mod answer;
 pub mod client;
 pub mod discovery;
 mod fault;
 pub mod keys;
 mod oddities;
 pub mod outbound;
+mod secrets;
 pub mod verifier;
 
+use answer::Tokens as Answer;
+use client::Caller;
 pub use client::{AttemptValues, TokenEndpointFault, Wishes};
 use discovery::Endpoints;
 pub use fault::PoolFault;
 use oddities::Oddities;
 use outbound::Outbound;
+use secrets::ClientSecrets;
 use verifier::Verifier;
 pub use verifier::{Accepted, SeenKeys};
 
@@ -33,6 +39,7 @@ pub use verifier::{Accepted, SeenKeys};
 pub struct Provider {
     settings: settings::Provider,
     identity: settings::Identity,
+    secrets: ClientSecrets,
     outbound: Outbound,
     endpoints: ArcSwapOption<Endpoints>,
     verifier: Verifier,
@@ -69,14 +76,9 @@ impl Provider {
         let outbound = Outbound::new(settings.ca_file.as_deref())?.with_shortcut(settings.shortcut.clone());
         let cognito = settings.kind != ProviderKind::Oidc;
         let verifier = Verifier::new(&settings.issuer, &settings.additional_issuers, cognito);
-        Ok(Self {
-            settings,
-            identity,
-            outbound,
-            endpoints: ArcSwapOption::empty(),
-            verifier,
-            oddities: Oddities::default(),
-        })
+        let secrets = ClientSecrets::new(settings.client_secrets.clone());
+        let endpoints = ArcSwapOption::empty();
+        Ok(Self { settings, identity, secrets, outbound, endpoints, verifier, oddities: Oddities::default() })
     }
 
     /// Whether logins can begin and tokens be verified.
@@ -132,15 +134,27 @@ impl Provider {
         nonce: &str,
     ) -> Result<Granted, PoolFault> {
         let endpoints = self.endpoints()?;
-        let tokens =
-            client::redeem(&self.settings, &endpoints, &self.outbound, redirect_uri, code, verifier).await?;
+        let mut turn = self.secrets.turn();
+        let tokens = loop {
+            let caller = self.caller(&endpoints, turn.secret());
+            let answer = caller.redeem(redirect_uri, code, verifier).await;
+            if !turn.goes_on(&answer) {
+                break answer?;
+            }
+        };
         self.granted(&tokens, Some(nonce), Some(code)).await
     }
 
     /// Who it is now, for a refresh token. `sub` must be the one who signed in.
     pub async fn refresh(&self, refresh_token: &str, sub: &str) -> Result<Granted, PoolFault> {
         let endpoints = self.endpoints()?;
-        let tokens = client::refresh(&self.settings, &endpoints, &self.outbound, refresh_token).await?;
+        let mut turn = self.secrets.turn();
+        let tokens = loop {
+            let answer = self.caller(&endpoints, turn.secret()).refresh(refresh_token).await;
+            if !turn.goes_on(&answer) {
+                break answer?;
+            }
+        };
         let mut granted = self.granted(&tokens, None, None).await;
         // The refresh token that was redeemed may be gone: what came for it is not thrown away because keys
         // cannot be fetched at this moment.
@@ -159,7 +173,14 @@ impl Provider {
     pub async fn revoke(&self, refresh_token: &str) {
         for last in [false, true] {
             let Ok(endpoints) = self.endpoints() else { return };
-            match client::revoke(&self.settings, &endpoints, &self.outbound, refresh_token).await {
+            let mut turn = self.secrets.turn();
+            let revoked = loop {
+                let answer = self.caller(&endpoints, turn.secret()).revoke(refresh_token).await;
+                if !turn.goes_on(&answer) {
+                    break answer;
+                }
+            };
+            match revoked {
                 Ok(_) => return,
                 Err(error) if last => tracing::warn!(%error, "a refresh token could not be revoked"),
                 Err(_) => tokio::time::sleep(FIRST_PAUSE).await,
@@ -228,13 +249,17 @@ impl Provider {
         Ok(())
     }
 
+    fn caller<'a>(&'a self, endpoints: &'a Endpoints, secret: Option<&'a Secret>) -> Caller<'a> {
+        Caller { provider: &self.settings, endpoints, outbound: &self.outbound, secret }
+    }
+
     fn endpoints(&self) -> Result<Arc<Endpoints>, PoolFault> {
         self.endpoints.load_full().ok_or(PoolFault::NotReady)
     }
 
     async fn granted(
         &self,
-        tokens: &client::Tokens,
+        tokens: &Answer,
         nonce: Option<&str>,
         code: Option<&str>,
     ) -> Result<Granted, PoolFault> {

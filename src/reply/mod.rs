@@ -48,6 +48,8 @@ pub struct Context {
 pub enum Reply {
     /// 302.
     Redirect(String),
+    /// 308, which no client answers with another method than before.
+    Moved(String),
     /// 200, a page.
     Page(Page),
     /// 200, JSON.
@@ -136,16 +138,8 @@ fn challenge(answer: &mut Answer, refusal: &Refusal, context: &Context) {
 /// Writes a reply.
 pub fn from_reply(reply: Reply, context: &Context) -> Answer {
     match reply {
-        Reply::Redirect(to) => match HeaderValue::try_from(to) {
-            Ok(location) => {
-                let mut answer =
-                    with_body(StatusCode::FOUND, "text/plain; charset=utf-8", String::new(), context);
-                answer.headers_mut().insert(LOCATION, location);
-                answer
-            }
-            // Only checked addresses come here; one that is no header value is not sent anywhere.
-            Err(_) => from_refusal(&Refusal::Target, context),
-        },
+        Reply::Redirect(to) => redirect(StatusCode::FOUND, to, context),
+        Reply::Moved(to) => redirect(StatusCode::PERMANENT_REDIRECT, to, context),
         Reply::Page(page) => html(StatusCode::OK, &page, context),
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
     }
@@ -174,7 +168,8 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Method | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
         Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        // What was asked for is another scheme's (RFC 9110 §15.5.20).
+        Refusal::Misdirected | Refusal::Cleartext => StatusCode::MISDIRECTED_REQUEST,
         Refusal::LoginRequired | Refusal::Stronger { .. } | Refusal::Bearer(_) => StatusCode::UNAUTHORIZED,
         Refusal::RoleMissing { .. }
         | Refusal::MethodNotNamed
@@ -201,6 +196,14 @@ fn status(refusal: &Refusal) -> StatusCode {
             LoginRefusal::PoolUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
         },
     }
+}
+
+fn redirect(status: StatusCode, to: String, context: &Context) -> Answer {
+    // Only checked addresses come here; one that is no header value is not sent anywhere.
+    let Ok(location) = HeaderValue::try_from(to) else { return from_refusal(&Refusal::Target, context) };
+    let mut answer = with_body(status, "text/plain; charset=utf-8", String::new(), context);
+    answer.headers_mut().insert(LOCATION, location);
+    answer
 }
 
 fn html(status: StatusCode, page: &Page, context: &Context) -> Answer {

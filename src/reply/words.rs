@@ -48,6 +48,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
         Refusal::NotFound => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
         Refusal::MethodNotAllowed { .. } | Refusal::Method => say("This method is not allowed here", "The address does not answer this kind of request."),
         Refusal::Misdirected => say("Wrong address", "This service is reached under another host name."),
+        Refusal::Cleartext => say("This address is not encrypted", "What was sent here could be read on the way, and has not been passed on. The address begins with https://."),
         Refusal::TargetTooLong => say("The address is too long", "The address of this request is longer than this service accepts."),
         Refusal::HeadTooLarge => Words {
             title: "Your browser sent too much",
@@ -102,6 +103,11 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
     let again = || vec![Link::new("Sign in again", login_url(context))];
     let words = |title, detail: &str, links| Words { title, detail: detail.to_owned(), links };
     match refusal {
+        LoginRefusal::Parameters(what) if what.starts_with("start_") => words(
+            "This link to sign in does not work",
+            "It is cut short, or asks for something that is not offered here.",
+            again(),
+        ),
         LoginRefusal::Parameters(_) => words(
             "The sign-in could not be finished",
             "The sign-in service sent your browser back with an address that is not as it should be.",

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use tokio::runtime::{Builder, LocalOptions};
 
-use super::{Running, StartError, bind, other, signals, start_on};
+use super::{Listeners, Running, StartError, bind, other, signals, start_on};
 use crate::clock;
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::settings::{Config, Log, LogFormat};
@@ -127,7 +127,7 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     let pool_url = address(flags.pool_url.as_deref(), "127.0.0.1", &pool_listener)?;
     let sample_url = address(None, "127.0.0.1", &sample)?;
     let mut filled_in = Overrides::default();
-    for key in ["cognito", "oidc", "session.keys_file", "upstream_ca_file"] {
+    for key in ["cognito", "oidc", "session.keys_file", "upstream_ca_file", "tls"] {
         filled_in.leave_out(key);
     }
     let key = STANDARD.encode(clock::random::<32>().map_err(said)?);
@@ -163,7 +163,7 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     let servers =
         vec![(pool_listener, Served::Pool(PoolHandler::new(pool))), (sample, Served::Sample(Sample::new()))];
     let island = Island::start(servers, public_url.clone())?;
-    let running = start_on(config, gate, admin).map_err(said)?;
+    let running = start_on(config, Listeners { public: gate, admin, redirect: None }).map_err(said)?;
     eprintln!("gate      {public_url}\nuser pool {pool_url}");
     Ok((running, island))
 }

@@ -13,13 +13,15 @@ use tokio::runtime::{Builder, Handle, LocalOptions};
 use crate::background::Background;
 use crate::bearer::Bearers;
 use crate::caller::Callers;
-use crate::config::settings::{Config, Limits};
+use crate::config::settings::{Config, Limits, TlsVersion};
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
+use crate::listen::tls::Tls;
 use crate::listen::workers::{self, Workers};
 use crate::listen::{self, Bounds, Stop, Stopping};
 use crate::login::Login;
 use crate::provider::Provider;
+use crate::redirect::Redirect;
 use crate::rule::Rules;
 use crate::session::refresh::Refresher;
 use crate::session::visit::Sessions;
@@ -39,7 +41,8 @@ pub struct Running {
     pub admin_address: SocketAddr,
     provider: Arc<Provider>,
     stop: Stop,
-    workers: Arc<Workers>,
+    /// The gate's, and the cleartext listener's one.
+    workers: Vec<Arc<Workers>>,
     control: Control,
     background: Background,
     drain: Duration,
@@ -63,6 +66,16 @@ pub enum StartError {
     Other(String),
 }
 
+/// Sockets that are bound already.
+pub struct Listeners {
+    /// The public one.
+    pub public: TcpListener,
+    /// The admin one.
+    pub admin: TcpListener,
+    /// The one in cleartext beside TLS.
+    pub redirect: Option<TcpListener>,
+}
+
 /// Binds `address`, or says which key to change.
 pub fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
     listen::bind(address).map_err(|error| StartError::Listen { address, key, error })
@@ -70,13 +83,18 @@ pub fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Start
 
 /// Binds the configuration's own addresses and starts.
 pub fn start(config: Config) -> Result<Running, StartError> {
-    let public = bind(config.listen, "listen")?;
-    let admin = bind(config.admin_listen, "admin_listen")?;
-    start_on(config, public, admin)
+    let redirect = config.tls.as_ref().and_then(|tls| tls.redirect_listen);
+    let listeners = Listeners {
+        public: bind(config.listen, "listen")?,
+        admin: bind(config.admin_listen, "admin_listen")?,
+        redirect: redirect.map(|address| bind(address, "tls.redirect_listen")).transpose()?,
+    };
+    start_on(config, listeners)
 }
 
 /// Starts on listeners that are bound already.
-pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Result<Running, StartError> {
+pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartError> {
+    let Listeners { public, admin, redirect } = listeners;
     let address = public.local_addr().map_err(other)?;
     let admin_address = admin.local_addr().map_err(other)?;
     let config = Arc::new(config);
@@ -89,25 +107,38 @@ pub fn start_on(config: Config, public: TcpListener, admin: TcpListener) -> Resu
     let admin_handler = Admin { telemetry: telemetry.clone(), provider: provider.clone() };
     let control = Control::start(admin, admin_handler, stopping.clone())?;
     let background = Background::new(control.handle.clone());
+    let tls = tls(&config)?;
+    let bounds = bounds(&config.limits);
+    let mut workers = vec![];
+    if let Some(redirect) = redirect {
+        let bound = redirect.local_addr().map_err(other)?;
+        let (config, telemetry) = (config.clone(), telemetry.clone());
+        let make = move |_| Ok(Redirect { config: config.clone(), telemetry: telemetry.clone() });
+        // A thread of its own: what anybody does in cleartext takes nothing from the gate's.
+        let redirecting = Arc::new(workers::spawn("redirect", 1, make, &bounds, None).map_err(other)?);
+        control.feed(&redirecting, redirect, stopping.clone(), "cleartext");
+        workers.push(redirecting);
+        tracing::info!(listen = %bound, "sending cleartext to TLS");
+    }
     let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &background)?);
-
-    let workers = {
-        let shared = shared.clone();
-        let make = move |_| make_gate(&shared).map_err(io::Error::other);
-        workers::spawn(config.workers, make, &bounds(&config.limits)).map_err(other)?
-    };
-    let workers = Arc::new(workers);
+    let make = move |_| make_gate(&shared).map_err(io::Error::other);
+    let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
+    let gates = Arc::new(gates);
     let keeping = provider.clone();
     control.handle.spawn(async move { keeping.keep().await });
-    let feeding = workers.clone();
-    control.handle.spawn(async move {
-        if let Err(error) = feeding.feed(public, stopping).await {
-            tracing::error!(%error, "the public listener failed");
-        }
-    });
-    tracing::info!(listen = %address, admin = %admin_address, "listening");
+    control.feed(&gates, public, stopping, "public");
+    workers.push(gates);
+    tracing::info!(listen = %address, admin = %admin_address, tls = tls.is_some(), "listening");
     let drain = config.limits.drain;
     Ok(Running { address, admin_address, provider, stop, workers, control, background, drain })
+}
+
+/// TLS as it is configured; an error never means cleartext.
+fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
+    let Some(tls) = &config.tls else { return Ok(None) };
+    let only_1_3 = tls.min_version == TlsVersion::V1_3;
+    let tls = Tls::new(tls.certificates.clone(), only_1_3, config.limits.handshake_timeout);
+    Ok(Some(tls.map_err(other)?))
 }
 
 fn share(
@@ -186,8 +217,8 @@ impl Running {
         });
         let _ = is_done.recv();
         control.end();
-        // The acceptor's share of the workers went with the control thread.
-        if let Some(workers) = Arc::into_inner(workers) {
+        // The acceptors' share of the workers went with the control thread.
+        for workers in workers.into_iter().filter_map(Arc::into_inner) {
             workers.join();
         }
     }
@@ -223,6 +254,16 @@ impl Control {
         let thread = std::thread::Builder::new().name("control".into()).spawn(run).map_err(other)?;
         let handle = receive.recv().map_err(other)?.map_err(other)?;
         Ok(Self { handle, end, thread })
+    }
+
+    /// Hands what comes in at `listener` to `workers` until `stopping`.
+    fn feed(&self, workers: &Arc<Workers>, listener: TcpListener, stopping: Stopping, name: &'static str) {
+        let workers = workers.clone();
+        self.handle.spawn(async move {
+            if let Err(error) = workers.feed(listener, stopping).await {
+                tracing::error!(%error, "the {name} listener failed");
+            }
+        });
     }
 
     fn end(self) {

@@ -123,6 +123,12 @@ impl Record {
         self.user = person.map(|person| person.user.to_owned());
     }
 
+    /// A request in cleartext is sent to the same address with TLS.
+    pub fn moved(&mut self) {
+        self.decision = "redirect";
+        self.reason = "cleartext";
+    }
+
     /// The answer is a refusal, for this reason.
     pub fn refused(&mut self, reason: &'static str) {
         self.reason = reason;

@@ -31,7 +31,7 @@ fn row_15_a_token_of_another_issuer_counts_only_where_that_issuer_is_configured(
 }
 
 #[test]
-fn a_key_of_one_issuer_says_nothing_about_anothers_token() {
+pub fn a_key_of_one_issuer_says_nothing_about_anothers_token() {
     let two = Two::start();
     // Before and after the second issuer's keys are known.
     for _ in 0..2 {
@@ -125,6 +125,47 @@ fn unknown_keys_under_an_additional_issuers_name_are_looked_for_once_in_ten_seco
     let allowed = 1 + begun.elapsed().as_secs() / 10;
     assert!(two.second.count(Endpoint::Jwks) as u64 <= allowed, "{:?}", two.asked());
     assert_eq!(two.world.pool.count(Endpoint::Jwks), 1, "nor is it looked for elsewhere");
+}
+
+#[test]
+fn a_pool_with_a_domain_of_its_own_is_used_there_and_its_keys_at_the_issuer() {
+    let pool = FakePool::start();
+    let domain = pool.origin().replace("127.0.0.1", "localhost");
+    let (issuers, elsewhere) = (pool.origin(), domain.clone());
+    pool.tamper_discovery(move |document| {
+        for name in
+            ["authorization_endpoint", "token_endpoint", "revocation_endpoint", "end_session_endpoint"]
+        {
+            let moved = document[name].as_str().unwrap().replace(&issuers, &elsewhere);
+            document[name] = json!(moved);
+        }
+    });
+    let with = |domain: &str| {
+        let mut setup = Setup::bench();
+        setup.provider += &format!("domain = {domain:?}\n");
+        setup
+    };
+    let world = with(&domain).start_with(pool, Recorder::start());
+    let mut browser = world.browser();
+    let authorize = browser.open("/x").location().to_owned();
+    assert!(authorize.starts_with(&format!("{domain}/oauth2/authorize?")), "{authorize}");
+    // The test's browser knows no names.
+    browser.signs_in_as = Some("user".into());
+    let reached = authorize.replacen("localhost", "127.0.0.1", 1);
+    let page = browser.follow(&reached, |next| next.path() == "/oauth2/callback");
+    let callback = page.url.join(page.answer.location()).unwrap();
+    assert_eq!(browser.open(callback.as_str()).location(), "https://app.test/x");
+    let host = |endpoint| world.pool.asked_of(endpoint)[0].head.one("host").unwrap().to_owned();
+    assert!(
+        host(Endpoint::Token).starts_with("localhost:") && host(Endpoint::Jwks).starts_with("127.0.0.1:")
+    );
+
+    // A domain that is written and is not the one that the pool shows: said, and nobody is sent there.
+    let other = with(&world.pool.origin()).unready().start_with(world.pool.clone(), Recorder::start());
+    let wanted = format!("is not on {}", world.pool.origin());
+    let said = other.gate.stderr().wait(|line| line.contains(&wanted).then_some(()));
+    assert!(said.is_some(), "{}", other.gate.stderr().all());
+    assert_eq!(other.browser().open("/x").status, 503);
 }
 
 // === impl Two ===

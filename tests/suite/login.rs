@@ -300,7 +300,7 @@ fn state_of(callback: &Url) -> String {
     query_of(callback, "state")
 }
 
-fn query_of(url: &Url, name: &str) -> String {
+pub fn query_of(url: &Url, name: &str) -> String {
     url.query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned()
 }
 

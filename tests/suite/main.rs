@@ -9,15 +9,18 @@
 
 mod acceptance;
 mod architecture;
+mod authorize;
 mod backends;
 mod browser;
 mod clients;
 mod cookies;
 mod corpus;
+mod doctor;
 mod explain;
 mod forwarded;
 mod forwarding;
 mod framing;
+mod front;
 mod fuzz;
 mod headers;
 mod issuers;
@@ -25,10 +28,12 @@ mod keys;
 mod login;
 mod operation;
 mod paths;
+mod pool_and_gate;
 mod provider;
 mod random;
 mod redirects;
 mod refresh;
+mod secrets;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
@@ -36,3 +41,4 @@ mod support_itself;
 mod tls;
 mod tokens;
 mod verdict;
+mod verifier;

@@ -60,7 +60,7 @@ pub fn a_pool_without_a_certificate_that_counts_is_none() {
 }
 
 /// TLS in front of a listener: one request after another, each with its whole answer.
-fn in_front_of(target: SocketAddr, (certificate, key): (&str, &str)) -> SocketAddr {
+pub(crate) fn in_front_of(target: SocketAddr, (certificate, key): (&str, &str)) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -344,6 +344,7 @@ pub fn cases() -> Vec<Case> {
             world.pool.set_clock(-600);
             login(world, "user").must_fail(world, 502, &["token_expired"]);
         }),
+        case(&["TOK-22"], |_| crate::issuers::a_key_of_one_issuer_says_nothing_about_anothers_token()),
         case(&["TOK-22", "TOK-36", "TOK-38", "TOK-39"], |_| keys_are_the_issuers_of_today()),
         case(&["TOK-37"], |world| {
             type Wrong = fn(&mut Mint);

@@ -7,6 +7,7 @@
 //! | [`gate`] | the gate's own binary, its logs, its end |
 //! | [`upstream`] | the byte recorder and its misbehaviours |
 //! | [`pool`] | a user pool whose every answer a test can script |
+//! | [`tls`] | the client's side of TLS, and a tunnel for all of the above |
 //! | [`token`] | JSON Web Tokens, honest and forged |
 //! | [`browser`] | redirects and a cookie jar (RFC 6265) |
 //! | [`dev`] | `rolegate dev`, with the real dev pool |
@@ -16,6 +17,7 @@ pub mod browser;
 pub mod dev;
 pub mod gate;
 pub mod pool;
+pub mod tls;
 pub mod token;
 pub mod upstream;
 pub mod wire;

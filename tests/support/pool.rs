@@ -121,6 +121,7 @@ struct State {
     grants: BTreeMap<String, usize>,
     revoked: Vec<String>,
     secrets: Vec<String>,
+    client_secrets: Vec<String>,
     tamper: Option<Tamper>,
     tamper_answer: Option<TamperAnswer>,
     tamper_discovery: Option<TamperAnswer>,
@@ -207,6 +208,7 @@ impl FakePool {
                 grants: BTreeMap::new(),
                 revoked: Vec::new(),
                 secrets: vec![CLIENT_SECRET.to_owned()],
+                client_secrets: vec![CLIENT_SECRET.to_owned()],
                 tamper: None,
                 tamper_answer: None,
                 tamper_discovery: None,
@@ -315,6 +317,15 @@ impl FakePool {
     /// Whether the PKCE verifier is looked at.
     pub fn set_pkce_check(&self, check: bool) {
         self.state(|state| state.check_pkce = check);
+    }
+
+    /// The app client's secrets from now on.
+    pub fn set_client_secrets(&self, secrets: &[&str]) {
+        self.state(|state| {
+            state.client_secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+            let fresh = state.client_secrets.clone();
+            state.secrets.extend(fresh);
+        });
     }
 
     /// Forgets every refresh token: the next refresh is `invalid_grant`.
@@ -481,6 +492,9 @@ impl Shared {
             Endpoint::Authorize => self.authorize(state, asked),
             Endpoint::Token => self.token(state, asked),
             Endpoint::Revoke => {
+                if !client_authenticated(asked, &state.client_secrets) {
+                    return oauth_error("invalid_client");
+                }
                 if let Some(token) = asked.parameter("token") {
                     state.revoked.push(token.to_owned());
                     state.refresh_tokens.remove(token);
@@ -560,7 +574,7 @@ impl Shared {
         if asked.method != "POST" {
             return answer(405, "text/plain", "", b"");
         }
-        if !client_authenticated(asked) {
+        if !client_authenticated(asked, &state.client_secrets) {
             return oauth_error("invalid_client");
         }
         let (grant, refresh_token, refreshed) = match asked.parameter("grant_type") {
@@ -568,7 +582,9 @@ impl Shared {
                 let code = asked.parameter("code").and_then(|code| state.codes.remove(code));
                 let Some(code) = code else { return oauth_error("invalid_grant") };
                 if asked.parameter("redirect_uri") != Some(&code.redirect_uri) {
-                    return oauth_error("unauthorized_client");
+                    let error =
+                        json!({"error": "unauthorized_client", "error_description": "invalid_redirect"});
+                    return json_answer(400, &error);
                 }
                 let verifier = asked.parameter("code_verifier").unwrap_or_default();
                 let proven = code.challenge.as_deref() == Some(&b64(sha256(verifier.as_bytes())));
@@ -702,12 +718,13 @@ impl Asked {
     }
 }
 
-fn client_authenticated(asked: &Asked) -> bool {
+fn client_authenticated(asked: &Asked, secrets: &[String]) -> bool {
     if let Some(basic) = asked.head.one("authorization").and_then(|value| value.strip_prefix("Basic ")) {
         let pair = STANDARD.decode(basic).map(|pair| latin1(&pair)).unwrap_or_default();
-        return pair == format!("{CLIENT_ID}:{CLIENT_SECRET}");
+        return secrets.iter().any(|secret| pair == format!("{CLIENT_ID}:{secret}"));
     }
-    asked.parameter("client_id") == Some(CLIENT_ID) && asked.parameter("client_secret") == Some(CLIENT_SECRET)
+    let secret = asked.parameter("client_secret").unwrap_or_default();
+    asked.parameter("client_id") == Some(CLIENT_ID) && secrets.iter().any(|known| known == secret)
 }
 
 fn answer(status: u16, kind: &str, lines: &str, body: &[u8]) -> Vec<u8> {

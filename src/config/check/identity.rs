@@ -216,7 +216,12 @@ pub(super) fn token(raw: Option<raw::Token>) -> TokenChoice {
     }
 }
 
-pub(super) fn is_writable(claim: &str) -> bool {
+/// Whether a Cognito user may be able to set the claim themselves: it is an attribute of theirs.
+pub(crate) fn is_attribute(claim: &str) -> bool {
+    claim.starts_with("custom:") || is_writable(claim) || claim == "email"
+}
+
+fn is_writable(claim: &str) -> bool {
     WRITABLE.contains(&claim)
 }
 

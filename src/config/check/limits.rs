@@ -16,6 +16,7 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         duration(text.as_deref(), &Key::of("limits").name(name), default, cx)
     };
     let header_timeout = time(&raw.header_timeout, "header_timeout", default.header_timeout);
+    let handshake_timeout = time(&raw.handshake_timeout, "handshake_timeout", default.handshake_timeout);
     let idle_timeout = time(&raw.idle_timeout, "idle_timeout", default.idle_timeout);
     let connect_timeout = time(&raw.connect_timeout, "connect_timeout", default.connect_timeout);
     let response_timeout = time(&raw.response_timeout, "response_timeout", default.response_timeout);
@@ -42,6 +43,7 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         header_bytes: count(raw.header_bytes, "header_bytes", default.header_bytes, 1_024..=262_144),
         header_count: count(raw.header_count, "header_count", default.header_count, 10..=500),
         header_timeout,
+        handshake_timeout,
         idle_timeout,
         connect_timeout,
         response_timeout,

@@ -7,7 +7,7 @@ use crate::config::problem::Key;
 use crate::config::settings::Network;
 
 /// A listening address. Names are not looked up: what a listener is bound to should not depend on DNS.
-pub(super) fn listen(text: Option<&str>, key: &str, port: u16, cx: &mut Context<'_>) -> SocketAddr {
+pub(super) fn listen(text: Option<&str>, key: &Key, port: u16, cx: &mut Context<'_>) -> SocketAddr {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let Some(text) = text else { return default };
     let spelled = match text.strip_prefix("localhost:") {
@@ -16,7 +16,7 @@ pub(super) fn listen(text: Option<&str>, key: &str, port: u16, cx: &mut Context<
     };
     spelled.parse().unwrap_or_else(|_| {
         let message = format!("{text:?} is not an address with a port");
-        cx.error(&Key::of(key), &message, &format!("write it as \"127.0.0.1:{port}\" or \"[::]:{port}\""));
+        cx.error(key, &message, &format!("write it as \"127.0.0.1:{port}\" or \"[::]:{port}\""));
         default
     })
 }

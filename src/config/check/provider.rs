@@ -4,6 +4,7 @@ use url::Url;
 
 use super::Context;
 use super::origin::is_loopback;
+use super::parameters::{self, Written};
 use super::secrets::{self, Pair};
 use crate::config::problem::Key;
 use crate::config::raw;
@@ -16,9 +17,13 @@ struct Client<'a> {
     id: Option<&'a str>,
     secret: Option<&'a str>,
     secret_file: Option<&'a str>,
+    secrets_file: Option<&'a str>,
     scopes: Option<&'a [String]>,
     ca_file: Option<&'a str>,
     additional_issuers: Option<&'a [String]>,
+    resources: Option<&'a [String]>,
+    parameters: Written<'a>,
+    cognito: bool,
 }
 
 /// The one provider.
@@ -75,15 +80,26 @@ fn from_cognito(table: &raw::Cognito, cx: &mut Context<'_>) -> Option<Provider> 
             id: table.client_id.as_deref(),
             secret: table.client_secret.as_deref(),
             secret_file: table.client_secret_file.as_deref(),
+            secrets_file: table.client_secrets_file.as_deref(),
             scopes: table.scopes.as_deref(),
             ca_file: table.ca_file.as_deref(),
             additional_issuers: table.additional_issuers.as_deref(),
+            resources: table.resources.as_deref(),
+            parameters: Written {
+                identity_provider: table.identity_provider.as_ref(),
+                idp_identifier: table.idp_identifier.as_ref(),
+                lang: table.lang.as_ref(),
+                login_hint: table.login_hint.as_ref(),
+                prompt: table.prompt.as_ref(),
+            },
+            cognito: true,
         },
         cx,
     );
     let pool_id = pool_id?;
     let issuer = written.unwrap_or_else(|| derived_issuer(pool_id));
-    Some(Provider { kind: ProviderKind::Cognito { pool_id: pool_id.to_owned(), domain }, issuer, ..client })
+    let kind = ProviderKind::Cognito { pool_id: pool_id.to_owned(), domain };
+    Some(Provider { kind, issuer, ..client })
 }
 
 fn from_oidc(table: &raw::Oidc, cx: &mut Context<'_>) -> Option<Provider> {
@@ -102,9 +118,19 @@ fn from_oidc(table: &raw::Oidc, cx: &mut Context<'_>) -> Option<Provider> {
             id: table.client_id.as_deref(),
             secret: table.client_secret.as_deref(),
             secret_file: table.client_secret_file.as_deref(),
+            secrets_file: table.client_secrets_file.as_deref(),
             scopes: table.scopes.as_deref(),
             ca_file: table.ca_file.as_deref(),
             additional_issuers: table.additional_issuers.as_deref(),
+            resources: table.resources.as_deref(),
+            parameters: Written {
+                identity_provider: None,
+                idp_identifier: None,
+                lang: table.lang.as_ref(),
+                login_hint: table.login_hint.as_ref(),
+                prompt: table.prompt.as_ref(),
+            },
+            cognito: false,
         },
         cx,
     );
@@ -135,7 +161,7 @@ fn client(client: Client<'_>, cx: &mut Context<'_>) -> Provider {
         file: client.secret_file,
         file_key: client.table.name("client_secret_file"),
     };
-    let secret = secrets::one_of(&pair, cx).and_then(|(text, key)| client_secret(&text, &key, cx));
+    let client_secrets = client_secrets(&pair, client.secrets_file, &client.table, cx);
     let issuers_key = client.table.name("additional_issuers");
     let mut additional_issuers = Vec::new();
     for (at, text) in client.additional_issuers.unwrap_or_default().iter().enumerate() {
@@ -146,24 +172,62 @@ fn client(client: Client<'_>, cx: &mut Context<'_>) -> Provider {
         issuer: String::new(),
         additional_issuers,
         client_id: client_id.to_owned(),
-        client_secret: secret,
+        client_secrets,
         scopes: scopes(client.scopes, &client.table.name("scopes"), cx),
-        resources: Vec::new(),
+        resources: parameters::resources(
+            client.resources,
+            &client.table.name("resources"),
+            client.cognito,
+            cx,
+        ),
+        parameters: parameters::parameters(&client.parameters, &client.table, client.cognito, cx),
         ca_file: cx.certificates(&client.table.name("ca_file"), client.ca_file),
         shortcut: None,
     }
 }
 
-fn client_secret(text: &Secret, key: &Key, cx: &mut Context<'_>) -> Option<Secret> {
+/// The one secret, or those of a file that holds several.
+fn client_secrets(one: &Pair<'_>, several: Option<&str>, table: &Key, cx: &mut Context<'_>) -> Vec<Secret> {
+    let Some(file) = several else {
+        let one = secrets::one_of(one, cx);
+        return one.and_then(|(text, key)| client_secret(&text, "", &key, cx)).into_iter().collect();
+    };
+    let key = table.name("client_secrets_file");
+    let other = one.value.map(|_| &one.value_key).or(one.file.map(|_| &one.file_key));
+    if let Some(other) = other {
+        cx.error(&key, &format!("both {other} and {key} are given"), "keep one");
+        return Vec::new();
+    }
+    let Some(text) = secrets::from_file(file, &key, cx) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (at, line) in text.expose().split(|byte| *byte == b'\n').enumerate() {
+        let line = Secret::new(line.trim_ascii());
+        if line.expose().is_empty() {
+            continue;
+        }
+        let which = format!("line {}: ", at + 1);
+        let Some(secret) = client_secret(&line, &which, &key, cx) else { continue };
+        if found.contains(&secret) {
+            cx.warning(&key, &format!("{which}the same secret again"), "leave it out");
+        } else {
+            found.push(secret);
+        }
+    }
+    found
+}
+
+/// `which`: the line it stands in, if it is one of several.
+fn client_secret(text: &Secret, which: &str, key: &Key, cx: &mut Context<'_>) -> Option<Secret> {
     let fix = "copy the app client's secret; leave the key out for a client without one";
-    match text.expose_text() {
-        Some(secret) if secrets::is_placeholder(secret) => cx.error(key, "a placeholder", fix),
+    let wrong = match text.expose_text() {
+        Some(secret) if secrets::is_placeholder(secret) => "a placeholder",
         Some(secret) if secret.chars().any(|c| c.is_whitespace() || c.is_control()) => {
-            cx.error(key, "holds blanks or several lines", fix);
+            "holds blanks or several lines"
         }
         Some(_) => return Some(text.clone()),
-        None => cx.error(key, "not text", fix),
-    }
+        None => "not text",
+    };
+    cx.error(key, &format!("{which}{wrong}"), fix);
     None
 }
 
@@ -271,10 +335,10 @@ fn is_region(text: &str) -> bool {
         && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// The pool's ORIGINAL issuer. Each partition has its own suffix, and GovCloud has FIPS endpoints only.
+/// The pool's ORIGINAL issuer. China and the EU Sovereign Cloud have a suffix of their own; in GovCloud, where
+/// the API has FIPS endpoints only, tokens still name the plain host.
 fn derived_issuer(pool_id: &str) -> String {
     let region = pool_id.split('_').next().unwrap_or_default();
-    let service = if region.starts_with("us-gov-") { "cognito-idp-fips" } else { "cognito-idp" };
     let suffix = if region.starts_with("cn-") {
         "amazonaws.com.cn"
     } else if region.starts_with("eusc-") {
@@ -282,7 +346,7 @@ fn derived_issuer(pool_id: &str) -> String {
     } else {
         "amazonaws.com"
     };
-    format!("https://{service}.{region}.{suffix}/{pool_id}")
+    format!("https://cognito-idp.{region}.{suffix}/{pool_id}")
 }
 
 #[cfg(test)]
@@ -304,7 +368,7 @@ mod tests {
             ("eu-central-1_Ab1", "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1"),
             ("cn-north-1_Ab1", "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_Ab1"),
             ("eusc-de-east-1_Ab1", "https://cognito-idp.eusc-de-east-1.amazonaws.eu/eusc-de-east-1_Ab1"),
-            ("us-gov-west-1_Ab1", "https://cognito-idp-fips.us-gov-west-1.amazonaws.com/us-gov-west-1_Ab1"),
+            ("us-gov-west-1_Ab1", "https://cognito-idp.us-gov-west-1.amazonaws.com/us-gov-west-1_Ab1"),
         ] {
             assert_eq!(derived_issuer(pool), issuer);
         }

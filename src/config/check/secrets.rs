@@ -31,7 +31,7 @@ pub(super) fn one_of(pair: &Pair<'_>, cx: &mut Context<'_>) -> Option<(Secret, K
 }
 
 /// The file's content without the newline that editors put at its end.
-fn from_file(name: &str, key: &Key, cx: &mut Context<'_>) -> Option<Secret> {
+pub(super) fn from_file(name: &str, key: &Key, cx: &mut Context<'_>) -> Option<Secret> {
     let path = cx.path(name);
     let shown = path.display();
     let contents = match (cx.around.read)(&path) {

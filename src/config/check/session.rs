@@ -22,7 +22,7 @@ const FIX: &str = "make one with: rolegate secret";
 /// The table, with its defaults.
 pub(super) fn session(
     raw: Option<&raw::Session>,
-    client_secret: Option<&Secret>,
+    client_secrets: &[Secret],
     cx: &mut Context<'_>,
 ) -> Session {
     let empty = raw::Session::default();
@@ -49,7 +49,7 @@ pub(super) fn session(
         );
     }
     Session {
-        keys: keys(raw, client_secret, cx),
+        keys: keys(raw, client_secrets, cx),
         max_age,
         idle,
         max_role_age,
@@ -58,7 +58,7 @@ pub(super) fn session(
     }
 }
 
-fn keys(raw: &raw::Session, client_secret: Option<&Secret>, cx: &mut Context<'_>) -> Vec<Secret> {
+fn keys(raw: &raw::Session, client_secrets: &[Secret], cx: &mut Context<'_>) -> Vec<Secret> {
     let list_key = Key::of("session.keys");
     let file_key = Key::of("session.keys_file");
     let joined = raw.keys.as_ref().map(|keys| keys.join("\n"));
@@ -93,7 +93,7 @@ fn keys(raw: &raw::Session, client_secret: Option<&Secret>, cx: &mut Context<'_>
         } else {
             (key.index(at), String::new())
         };
-        match sealing_key(line.trim(), client_secret) {
+        match sealing_key(line.trim(), client_secrets) {
             Err(why) => cx.error(&place, &format!("{which}{why}"), FIX),
             Ok(secret) if found.contains(&secret) => {
                 cx.warning(&place, &format!("{which}the same key again"), "leave it out");
@@ -105,8 +105,8 @@ fn keys(raw: &raw::Session, client_secret: Option<&Secret>, cx: &mut Context<'_>
 }
 
 /// 32 bytes that look as if nobody chose them.
-fn sealing_key(text: &str, client_secret: Option<&Secret>) -> Result<Secret, String> {
-    let same_as_client = |bytes: &[u8]| client_secret.is_some_and(|secret| secret == &Secret::new(bytes));
+fn sealing_key(text: &str, client_secrets: &[Secret]) -> Result<Secret, String> {
+    let same_as_client = |bytes: &[u8]| client_secrets.contains(&Secret::new(bytes));
     if same_as_client(text.as_bytes()) {
         return Err("the client secret: whoever knows it could make sessions".into());
     }
@@ -203,7 +203,7 @@ mod tests {
             ("c2hvcnQ=", "too short"),
             ("not base64 at all, but 44 characters long ok", "not base64"),
         ] {
-            let refusal = sealing_key(text, None).unwrap_err();
+            let refusal = sealing_key(text, &[]).unwrap_err();
             assert!(refusal.contains(why), "{text}: {refusal}");
         }
     }
@@ -216,13 +216,17 @@ mod tests {
             "3q2-78r-ur4BI0VniavN7_7cuphmUkIfDx4tPEtaaXg",
             "deadbeefcafebabe0123456789abcdeffedcba986652421f0f1e2d3c4b5a6978",
         ];
-        let keys: Vec<Secret> = spellings.iter().map(|text| sealing_key(text, None).unwrap()).collect();
+        let keys: Vec<Secret> = spellings.iter().map(|text| sealing_key(text, &[]).unwrap()).collect();
         assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
     }
 
     #[test]
     fn the_client_secret_is_no_sealing_key() {
         let text = "deadbeefcafebabe0123456789abcdeffedcba986652421f0f1e2d3c4b5a6978";
-        assert!(sealing_key(text, Some(&Secret::new(text))).unwrap_err().contains("client secret"));
+        assert!(
+            sealing_key(text, &[Secret::new("other"), Secret::new(text)])
+                .unwrap_err()
+                .contains("client secret")
+        );
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn upstreams(
     text: Option<&str>,
     rules: &[raw::Rule],
     ca_file: Option<&str>,
-    own: [SocketAddr; 2],
+    own: &[SocketAddr],
     cx: &mut Context<'_>,
 ) -> Upstreams {
     let ca_key = Key::of("upstream_ca_file");
@@ -57,7 +57,7 @@ fn upstream(
     text: &str,
     key: &Key,
     ca_file: Option<&PathBuf>,
-    own: [SocketAddr; 2],
+    own: &[SocketAddr],
     cx: &mut Context<'_>,
 ) -> Option<Upstream> {
     let found = match parse(text, ca_file.cloned()) {

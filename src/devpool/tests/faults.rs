@@ -145,3 +145,37 @@ fn the_clock_goes_both_ways() {
         assert!((600..610).contains(&(iat().await - now)));
     });
 }
+
+#[test]
+fn the_date_of_every_answer_is_of_the_pools_clock() {
+    serve(Seed::builtin(), async |it: Served| {
+        let date = async || {
+            let reply = it.browser().get("/local_devpool1/.well-known/jwks.json").await;
+            let date = httpdate::parse_http_date(reply.headers["date"].to_str().unwrap()).unwrap();
+            date.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+        };
+        let now = date().await;
+        it.dev("clock", json!({ "advance": 300 })).await;
+        assert!((300..310).contains(&(date().await - now)));
+    });
+}
+
+#[test]
+fn without_a_domain_there_are_the_two_documents_and_the_api_alone() {
+    serve(Seed::builtin(), async |it: Served| {
+        let discovery = async || {
+            let reply = it.browser().get("/local_devpool1/.well-known/openid-configuration").await;
+            reply.json().as_object().unwrap().len()
+        };
+        let authorize = it.authorize(&[]);
+        it.dev("domain", json!({ "there": false })).await;
+        assert_eq!(discovery().await, 7);
+        for path in [authorize.as_str(), "/login", "/logout", "/oauth2/userInfo", "/error"] {
+            assert_eq!(it.browser().get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+        }
+        assert_eq!(it.browser().get("/local_devpool1/.well-known/jwks.json").await.status, StatusCode::OK);
+        it.dev("domain", json!({ "there": true })).await;
+        assert_eq!(discovery().await, 12);
+        it.tokens("viewer").await;
+    });
+}

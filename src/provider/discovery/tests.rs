@@ -10,9 +10,10 @@ fn provider(domain: Option<&str>) -> Provider {
         issuer: ISSUER.into(),
         additional_issuers: vec![],
         client_id: "c".into(),
-        client_secret: None,
+        client_secrets: vec![],
         scopes: vec!["openid".into()],
         resources: vec![],
+        parameters: Default::default(),
         ca_file: None,
         shortcut: None,
     }
@@ -75,4 +76,80 @@ fn a_domain_that_is_written_must_be_the_one_that_is_found() {
         read(&document(json!({})), &provider(Some("https://p.auth.eu-central-1.amazoncognito.com"))).is_ok()
     );
     assert!(read(&document(json!({})), &provider(Some("https://auth.example.com"))).is_err());
+}
+
+#[test]
+fn a_pool_with_a_domain_of_its_own_keeps_its_keys_at_the_issuer() {
+    let at = |name: &str| format!("https://login.example.com{name}");
+    let document = document(json!({
+        "authorization_endpoint": at("/oauth2/authorize"),
+        "end_session_endpoint": at("/logout"),
+        "revocation_endpoint": at("/oauth2/revoke"),
+        "token_endpoint": at("/oauth2/token"),
+        "userinfo_endpoint": at("/oauth2/userInfo"),
+    }));
+    for domain in [None, Some("https://login.example.com")] {
+        let endpoints = read(&document, &provider(domain)).unwrap();
+        assert_eq!(endpoints.authorize.as_str(), "https://login.example.com/oauth2/authorize");
+        assert_eq!(endpoints.jwks.as_str(), format!("{ISSUER}/.well-known/jwks.json"));
+    }
+    // A prefix domain beside it is not what the pool shows.
+    let fault =
+        read(&document, &provider(Some("https://p.auth.eu-central-1.amazoncognito.com"))).unwrap_err();
+    assert!(fault.to_string().contains("is not on https://p.auth.eu-central-1"), "{fault}");
+}
+
+#[test]
+fn every_partition_has_its_own_hosts() {
+    for (issuer, domain) in [
+        (
+            "https://cognito-idp.us-gov-west-1.amazonaws.com/us-gov-west-1_X",
+            "p.auth-fips.us-gov-west-1.amazoncognito.com",
+        ),
+        (
+            "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_X",
+            "p.auth.cn-north-1.amazoncognito.com.cn",
+        ),
+        ("https://cognito-idp.eusc-de-east-1.amazonaws.eu/eusc-de-east-1_X", "login.example.eu"),
+        (
+            "https://issuer-cognito-idp.eu-central-1.amazonaws.com/eu-central-1_X",
+            "p.auth.eu-central-1.amazoncognito.com",
+        ),
+    ] {
+        let document = json!({
+            "authorization_endpoint": format!("https://{domain}/oauth2/authorize"),
+            "issuer": issuer,
+            "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+            "response_types_supported": ["code", "token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "token_endpoint": format!("https://{domain}/oauth2/token"),
+        });
+        let provider = Provider { issuer: issuer.into(), ..provider(None) };
+        let endpoints = read(document.to_string().as_bytes(), &provider).unwrap();
+        assert_eq!(endpoints.token.as_str(), format!("https://{domain}/oauth2/token"));
+        let keys = keys_of(document.to_string().as_bytes(), issuer, true).unwrap();
+        assert_eq!(keys, endpoints.jwks);
+        assert_eq!(address(issuer), format!("{issuer}/.well-known/openid-configuration"));
+    }
+}
+
+#[test]
+fn only_the_keys_of_an_additional_issuer_matter_and_they_are_beside_it() {
+    let of = |document: Value, at_issuer| keys_of(document.to_string().as_bytes(), ISSUER, at_issuer);
+    let jwks = format!("{ISSUER}/keys");
+    assert_eq!(of(json!({"issuer": ISSUER, "jwks_uri": jwks}), true).unwrap().as_str(), jwks);
+    let elsewhere = json!({"issuer": ISSUER, "jwks_uri": "https://keys.example.com/"});
+    assert!(of(elsewhere.clone(), true).is_err());
+    assert!(of(elsewhere, false).is_ok());
+    for wrong in [
+        json!({"issuer": format!("{ISSUER}/"), "jwks_uri": jwks}),
+        json!({"issuer": ISSUER}),
+        json!({"jwks_uri": jwks}),
+        json!({"issuer": ISSUER, "jwks_uri": "http://keys.example.com/"}),
+        json!({"issuer": ISSUER, "jwks_uri": "file:///etc/passwd"}),
+        json!({"issuer": ISSUER, "jwks_uri": "https://u:p@keys.example.com/"}),
+    ] {
+        assert!(of(wrong.clone(), false).is_err(), "{wrong}");
+    }
 }

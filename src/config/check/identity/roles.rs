@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::{Context, is_cognito};
-use super::{claim, is_writable, token};
+use super::{claim, is_attribute, token};
 use crate::config::problem::Key;
 use crate::config::raw;
 use crate::config::settings::{Grant, ProviderKind, RoleSource, Test, TokenChoice};
@@ -52,7 +52,7 @@ pub(super) fn roles(
 fn role_source(raw: &raw::RoleSource, key: &Key, cognito: bool, cx: &mut Context<'_>) -> Option<RoleSource> {
     let claim = claim(raw.claim.as_deref(), key, cx)?;
     let claim_key = key.name("claim");
-    if claim.starts_with("custom:") || is_writable(claim) || claim == "email" {
+    if is_attribute(claim) {
         cx.warning(
             &claim_key,
             &format!("people can write {claim:?} themselves if the app client's WriteAttributes name it, and so give themselves roles"),

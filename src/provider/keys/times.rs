@@ -1,0 +1,123 @@
+//! When an issuer's keys may be fetched and how long they are good, as functions of `now`. ★
+//!
+//! Threat: a flood of tokens with made-up key ids that turns us against the issuer, and keys that were taken out
+//! of use long ago. All times are seconds since 1970.
+
+/// What is known of the fetches so far.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    fetched: u64,
+    renew_at: u64,
+    quiet_until: u64,
+    failed: bool,
+}
+
+// === impl Times ===
+
+impl Times {
+    /// Whether the set should be fetched again although it lacks nothing.
+    pub(super) fn renewal_is_due(&self, now: u64) -> bool {
+        now >= self.renew_at
+    }
+
+    /// Whether no token may make us fetch; then whether the last fetch failed.
+    pub(super) fn quiet(&self, now: u64) -> Option<bool> {
+        (now < self.quiet_until).then_some(self.failed)
+    }
+
+    /// A set came. `jitter` is 0 to 255, so that replicas do not ask in step.
+    pub(super) fn succeeded(&mut self, now: u64, jitter: u8) {
+        (self.fetched, self.failed) = (now, false);
+        self.renew_at = now + jittered(TTL, jitter);
+    }
+
+    /// None came. Gives whether the one at hand is too old to be trusted any more.
+    pub(super) fn failed(&mut self, now: u64, jitter: u8) -> bool {
+        self.failed = true;
+        self.renew_at = now + jittered(TTL_AFTER_FAILURE, jitter);
+        now.saturating_sub(self.fetched) > MAX_STALE
+    }
+
+    /// The set that a token made us fetch lacks its key as well.
+    pub(super) fn lacked_the_key(&mut self, now: u64) {
+        self.quiet_until = now + QUIET;
+    }
+
+    /// A token made us fetch, in vain. An issuer that never gave a set is more likely to be none than unwell.
+    pub(super) fn was_in_vain(&mut self, now: u64, has_a_set: bool) {
+        self.quiet_until = now + if has_a_set { QUIET_AFTER_FAILURE } else { QUIET };
+    }
+}
+
+/// Up to a quarter more.
+fn jittered(seconds: u64, jitter: u8) -> u64 {
+    seconds + seconds * u64::from(jitter) / 1024
+}
+
+/// After a fetch that did not bring the wanted key.
+const QUIET: u64 = 10;
+/// After a fetch that failed.
+const QUIET_AFTER_FAILURE: u64 = 2;
+/// A set is fetched anew after this.
+const TTL: u64 = 3600;
+/// And after this where that failed.
+const TTL_AFTER_FAILURE: u64 = 30;
+/// A set that could not be renewed for this long is trusted no more.
+const MAX_STALE: u64 = 24 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    #[test]
+    fn a_flood_of_unknown_keys_makes_one_fetch_in_ten_seconds() {
+        let mut times = Times::default();
+        let mut fetches = Vec::new();
+        for tick in 0..35 {
+            let now = NOW + tick;
+            if times.quiet(now).is_none() {
+                fetches.push(tick);
+                times.succeeded(now, 0);
+                times.lacked_the_key(now);
+            }
+            assert_eq!(times.quiet(now), Some(false));
+        }
+        assert_eq!(fetches, [0, 10, 20, 30]);
+    }
+
+    #[test]
+    fn an_issuer_that_is_unwell_is_asked_again_sooner_than_one_that_never_answered() {
+        for (has_a_set, pause) in [(true, 2), (false, 10)] {
+            let mut times = Times::default();
+            times.failed(NOW, 0);
+            times.was_in_vain(NOW, has_a_set);
+            assert_eq!(times.quiet(NOW + pause - 1), Some(true));
+            assert_eq!(times.quiet(NOW + pause), None);
+        }
+    }
+
+    #[test]
+    fn a_set_is_renewed_hourly_served_stale_for_a_day_and_then_not_at_all() {
+        for jitter in [0, 255] {
+            let mut times = Times::default();
+            assert!(times.renewal_is_due(NOW));
+            times.succeeded(NOW, jitter);
+            assert!(!times.renewal_is_due(NOW + 3599));
+            assert!(times.renewal_is_due(NOW + 3600 * 5 / 4));
+            let mut now = NOW + 3600 * 5 / 4;
+            let mut tries = 0;
+            while !times.failed(now, jitter) {
+                assert!(!times.renewal_is_due(now + 29), "not more often than twice a minute");
+                now += 30 * 5 / 4;
+                assert!(times.renewal_is_due(now));
+                tries += 1;
+            }
+            assert!(tries > 2000, "tried all day: {tries}");
+            assert!((NOW + 24 * 3600 + 1..NOW + 24 * 3600 + 60).contains(&now), "{}", now - NOW);
+            times.succeeded(now, jitter);
+            assert!(!times.failed(now + 1, jitter), "fresh again");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The cleartext listener beside TLS: sends browsers to https. Forwards nothing, reads and sets no cookie.
+//!
+//! Threats: an address of the client's choosing in `Location`, so only public origins stand there; and a POST that
+//! a redirect would quietly send again, its body read by anyone on the way the first time, so it is refused.
+
+use std::sync::Arc;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request};
+use hyper::body::Incoming;
+
+use crate::ask::{Ask, Kind};
+use crate::body::Answer;
+use crate::config::settings::Config;
+use crate::listen::{Handler, Peer};
+use crate::refusal::Refusal;
+use crate::reply::{self, Context, Reply};
+use crate::rule::path::PathRefusal;
+use crate::telemetry::{Record, Telemetry};
+
+/// Answers the cleartext listener.
+pub struct Redirect {
+    /// For the public origins, and the limits that hold here as well.
+    pub config: Arc<Config>,
+    /// Records and metrics.
+    pub telemetry: Arc<Telemetry>,
+}
+
+// === impl Redirect ===
+
+impl Handler for Redirect {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        let context = self.context(&request);
+        let (telemetry, request_id) = (self.telemetry.clone(), context.request_id.clone());
+        let mut record = Record::begin(telemetry, request_id, request.method(), peer.address.ip());
+        let mut answer = match self.destination(request, peer, &mut record) {
+            Ok(to) => reply::from_reply(Reply::Moved(to), &context),
+            Err(refusal) => {
+                record.refused(refusal.code());
+                reply::from_refusal(&refusal, &context)
+            }
+        };
+        // Whoever was here once goes elsewhere from now on.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        record.end(answer.status());
+        answer
+    }
+}
+
+impl Redirect {
+    /// The same target at the public origin that Host names, whatever its port; at the first one otherwise.
+    fn destination(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        record: &mut Record,
+    ) -> Result<String, Refusal> {
+        if peer.target_was_cut {
+            return Err(Refusal::Path(PathRefusal::Byte));
+        }
+        let (head, _) = request.into_parts();
+        let ask = Ask::read(&head, peer.address.ip(), false, &self.config)?;
+        record.asked(&ask);
+        if !matches!(ask.method, Method::GET | Method::HEAD) {
+            return Err(Refusal::Cleartext);
+        }
+        let origins = &self.config.origins;
+        let named = origins.iter().find(|origin| origin.host == ask.host);
+        let origin = named.or(origins.first()).ok_or(Refusal::Misdirected)?;
+        record.moved();
+        Ok(format!("{origin}{}", ask.target()))
+    }
+
+    fn context(&self, request: &Request<Incoming>) -> Context {
+        Context {
+            kind: Kind::of(request.method(), request.headers()),
+            method: request.method().clone(),
+            request_id: self.telemetry.request_id(),
+            auth_prefix: self.config.auth_prefix.clone(),
+            bearer: false,
+            target: None,
+            cookies: vec![],
+        }
+    }
+}
