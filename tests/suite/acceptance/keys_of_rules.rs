@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{ask, identity, one_seen, seen};
 use crate::support::pool::User;
 use crate::support::upstream::Recorder;
+use crate::support::wire::Wire;
 use crate::support::world::{Setup, World};
 
 /// Signs somebody in and asks for a path as a script: the status.
@@ -155,4 +156,40 @@ fn unauthenticated_401_sends_nobody_away_and_from_only_narrows() {
     }
     assert!(seen(&world.upstream, "/far/x").is_empty());
     assert_eq!(identity(&world.upstream, "/near/x").0, "user");
+}
+
+#[test]
+fn a_true_preflight_passes_without_identity_and_nothing_else_does() {
+    let rules = "[[rules]]\npath = \"/api/**\"\nany_role = [\"user\"]\npreflight = true\nmethods = [\"GET\", \"PUT\"]\n\
+        [[rules]]\npath = \"/shut/**\"\nany_role = [\"user\"]\n";
+    let world = Setup::bench().rules(rules).start();
+    let cookies = world.signed_in("user").cookies("/");
+    let send = |method: &str, path: &str, lines: &str| {
+        let mut wire = Wire::connect(world.gate.public);
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: app.test\r\n{lines}Connection: close\r\n\r\n");
+        wire.write(head.as_bytes());
+        wire.answer(false).unwrap().status
+    };
+    let origin = "Origin: https://other.test\r\n";
+    let true_one = format!("{origin}Access-Control-Request-Method: PUT\r\nX-User: root\r\n");
+    assert_eq!(send("OPTIONS", "/api/x", &true_one), 200);
+    assert_eq!(crate::support::world::identity_seen(&one_seen(&world.upstream, "/api/x")), Ok(None));
+    let asks = |method: &str| format!("{origin}Access-Control-Request-Method: {method}\r\n");
+    for (method, path, lines) in [
+        ("OPTIONS", "/shut/x", asks("GET")),
+        // A browser sends none with it.
+        ("OPTIONS", "/api/x", format!("{true_one}Cookie: {cookies}\r\n")),
+        // Of a method that the rule does not name.
+        ("OPTIONS", "/api/x", asks("DELETE")),
+        ("OPTIONS", "/api/x", "Access-Control-Request-Method: PUT\r\n".into()),
+        ("OPTIONS", "/api/x", origin.into()),
+        ("OPTIONS", "/api/x", format!("{}{}", asks("GET"), "Access-Control-Request-Method: PUT\r\n")),
+        ("GET", "/api/x", asks("PUT")),
+        ("PUT", "/api/x", asks("PUT")),
+    ] {
+        let status = send(method, path, &lines);
+        assert!(matches!(status, 400 | 401 | 403), "{method} {path} {lines:?}: {status}");
+    }
+    assert_eq!(seen(&world.upstream, "/api/x").len(), 1);
+    assert!(seen(&world.upstream, "/shut/x").is_empty());
 }
