@@ -7,7 +7,7 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::config::settings::{Config, Scheme};
 use crate::forwarded::{self, Trusted};

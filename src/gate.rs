@@ -66,6 +66,9 @@ impl Handler for Gate {
                 reply::from_refusal(&refusal, &trip.context)
             }
         };
+        if let Some(reply::TemplateFailed(why)) = answer.extensions().get() {
+            tracing::warn!(%why, "a page's template failed, and the built-in page was shown");
+        }
         trip.record.end(answer.status());
         answer
     }
@@ -250,6 +253,7 @@ impl Gate {
                 bearer: self.shared.callers.bearers.is_some(),
                 target: None,
                 cookies: vec![],
+                templates: self.shared.config.pages.templates.clone(),
             },
             record: Record::begin(
                 self.shared.telemetry.clone(),

@@ -78,6 +78,7 @@ impl Redirect {
             request_id: self.telemetry.request_id(),
             auth_prefix: self.config.auth_prefix.clone(),
             bearer: false,
+            templates: self.config.pages.templates.clone(),
             target: None,
             cookies: vec![],
         }

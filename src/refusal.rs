@@ -120,6 +120,11 @@ pub enum LoginRefusal {
         /// What the rule asks.
         requirement: Box<Requirement>,
     },
+    /// This client address has begun, or finished, as many logins as it may for now.
+    TooMany {
+        /// Until the next one.
+        seconds: u64,
+    },
 }
 
 // === impl Refusal ===
@@ -183,6 +188,7 @@ impl LoginRefusal {
             Self::PoolAnswer(what) | Self::PoolUnreachable(what) | Self::NoIdentity(what) => what,
             Self::TooLarge => "session_too_large",
             Self::NotStrongEnough { .. } => "not_strong_enough",
+            Self::TooMany { .. } => "login_rate",
         }
     }
 }

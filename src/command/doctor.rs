@@ -15,7 +15,7 @@ use url::Url;
 use crate::clock;
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::secret::Secret;
-use crate::config::settings::{Config, Provider};
+use crate::config::settings::{Config, Parameter, Provider};
 use crate::config::{self, Overrides};
 use crate::login::attempt::Attempt;
 use crate::provider::client::{self, AttemptValues, Caller, TokenEndpointFault, Wishes};
@@ -168,7 +168,7 @@ impl Doctor<'_> {
     async fn begin(&mut self, provider: &Provider, endpoints: &Endpoints, callback: &str) -> Option<Begun> {
         let (state, nonce, verifier) = (self.attempt.state(), self.attempt.nonce(), self.attempt.verifier());
         let values = AttemptValues { state: &state, nonce: &nonce, verifier: &verifier };
-        let url = client::authorize_url(provider, endpoints, callback, &values, &Wishes::default())?;
+        let url = client::authorize_url(provider, endpoints, callback, &values, &usual(provider))?;
         let answer = self.get(url.as_str()).await;
         Some(begun(&provider.kind, &url, callback, &answer))
     }
@@ -243,6 +243,23 @@ fn each_secret(provider: &Provider) -> Vec<Option<&Secret>> {
     match provider.client_secrets.as_slice() {
         [] => vec![None],
         secrets => secrets.iter().map(Some).collect(),
+    }
+}
+
+/// What goes with every login and may be wrong. `prompt` is left out: without a cookie `none` says nothing.
+fn usual(provider: &Provider) -> Wishes<'_> {
+    fn always(parameter: &Parameter) -> Option<&str> {
+        match parameter {
+            Parameter::Always(value) => Some(value),
+            Parameter::Never | Parameter::OneOf(_) => None,
+        }
+    }
+    let configured = &provider.parameters;
+    Wishes {
+        identity_provider: always(&configured.identity_provider),
+        idp_identifier: always(&configured.idp_identifier),
+        lang: always(&configured.lang),
+        ..Wishes::default()
     }
 }
 

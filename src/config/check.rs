@@ -10,6 +10,7 @@ mod limits;
 mod network;
 mod origin;
 mod overlap;
+mod pages;
 mod parameters;
 mod provider;
 mod requirement;
@@ -31,6 +32,8 @@ use super::settings::{Config, Identity, Log, LogFormat, ProviderKind, Requiremen
 pub struct Surroundings<'a> {
     /// Reads a file that the configuration names.
     pub read: &'a dyn Fn(&Path) -> io::Result<Contents>,
+    /// The names of the files in a folder, folders among them left out.
+    pub list: &'a dyn Fn(&Path) -> io::Result<Vec<String>>,
     /// What relative file names are relative to.
     pub folder: PathBuf,
     /// How many cores this process may use.
@@ -108,6 +111,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
     let limits = limits::limits(raw.limits.as_ref(), cx);
+    let pages = pages::pages(raw.pages.as_ref(), cx);
     let workers = workers(raw.workers, cx);
 
     Some(Config {
@@ -127,6 +131,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         trusted_proxies,
         allowed_return_hosts,
         limits,
+        pages,
         log: log(raw),
         workers,
     })

@@ -15,6 +15,7 @@ mod raw;
 pub mod secret;
 pub mod settings;
 pub(crate) mod shape;
+pub mod template;
 mod walk;
 
 pub use check::{Contents, Surroundings};
@@ -143,7 +144,7 @@ fn assemble(
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let around = Surroundings { read: &read_named, folder, cores, now: clock::now() };
+    let around = Surroundings { read: &read_named, list: &list_files, folder, cores, now: clock::now() };
     match check::check(&raw, &places, problems, &around) {
         (Some(config), warnings) => Ok(Loaded { config, warnings: warnings.sorted() }),
         (None, problems) => Err(problems.sorted()),
@@ -216,6 +217,19 @@ fn read_named(path: &Path) -> std::io::Result<Contents> {
     let mut bytes = Vec::new();
     file.take(LARGEST).read_to_end(&mut bytes)?;
     Ok(Contents { bytes, world_readable: world_readable(&metadata) })
+}
+
+/// Links count as what they lead to: Kubernetes mounts a folder of links.
+fn list_files(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.path().metadata().is_ok_and(|metadata| metadata.is_file()) {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 #[cfg(unix)]

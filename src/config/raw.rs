@@ -49,6 +49,8 @@ pub(super) struct Raw {
     pub(super) bearer: Option<Bearer>,
     /// Bounds on what a client or an upstream may do.
     pub(super) limits: Option<Limits>,
+    /// The gate's own pages: templates of yours, and what a login keeps.
+    pub(super) pages: Option<Pages>,
     /// What is written about each request, and how.
     pub(super) log: Option<Log>,
 }
@@ -367,6 +369,18 @@ pub(super) struct Limits {
     pub(super) upstream_idle: Option<String>,
     /// How long a stop waits for open requests. Default `20s`.
     pub(super) drain: Option<String>,
+    /// Logins that one client address may begin, and finish, a minute, before 429. Default: any number.
+    pub(super) login_rate: Option<u64>,
+}
+
+/// `[pages]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Pages {
+    /// Folder of templates that replace the built-in pages. Default: the built-in ones.
+    pub(super) folder: Option<String>,
+    /// A deep link's `#fragment` survives the login, by a script on the way there and back. Default false.
+    pub(super) keep_fragment: Option<bool>,
 }
 
 /// `[log]`

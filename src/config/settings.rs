@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::secret::Secret;
+use super::template::Templates;
 use crate::rule::path::Pattern;
 use crate::tls::certificate::Certificate;
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub allowed_return_hosts: Vec<ReturnHost>,
     /// Bounds on what a client or an upstream may do.
     pub limits: Limits,
+    /// The gate's own pages.
+    pub pages: Pages,
     /// What is written about each request, and how.
     pub log: Log,
     /// Worker threads. Default: the cores this process may use.
@@ -455,6 +459,17 @@ pub struct Limits {
     pub upstream_idle: Duration,
     /// How long a stop waits for open requests. Default 20 s.
     pub drain: Duration,
+    /// Logins that one client address may begin, and finish, a minute. Default: any number.
+    pub login_rate: Option<u32>,
+}
+
+/// `[pages]`.
+#[derive(Debug, Clone, Default)]
+pub struct Pages {
+    /// The operator's own pages, where there is a folder of them. Default: the built-in pages alone.
+    pub templates: Option<Arc<Templates>>,
+    /// Whether a `#fragment` survives the login. Default false.
+    pub keep_fragment: bool,
 }
 
 /// `[log]`.
@@ -595,6 +610,7 @@ impl Default for Limits {
             body_idle_timeout: Duration::from_secs(60),
             upstream_idle: Duration::from_secs(4),
             drain: Duration::from_secs(20),
+            login_rate: None,
         }
     }
 }

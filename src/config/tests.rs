@@ -203,6 +203,8 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(docs.name, "rules[2] app.example.org/docs/**");
     assert_eq!((&docs.access, docs.cacheable), (&Access::Public, true));
     assert_eq!(config.limits.header_count, 50);
+    assert_eq!(config.limits.login_rate, Some(60));
+    assert!(config.pages.keep_fragment && config.pages.templates.is_some());
     assert!(!config.log.access);
 }
 

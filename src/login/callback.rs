@@ -16,7 +16,7 @@ use crate::clock;
 use crate::identity::header_values;
 use crate::provider::{Granted, PoolFault};
 use crate::refusal::{LoginRefusal, Refusal};
-use crate::reply::Reply;
+use crate::reply::{Carry, Reply};
 use crate::session::{Session, Ticket};
 
 /// What a callback says, once its form is right.
@@ -36,6 +36,14 @@ impl Login {
         let Visitor { site, jar, .. } = visitor;
         let attempt = callback.state.attempt(jar, &site.names, &site.sealer, clock::now_millis());
         let Some(attempt) = attempt else { return self.stale(callback.state, None, visitor).await };
+        // What is refused here is not used up: the same address counts when its time has come.
+        if callback.outcome.is_ok() {
+            self.finished.take(visitor.ask.client, clock::now_millis()).map_err(|seconds| Refused {
+                refusal: LoginRefusal::TooMany { seconds }.into(),
+                cookies: vec![],
+                target: own_target(&attempt),
+            })?;
+        }
         // Used up by whatever comes now, a failure included; its cookie goes with any answer.
         if !self.used.use_up(&attempt.state(), clock::now()) {
             return self.stale(callback.state, Some(&attempt), visitor).await;
@@ -51,7 +59,10 @@ impl Login {
             Ok((session, cookies)) => {
                 let cookies = cookies.into_iter().chain(forget).collect();
                 match self.still_too_weak(&attempt, &session, visitor) {
-                    None => Ok((Reply::Redirect(back_to(&attempt, visitor)), cookies)),
+                    None => {
+                        let to = back_to(&attempt, visitor);
+                        Ok((self.onward(&attempt, to, Carry::PutBack), cookies))
+                    }
                     Some(refusal) => {
                         tracing::info!(user = %session.user, "signed in, but not as strongly as was asked");
                         let target = Some(attempt.target);
@@ -60,7 +71,7 @@ impl Login {
                 }
             }
             Err(refusal) => {
-                let target = Some(attempt.target).filter(|target| target.starts_with('/'));
+                let target = own_target(&attempt);
                 Err(Box::new(Refused { refusal, cookies: forget.into_iter().collect(), target }))
             }
         }
@@ -234,6 +245,11 @@ fn said(error: &str, description: Option<&str>) -> LoginRefusal {
     } else {
         LoginRefusal::PoolSaid { error: error.to_owned(), description }
     }
+}
+
+/// Path and query, if it lies on the attempt's own origin: what links on a page can name.
+fn own_target(attempt: &Attempt) -> Option<String> {
+    Some(&attempt.target).filter(|target| target.starts_with('/')).cloned()
 }
 
 fn back_to(attempt: &Attempt, visitor: &Visitor<'_>) -> String {

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::settings::Config;
 use crate::provider::{AttemptValues, Provider, Wishes};
 use crate::refusal::{LoginRefusal, Refusal};
-use crate::reply::Reply;
+use crate::reply::{Carry, Reply};
 use crate::rule::Rules;
 use crate::session::cookie::Jar;
 use crate::session::visit::Sessions;
@@ -19,6 +19,7 @@ use crate::site::{Site, seal_nonce};
 pub mod attempt;
 mod callback;
 mod parameters;
+mod rate;
 pub mod return_to;
 mod signout;
 mod stronger;
@@ -28,6 +29,7 @@ mod wishes;
 
 use attempt::Attempt;
 use parameters::Parameters;
+use rate::Rate;
 use return_to::{Bounds, ReturnTo};
 
 /// Everything that signing in and out needs.
@@ -39,6 +41,9 @@ pub struct Login {
     /// Where calls to the pool run: a tab that is closed does not lose a redeemed code.
     background: Background,
     used: used::States,
+    /// `login_rate`, for logins that are begun and for those that are finished: one of each is one login.
+    begun: Rate,
+    finished: Rate,
 }
 
 /// A request for one of the gate's own pages.
@@ -114,7 +119,9 @@ impl Login {
         sessions: Arc<Sessions>,
         background: Background,
     ) -> Self {
-        Self { config, rules, provider, sessions, background, used: used::States::default() }
+        let rate = config.limits.login_rate;
+        let (begun, finished) = (Rate::new(rate), Rate::new(rate));
+        Self { config, rules, provider, sessions, background, used: used::States::default(), begun, finished }
     }
 
     /// Answers one of the gate's own pages.
@@ -161,6 +168,9 @@ impl Login {
     ) -> Answered {
         let Visitor { site, jar, .. } = visitor;
         let now = clock::now_millis();
+        self.begun.take(visitor.ask.client, now).map_err(|seconds| {
+            Refused::on_the_way_to(target, site, LoginRefusal::TooMany { seconds }.into())
+        })?;
         let random = clock::random().map_err(|_| Refusal::NoEntropy)?;
         let kept = target.relative_to(&site.origin).to_owned();
         let attempt = Attempt::new(random, now, restarted, kept);
@@ -178,7 +188,17 @@ impl Login {
         let crowded_out = attempt::crowded_out(jar, &site.names, &site.sealer, name.len() + text.len(), now);
         let mut cookies: Vec<_> = crowded_out.iter().filter_map(|name| site.names.forget(name)).collect();
         cookies.extend(site.names.keep(&Jar::default(), &name, &text, attempt::LIFE));
-        Ok((Reply::Redirect(url.to_string()), cookies))
+        Ok((self.onward(&attempt, url.to_string(), Carry::Keep), cookies))
+    }
+
+    /// A redirect, or where a fragment has to survive it, the page that does the same and minds the fragment.
+    fn onward(&self, attempt: &Attempt, to: String, carry: Carry) -> Reply {
+        // A restart knows its target no more; another origin is not told; a fragment that `rd` names wins.
+        let minds = self.config.pages.keep_fragment
+            && !attempt.restarted
+            && attempt.target.starts_with('/')
+            && !attempt.target.contains('#');
+        if minds { Reply::Onward { to, carry, key: attempt.state() } } else { Reply::Redirect(to) }
     }
 
     /// A return address, or the start page where it is not acceptable.

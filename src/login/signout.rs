@@ -12,6 +12,7 @@ use super::return_to::{self, ReturnTo};
 use super::{Answered, Login, Visitor, only};
 use crate::ask::Kind;
 use crate::clock;
+use crate::config::template::PageName;
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::{Link, Page, Reply};
 use crate::session::cookie::Jar;
@@ -111,8 +112,11 @@ impl Login {
         let prefix = &self.config.auth_prefix;
         let page = match self.sessions.pass(site, jar) {
             Some(session) => Page {
+                name: PageName::SignOut,
                 title: "You are signed in".into(),
-                rows: vec![("User".into(), session.user)],
+                rows: vec![("User".into(), session.user.clone())],
+                user: session.user,
+                roles: session.roles,
                 links: vec![
                     Link::new("Sign out", format!("{prefix}/signout")),
                     Link::new("Start page", format!("{}/", site.origin)),
@@ -120,6 +124,7 @@ impl Login {
                 ..Page::default()
             },
             None => Page {
+                name: PageName::SignedOut,
                 title: "You are signed out".into(),
                 paragraphs: vec!["There is no session here any more.".into()],
                 links: vec![Link::new(

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::json;
 
 use super::{Answered, Login, Visitor, only};
+use crate::config::template::PageName;
 use crate::refusal::Refusal;
 use crate::reply::{Link, Page, Reply};
 
@@ -20,8 +21,11 @@ impl Login {
             let prefix = &self.config.auth_prefix;
             let roles = if session.roles.is_empty() { "none".into() } else { session.roles.join(", ") };
             Reply::Page(Page {
+                name: PageName::UserInfo,
                 title: "You are signed in".into(),
-                rows: vec![("User".into(), session.user), ("Roles".into(), roles)],
+                rows: vec![("User".into(), session.user.clone()), ("Roles".into(), roles)],
+                user: session.user,
+                roles: session.roles,
                 links: vec![Link::new("Start page", "/"), Link::new("Sign out", format!("{prefix}/signout"))],
                 ..Page::default()
             })

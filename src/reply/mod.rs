@@ -1,9 +1,9 @@
 //! Every answer of the gate's own, as page or JSON: the only place with status codes beside `forward`.
 //!
-//! All of them are unstorable, unframeable, without scripts and forms, and say nothing but what they were
-//! handed; text from outside is escaped where it is put in, and nowhere else.
+//! All of them are unstorable, unframeable, without forms and (but for `onward`, on demand) without scripts, and
+//! say nothing but what they were handed; text from outside is escaped where it is put in, and nowhere else.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -17,11 +17,14 @@ use serde_json::{Value, json};
 
 use crate::ask::Kind;
 use crate::body::{Answer, Body};
+use crate::config::template::{Templates, Values};
 use crate::refusal::{LoginRefusal, Refusal};
 
+mod onward;
 mod page;
 mod words;
 
+pub use onward::Carry;
 pub use page::{Link, Page};
 
 /// What every answer needs to know about its request.
@@ -41,7 +44,14 @@ pub struct Context {
     pub target: Option<String>,
     /// Cookies that the answer carries.
     pub cookies: Vec<HeaderValue>,
+    /// The operator's own pages.
+    pub templates: Option<Arc<Templates>>,
 }
+
+/// In an answer's extensions: the template that should have made the page failed, for this reason, and the
+/// built-in page stands for it.
+#[derive(Debug, Clone)]
+pub struct TemplateFailed(pub String);
 
 /// An answer that is no refusal.
 #[derive(Debug, Clone)]
@@ -50,6 +60,15 @@ pub enum Reply {
     Redirect(String),
     /// 308, which no client answers with another method than before.
     Moved(String),
+    /// 200, a page that goes on to an address by itself and minds the browser's `#fragment`.
+    Onward {
+        /// Where it goes.
+        to: String,
+        /// What becomes of the fragment.
+        carry: Carry,
+        /// Under which name the browser keeps it: a `state`.
+        key: String,
+    },
     /// 200, a page.
     Page(Page),
     /// 200, JSON.
@@ -61,7 +80,7 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
     let status = status(refusal);
     let words = words::of(refusal, context);
     let mut answer = if context.kind.wants_page() {
-        html(status, &words.page(status), context)
+        html(status, refusal.code(), &words.page(refusal, status), context)
     } else {
         let request_id = context.request_id.to_str().unwrap_or_default();
         let mut problem = json!({
@@ -93,6 +112,9 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
         // Where the body ends is in doubt, so nothing after it is read as a request (RFC 9112 §9.3).
         Refusal::Framing(_) | Refusal::Body { .. } => {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Refusal::Login(LoginRefusal::TooMany { seconds }) => {
+            answer.headers_mut().insert(RETRY_AFTER, (*seconds).into());
         }
         _ if status == StatusCode::SERVICE_UNAVAILABLE => {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
@@ -140,7 +162,13 @@ pub fn from_reply(reply: Reply, context: &Context) -> Answer {
     match reply {
         Reply::Redirect(to) => redirect(StatusCode::FOUND, to, context),
         Reply::Moved(to) => redirect(StatusCode::PERMANENT_REDIRECT, to, context),
-        Reply::Page(page) => html(StatusCode::OK, &page, context),
+        Reply::Onward { to, carry, key } => {
+            let text = onward::document(&to, carry, &key, context.request_id.to_str().unwrap_or_default());
+            let mut answer = with_body(StatusCode::OK, "text/html; charset=utf-8", text, context);
+            answer.headers_mut().insert(CONTENT_SECURITY_POLICY, ONWARD_POLICY.clone());
+            answer
+        }
+        Reply::Page(page) => html(StatusCode::OK, "", &page, context),
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
     }
 }
@@ -192,6 +220,7 @@ fn status(refusal: &Refusal) -> StatusCode {
             | LoginRefusal::NoIdentity(_)
             | LoginRefusal::TooLarge
             | LoginRefusal::NotStrongEnough { .. } => StatusCode::FORBIDDEN,
+            LoginRefusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             LoginRefusal::PoolAnswer(_) => StatusCode::BAD_GATEWAY,
             LoginRefusal::PoolUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
         },
@@ -206,9 +235,28 @@ fn redirect(status: StatusCode, to: String, context: &Context) -> Answer {
     answer
 }
 
-fn html(status: StatusCode, page: &Page, context: &Context) -> Answer {
+/// `code` is the refusal's, or empty.
+fn html(status: StatusCode, code: &str, page: &Page, context: &Context) -> Answer {
     let request_id = context.request_id.to_str().unwrap_or_default();
-    with_body(status, "text/html; charset=utf-8", page.render(request_id), context)
+    let own = context.templates.as_deref().and_then(|templates| {
+        let reason = status.canonical_reason().unwrap_or_default();
+        let values = Values { status: status.as_u16(), reason, code, ..page.values(request_id) };
+        Some((templates.render(page.name, &values)?, templates.policy()))
+    });
+    let send = |text| with_body(status, "text/html; charset=utf-8", text, context);
+    match own {
+        Some((Ok(text), policy)) => {
+            let mut answer = send(text);
+            answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+            answer
+        }
+        Some((Err(why), _)) => {
+            let mut answer = send(page.render(request_id));
+            answer.extensions_mut().insert(TemplateFailed(why));
+            answer
+        }
+        None => send(page.render(request_id)),
+    }
 }
 
 fn with_body(status: StatusCode, content_type: &'static str, text: String, context: &Context) -> Answer {
@@ -238,13 +286,24 @@ fn with_body(status: StatusCode, content_type: &'static str, text: String, conte
 }
 
 /// The pages' one style sheet is allowed by its hash, and nothing else is.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(digest(&SHA256, page::STYLE.as_bytes()));
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
+
+/// And on the one page that goes on by itself, its one script.
+static ONWARD_POLICY: LazyLock<HeaderValue> =
+    LazyLock::new(|| policy(&format!("script-src 'sha256-{}'; ", hash(onward::SCRIPT))));
+
+fn policy(script: &str) -> HeaderValue {
+    let style = hash(page::STYLE);
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; {script}style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-});
+}
+
+fn hash(text: &str) -> String {
+    STANDARD.encode(digest(&SHA256, text.as_bytes()))
+}
 
 /// Names the request, in answers and toward the upstream.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -2,9 +2,13 @@
 
 use std::fmt::Write;
 
-/// A page of the gate. All of it is text; escaping happens in [`Page::render`] alone.
+use crate::config::template::{LinkTo, PageName, Row, Values};
+
+/// A page of the gate. All of it is text; escaping happens where it is rendered, and nowhere else.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
+    /// Which template may stand for it.
+    pub name: PageName,
     /// The title and heading.
     pub title: String,
     /// A short line above the heading, e.g. the status.
@@ -15,6 +19,10 @@ pub struct Page {
     pub rows: Vec<(String, String)>,
     /// What to do next; the first one is the obvious one.
     pub links: Vec<Link>,
+    /// For templates: who is signed in, where the page knows; else empty.
+    pub user: String,
+    /// For templates: their roles, where the page knows.
+    pub roles: Vec<String>,
 }
 
 /// A link on a page.
@@ -69,6 +77,23 @@ impl Page {
         );
         out
     }
+
+    /// What a template is handed. Escaping is the template's formatter's.
+    pub(super) fn values(&self, request_id: &str) -> Values<'static> {
+        let row = |(name, value): &(String, String)| Row { name: visible(name), value: visible(value) };
+        let link = |link: &Link| LinkTo { text: visible(&link.text), href: visible(&link.href) };
+        Values {
+            page: self.name.word(),
+            title: visible(&self.title),
+            paragraphs: self.paragraphs.iter().map(|text| visible(text)).collect(),
+            rows: self.rows.iter().map(row).collect(),
+            links: self.links.iter().map(link).collect(),
+            request_id: visible(request_id),
+            user: visible(&self.user),
+            roles: self.roles.iter().map(|role| visible(role)).collect(),
+            ..Values::default()
+        }
+    }
 }
 
 // === impl Link ===
@@ -80,18 +105,22 @@ impl Link {
     }
 }
 
-/// For element content and double-quoted attributes. Controls and direction overrides become visible.
-fn escape(text: &str) -> String {
+/// Controls and direction overrides become visible: they could make a text read as another one.
+fn visible(text: &str) -> String {
+    let hidden = |char: char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|char| if hidden(char) || char.is_control() { '\u{fffd}' } else { char }).collect()
+}
+
+/// For element content and double-quoted attributes.
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
+    for char in visible(text).chars() {
         match char {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
-            char if char.is_control() => out.push('\u{fffd}'),
             char => out.push(char),
         }
     }
@@ -130,6 +159,7 @@ mod tests {
             paragraphs: vec![evil.into()],
             rows: vec![(evil.into(), evil.into())],
             links: vec![Link::new(evil, evil)],
+            ..Page::default()
         };
         let html = page.render(evil);
         assert!(!html.contains("<script>") && !html.contains("\u{202e}") && !html.contains("'&"));

@@ -5,6 +5,7 @@ use url::form_urlencoded::byte_serialize;
 
 use super::{Context, Link, Page};
 use crate::config::settings::Requirement;
+use crate::config::template::PageName;
 use crate::refusal::{LoginRefusal, Refusal};
 
 pub(super) struct Words {
@@ -87,15 +88,31 @@ pub(super) fn login_url(context: &Context) -> String {
 // === impl Words ===
 
 impl Words {
-    pub(super) fn page(self, status: StatusCode) -> Page {
+    pub(super) fn page(self, refusal: &Refusal, status: StatusCode) -> Page {
         let links = if self.links.is_empty() { vec![Link::new("Start page", "/")] } else { self.links };
         Page {
             title: self.title.into(),
             eyebrow: format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default()),
+            name: page_name(refusal, status),
             paragraphs: vec![self.detail],
-            rows: vec![],
             links,
+            user: match refusal {
+                Refusal::RoleMissing { user, .. }
+                | Refusal::Login(LoginRefusal::NotStrongEnough { user, .. }) => user.clone(),
+                _ => String::new(),
+            },
+            ..Page::default()
         }
+    }
+}
+
+/// Which template may say it.
+fn page_name(refusal: &Refusal, status: StatusCode) -> PageName {
+    match refusal {
+        Refusal::LoginRequired => PageName::SignIn,
+        Refusal::Login(LoginRefusal::CookiesOff) => PageName::CookiesOff,
+        _ if status == StatusCode::FORBIDDEN => PageName::Forbidden,
+        _ => PageName::Error,
     }
 }
 
@@ -156,6 +173,13 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
             "What the sign-in service says about your account does not fit into your browser's cookies.",
             vec![another_account(context)],
         ),
+        LoginRefusal::TooMany { seconds } => Words {
+            title: "Too many sign-ins",
+            detail: format!(
+                "So many sign-ins came from your network address within a minute that this one has to wait; try again in {seconds} s."
+            ),
+            links: again(),
+        },
     }
 }
 

@@ -476,3 +476,171 @@ test('a_stopped_upstream_is_a_page_with_a_request_id', LIMIT, async () => {
     assert.ok((await text(page)).includes(id), 'and so does the page');
   });
 });
+
+test('a_deep_links_fragment_survives_the_login', LIMIT, async () => {
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    const heard = complaints(page);
+    const target = gate('/app?x=1#section-2');
+    await page.goto(target);
+    await atLoginPage(page);
+    assert.ok(!page.url().includes('section-2'), 'the pool is not told');
+    await signIn(page, 'viewer');
+    await page.waitForURL(target);
+    await showsIdentity(page, 'viewer', 'viewer');
+    const kept = () => page.evaluate(() => Object.keys(sessionStorage));
+    assert.deepEqual(await kept(), [], 'nothing of it is left in the browser');
+    assert.deepEqual(heard, [], 'the pages keep their own policy');
+
+    // Back is where the person was before: neither the page that went on nor the callback is in the history.
+    await page.goBack().catch(() => null);
+    assert.ok(!page.url().startsWith(gate('/oauth2/')), `no page of the gate: ${page.url()}`);
+  });
+
+  // Two tabs at once, each with its own; and one that had none.
+  await withBrowser({}, async (context) => {
+    const targets = [gate('/one#first'), gate('/two?y=2#second=2&x=%22%3E%3Cscript%3E'), gate('/three')];
+    const tabs = [];
+    for (const target of targets) {
+      const tab = await context.newPage();
+      await tab.goto(target);
+      await atLoginPage(tab);
+      tabs.push(tab);
+    }
+    for (const index of [1, 0, 2]) {
+      await signIn(tabs[index], 'viewer');
+      await tabs[index].waitForURL(targets[index]);
+      await showsIdentity(tabs[index], 'viewer', 'viewer');
+    }
+  });
+
+  // A login that was begun by hand, one that brings its own fragment, and one that was given up in the same tab.
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    await page.goto(gate('/given-up#long-ago'));
+    await atLoginPage(page);
+    await page.goto(gate('/oauth2/start?rd=%2Fapp%3Fx%3D1#from-start'));
+    await signIn(page, 'viewer');
+    await page.waitForURL(gate('/app?x=1#from-start'));
+    assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), [], 'the one given up is gone too');
+  });
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    await page.goto(gate('/oauth2/start?rd=%2Fapp%23own#not-this'));
+    await signIn(page, 'viewer');
+    await page.waitForURL(gate('/app#own'));
+  });
+
+  // What an application leaves under the name cannot lead anywhere else: it only ever becomes a fragment.
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    await putPage(context, gate('/public/application'), '<h1>An application</h1>');
+    await page.goto(gate('/app'));
+    await atLoginPage(page);
+    const login = page.url();
+    const state = new URL(login).searchParams.get('state');
+    assert.ok(state, login);
+    await page.goto(gate('/public/application'));
+    await page.evaluate((key) => sessionStorage.setItem(key, '//evil.example/#x'), `rolegate-fragment-${state}`);
+    await page.goto(login);
+    await signIn(page, 'viewer');
+    await page.waitForURL((url) => url.origin === given('GATE') && url.pathname === '/app');
+    assert.equal(page.url(), gate('/app#//evil.example/#x'));
+  });
+});
+
+test('without_scripts_a_kept_fragment_is_lost_and_nothing_else', LIMIT, async () => {
+  await withBrowser({ javaScriptEnabled: false }, async (context) => {
+    const page = await context.newPage();
+    await page.goto(gate('/app?x=1#section-2'));
+    await atLoginPage(page);
+    await signIn(page, 'viewer');
+    await page.waitForURL((url) => url.pathname === '/app');
+    assert.equal(page.url(), gate('/app?x=1'));
+    await showsIdentity(page, 'viewer', 'viewer');
+  });
+  // Who may run scripts and keep nothing is signed in just the same, if the cookies are kept.
+  await withBrowser({}, async (context) => {
+    await context.addInitScript(() => {
+      Object.defineProperty(window, 'sessionStorage', {
+        get() {
+          throw new DOMException('no storage here', 'SecurityError');
+        },
+      });
+    });
+    const page = await context.newPage();
+    await page.goto(gate('/app?x=1#section-2'));
+    await signIn(page, 'viewer');
+    await page.waitForURL(gate('/app?x=1'));
+  });
+  // The page that goes on, as someone sees it whose browser does not: it is held, and its link followed by hand.
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    let held;
+    await context.route(gate('/app'), async (route) => {
+      const answer = await route.fetch();
+      held = answer.headers();
+      const body = (await answer.text()).replace(/<script>.*<\/script>/s, '');
+      await route.fulfill({ response: answer, body });
+    });
+    await page.goto(gate('/app'));
+    assert.match(held['content-security-policy'], /script-src 'sha256-/);
+    await isAProperPage(page, 'on-to-the-sign-in');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.setViewportSize({ width: 320, height: 640 });
+    await picture(page, 'on-to-the-sign-in-dark-and-small');
+    await page.getByRole('link', { name: 'Go on' }).click();
+    await atLoginPage(page);
+  });
+});
+
+test('a_template_of_ones_own_is_shown_with_its_style', LIMIT, async () => {
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    const heard = complaints(page);
+    const looks = async (path, status, name) => {
+      const answer = await page.goto(gate(path));
+      assert.equal(answer.status(), status, path);
+      await isAProperPage(page, `own-${name}`);
+      // The style applies: its hash is the one that the policy allows. And the picture stands in the page itself.
+      const main = page.locator('main');
+      assert.equal(await main.evaluate((node) => getComputedStyle(node).borderTopWidth), '6px', name);
+      assert.ok(await page.locator('img').evaluate((node) => node.complete && node.naturalWidth > 0), name);
+    };
+    await looks('/oauth2/signout', 200, 'signed-out');
+    await looks('/a%2fb', 400, 'error');
+    await page.goto(gate('/'));
+    await signIn(page, 'viewer');
+    await looks('/oauth2/userinfo', 200, 'userinfo');
+    await looks('/admin', 403, 'forbidden');
+    assert.match(await text(page), /role_missing/);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await picture(page, 'own-forbidden-in-the-dark');
+    await page.setViewportSize({ width: 320, height: 640 });
+    await picture(page, 'own-forbidden-on-a-small-screen');
+    const wider = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+    assert.ok(!wider, 'nothing to scroll sideways on a small screen');
+    await page.getByRole('link', { name: /another account/i }).click();
+    await atLoginPage(page);
+    assert.deepEqual(heard, [], 'the pages keep their own policy');
+  });
+});
+
+test('too_many_sign_ins_are_a_page_that_says_so', LIMIT, async () => {
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    await page.goto(gate('/reports/q3'));
+    await atLoginPage(page);
+    const other = await context.newPage();
+    const answer = await other.goto(gate('/reports/q4'));
+    assert.equal(answer.status(), 429);
+    await isAProperPage(other, 'too-many-sign-ins');
+    assert.match(await text(other), /\d+ s\b/, 'it says for how long');
+    await other.setViewportSize({ width: 320, height: 640 });
+    await other.emulateMedia({ colorScheme: 'dark' });
+    await picture(other, 'too-many-sign-ins-dark-and-small');
+    // Whoever is at the pool already gets in.
+    await signIn(page, 'viewer');
+    assert.equal(page.url(), gate('/reports/q3'));
+  });
+});

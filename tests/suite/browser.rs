@@ -51,15 +51,59 @@ fn a_stopped_upstream_is_a_page_with_a_request_id() {
 
 #[test]
 fn a_page_that_needs_a_stronger_sign_in_asks_for_it_and_says_so_if_it_does_not_come() {
-    let folder = tempfile::tempdir().unwrap();
-    let rules = folder.path().join("rules.toml");
-    let strong = "required_roles = [\"viewer\"]\n[[rules]]\npath = \"/strong/**\"\nany_role = [\"viewer\"]\n\
-        min_acr = \"urn:cognito:loa:3\"\n";
-    std::fs::write(&rules, strong).unwrap();
-    let gate = Dev::start(&["--config", rules.to_str().unwrap()]);
+    let rule = "[[rules]]\npath = \"/strong/**\"\nany_role = [\"viewer\"]\nmin_acr = \"urn:cognito:loa:3\"\n";
     let name = "a_page_that_needs_a_stronger_sign_in_asks_for_it_and_says_so_if_it_does_not_come";
+    with_config(rule, &[], name);
+}
+
+#[test]
+fn a_deep_links_fragment_survives_the_login() {
+    with_config("[pages]\nkeep_fragment = true\n", &[], "a_deep_links_fragment_survives_the_login");
+}
+
+#[test]
+fn without_scripts_a_kept_fragment_is_lost_and_nothing_else() {
+    let name = "without_scripts_a_kept_fragment_is_lost_and_nothing_else";
+    with_config("[pages]\nkeep_fragment = true\n", &[], name);
+}
+
+#[test]
+fn a_template_of_ones_own_is_shown_with_its_style() {
+    let page = include_str!("../fixtures/pages/page.html");
+    let layout = include_str!("../fixtures/pages/_layout.html");
+    let files = [("pages/page.html", page), ("pages/_layout.html", layout)];
+    with_config("[pages]\nfolder = \"pages\"\n", &files, "a_template_of_ones_own_is_shown_with_its_style");
+}
+
+#[test]
+fn too_many_sign_ins_are_a_page_that_says_so() {
+    with_config("[limits]\nlogin_rate = 1\n", &[], "too_many_sign_ins_are_a_page_that_says_so");
+}
+
+/// The namesake in the browser, with these tables and files for the gate.
+fn with_config(tables: &str, files: &[(&str, &str)], name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, text) in files {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let config = folder.path().join("rolegate.toml");
+    std::fs::write(&config, format!("{DEV_RULES}{tables}")).unwrap();
+    let gate = Dev::start(&["--config", config.to_str().unwrap()]);
     in_node("gate.test.mjs", name, &[("GATE", &gate.address)]);
 }
+
+/// As the built-in ones of `rolegate dev`.
+const DEV_RULES: &str = r#"
+required_roles = ["viewer"]
+[[rules]]
+path = "/admin/**"
+any_role = ["admin"]
+[[rules]]
+path = "/public/**"
+public = true
+"#;
 
 /// `rolegate dev`, stopped when dropped.
 struct Dev {

@@ -179,6 +179,42 @@ fn a_client_without_a_secret_needs_none() {
 }
 
 #[test]
+fn a_secret_that_was_rolled_away_is_a_warning_beside_one_that_is_good() {
+    let pool = Pool::start(POOL);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets");
+    std::fs::write(&file, format!("{SECRET}\nanother-secret-that-is-not-the-clients\n")).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let toml = config(&pool).replace(
+        &format!("client_secret = {SECRET:?}"),
+        &format!("client_secrets_file = {:?}", file.to_str().unwrap()),
+    );
+    let told = doctor(&toml);
+    assert_eq!(told.code, Some(0), "{}", told.text);
+    assert!(
+        told.text.contains("ok      client      secret 1 of 2: id and secret are right"),
+        "{}",
+        told.text
+    );
+    assert!(told.text.contains("warn    client      secret 2 of 2: invalid_client"), "{}", told.text);
+    for secret in [SECRET, "another-secret-that"] {
+        assert!(!told.text.contains(secret) && !told.json.to_string().contains(secret));
+    }
+}
+
+#[test]
+fn an_identity_provider_that_the_client_has_not_is_found() {
+    let pool = Pool::start(POOL);
+    let told = doctor(&config(&pool).replace("[cognito]", "[cognito]\nidentity_provider = \"Gogle\""));
+    told.alone(
+        "login",
+        "the provider refuses a login: invalid_request",
+        "aws cognito-idp list-identity-providers ",
+    );
+    told.ok(&["client", "callback", "sign-out"]);
+}
+
+#[test]
 fn a_wrong_client_id_is_found() {
     let told = doctor(&config(&Pool::start(POOL)).replace(CLIENT, "nobodysclient4rolegate0001"));
     told.alone(

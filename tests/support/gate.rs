@@ -131,6 +131,7 @@ impl Start {
 
 fn write_private(path: &Path, content: &[u8]) {
     use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -47,6 +47,14 @@ impl<'a> Aws<'a> {
         )
     }
 
+    /// All other providers of the pool.
+    pub(super) fn list_providers(&self) -> String {
+        format!(
+            "aws cognito-idp list-identity-providers {} --query 'Providers[].ProviderName' --output text",
+            self.at_pool()
+        )
+    }
+
     /// A member of the app client.
     pub(super) fn describe_client(&self, member: &str) -> String {
         format!(

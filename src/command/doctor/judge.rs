@@ -6,7 +6,7 @@ use super::aws::Aws;
 use super::pages::{Begun, Ended};
 use super::pool::table;
 use super::report::{Finding, Level, quoted};
-use crate::config::settings::Provider;
+use crate::config::settings::{Parameter, Provider};
 
 /// Everything that was asked of the provider's endpoints. What is not there was not asked, because `hidden`.
 #[derive(Debug)]
@@ -56,8 +56,16 @@ impl Seen<'_> {
             return vec![Finding::unseen(CLIENT, self.hidden.clone())];
         }
         let many = self.tried.len() > 1;
+        let accepted = self.tried.iter().any(accepts_the_client);
         let named = |(at, tried): (usize, &Tried)| {
             let mut finding = self.secret(tried);
+            if accepted && rejects_the_client(tried) {
+                // The gate goes on to the next one, as while secrets are rotated.
+                finding = Finding::new(Level::Warn, CLIENT, finding.found).fix(format!(
+                    "take it out of the file of [{}] client_secrets_file",
+                    table(self.provider)
+                ));
+            }
             if many {
                 finding.found = format!("secret {} of {}: {}", at + 1, self.tried.len(), finding.found);
             }
@@ -82,7 +90,7 @@ impl Seen<'_> {
             }
         };
         match error {
-            "invalid_grant" | "unauthorized_client" | "unsupported_grant_type" => {
+            _ if accepts_the_client(tried) => {
                 Finding::ok(CLIENT, format!("{what} (client_id {})", self.provider.client_id))
             }
             "invalid_client" => self.rejected(tried.with_secret, description),
@@ -172,14 +180,23 @@ impl Seen<'_> {
             return Finding::ok(LOGIN, "a login leads to the provider's page");
         }
         match errors().find(|(error, _)| *error != INVALID_SCOPE) {
-            Some((error, description)) => {
-                Finding::fail(LOGIN, format!("the provider refuses a login: {}", told(error, description)))
-                    .fix("mend what it says at the app client, then ask again")
-            }
+            Some((error, description)) => self.refused_login(&told(error, description)),
             None if errors().next().is_some() => {
                 Finding::unseen(LOGIN, "not looked at: the scopes are refused")
             }
             None => self.after_the_callback(LOGIN),
+        }
+    }
+
+    fn refused_login(&self, told: &str) -> Finding {
+        let finding = Finding::fail(LOGIN, format!("the provider refuses a login: {told}"));
+        match (&self.provider.parameters.identity_provider, Aws::of(self.provider)) {
+            (Parameter::Always(name), Some(aws)) => finding
+                .fix(format!("[cognito] identity_provider is {name:?}; these there are:"))
+                .fix(aws.list_providers())
+                .fix("and these the client may use:")
+                .fix(aws.describe_client("SupportedIdentityProviders")),
+            _ => finding.fix("mend what it says at the app client, then ask again"),
         }
     }
 
@@ -335,9 +352,18 @@ impl Seen<'_> {
     }
 
     fn client_is_in_doubt(&self) -> bool {
-        let rejected = |tried: &Tried| matches!(&tried.answer, TokenAnswer::Refused { error, .. } if error == "invalid_client");
-        !self.tried.is_empty() && self.tried.iter().all(rejected) && !self.client_is_known()
+        !self.tried.is_empty() && self.tried.iter().all(rejects_the_client) && !self.client_is_known()
     }
+}
+
+fn rejects_the_client(tried: &Tried) -> bool {
+    matches!(&tried.answer, TokenAnswer::Refused { error, .. } if error == "invalid_client")
+}
+
+/// These are said only to a client that has proved to be one.
+fn accepts_the_client(tried: &Tried) -> bool {
+    let TokenAnswer::Refused { error, .. } = &tried.answer else { return false };
+    ["invalid_grant", "unauthorized_client", "unsupported_grant_type"].contains(&error.as_str())
 }
 
 fn told(error: &str, description: Option<&str>) -> String {

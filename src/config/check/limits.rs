@@ -50,5 +50,21 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         body_idle_timeout,
         upstream_idle,
         drain,
+        login_rate: login_rate(raw.login_rate, cx),
     }
 }
+
+/// Without the key there is no bound; 0 would be a gate that nobody can pass.
+fn login_rate(rate: Option<u64>, cx: &mut Context<'_>) -> Option<u32> {
+    match rate? {
+        rate @ 1..=MOST_LOGINS => u32::try_from(rate).ok(),
+        rate => {
+            let message = format!("{rate} is not between 1 and {MOST_LOGINS}");
+            cx.error(&Key::of("limits.login_rate"), &message, "leave the key out for any number");
+            None
+        }
+    }
+}
+
+/// A minute, from one address.
+const MOST_LOGINS: u64 = 100_000;

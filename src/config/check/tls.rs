@@ -201,7 +201,8 @@ mod tests {
             let bytes = if path.ends_with("key") { APP_KEY } else { APP };
             Ok(Contents { bytes: bytes.into(), world_readable: world_readable && path.ends_with("key") })
         };
-        let around = Surroundings { read: &read, folder: PathBuf::new(), cores: 1, now };
+        let list = |_: &Path| Ok(vec![]);
+        let around = Surroundings { read: &read, list: &list, folder: PathBuf::new(), cores: 1, now };
         let places = Places::new(None);
         let mut cx = Context { places: &places, problems: Problems::default(), around: &around };
         let served = pair(Some("cert"), Some("key"), &Key::of("tls"), &mut cx);

@@ -89,6 +89,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         allowed_return_hosts: Vec::new(),
         limits,
         log: Log::default(),
+        pages: Pages::default(),
         workers: 1,
     }
 }

@@ -20,9 +20,10 @@ impl Times {
         now >= self.renew_at
     }
 
-    /// Whether no token may make us fetch; then whether the last fetch failed.
+    /// Whether no token may make us fetch; then whether the last fetch failed. The second that it ends in still
+    /// counts: `now` was cut to seconds both times, and a pause may be longer, never shorter.
     pub(super) fn quiet(&self, now: u64) -> Option<bool> {
-        (now < self.quiet_until).then_some(self.failed)
+        (now <= self.quiet_until).then_some(self.failed)
     }
 
     /// A set came. `jitter` is 0 to 255, so that replicas do not ask in step.
@@ -84,7 +85,7 @@ mod tests {
             }
             assert_eq!(times.quiet(now), Some(false));
         }
-        assert_eq!(fetches, [0, 10, 20, 30]);
+        assert_eq!(fetches, [0, 11, 22, 33]);
     }
 
     #[test]
@@ -93,8 +94,8 @@ mod tests {
             let mut times = Times::default();
             times.failed(NOW, 0);
             times.was_in_vain(NOW, has_a_set);
-            assert_eq!(times.quiet(NOW + pause - 1), Some(true));
-            assert_eq!(times.quiet(NOW + pause), None);
+            assert_eq!(times.quiet(NOW + pause), Some(true));
+            assert_eq!(times.quiet(NOW + pause + 1), None);
         }
     }
 
