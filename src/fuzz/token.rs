@@ -4,7 +4,10 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
+use crate::bearer::Carried;
 use crate::identity::json;
 use crate::identity::jwks::KeySet;
 use crate::identity::token::{Expect, Kind, unverified, verify};
@@ -40,6 +43,36 @@ pub fn token(data: &[u8]) {
     }
     changed(data);
     keys(data);
+    carried(data);
+}
+
+/// `data` as `Authorization` lines: a token only where one line is the scheme, a blank and that token; nothing at
+/// all only where no line names the scheme.
+fn carried(data: &[u8]) {
+    let mut head = HeaderMap::new();
+    let values =
+        data.split(|byte| *byte == b'\n').take(8).filter_map(|line| HeaderValue::from_bytes(line).ok());
+    for value in values {
+        head.append(AUTHORIZATION, value);
+    }
+    let lines: Vec<&[u8]> = head.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+    let names_it = |line: &&[u8]| {
+        let is_delimiter = |byte: &u8| matches!(byte, b' ' | b'\t' | b',' | b';' | b'=' | b'"');
+        let word = line.trim_ascii_start().split(is_delimiter).next();
+        word.is_some_and(|word| word.eq_ignore_ascii_case(b"bearer"))
+    };
+    match Carried::read(&head) {
+        Carried::Token(token) => {
+            let well = token.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'='));
+            let written = [&b"bearer "[..], token.to_ascii_lowercase().as_bytes()].concat();
+            assert!(well && lines.len() == 1 && lines[0].to_ascii_lowercase() == written, "{lines:?}");
+        }
+        Carried::Nothing => assert!(!lines.iter().any(names_it), "{lines:?} passes for no token"),
+        Carried::Malformed => {
+            let begins = |line: &&[u8]| line.trim_ascii_start().to_ascii_lowercase().starts_with(b"bearer");
+            assert!(lines.iter().any(begins), "{lines:?} is no affair of the gate's");
+        }
+    }
 }
 
 /// `data` as positions and bytes: the good token with some of its own replaced.

@@ -4,6 +4,8 @@ use http::Method;
 use serde_json::json;
 
 use super::{Answered, Login, Visitor, only};
+use crate::ask::Ask;
+use crate::authorize::{By, Person};
 use crate::config::template::PageName;
 use crate::refusal::Refusal;
 use crate::reply::{Link, Page, Reply};
@@ -40,5 +42,17 @@ impl Login {
             }))
         };
         Ok((reply, visit.cookies))
+    }
+
+    /// The same of who came with a bearer token: a program's question, so never a page.
+    pub fn speaker_info(&self, ask: &Ask, person: Option<&Person<'_>>) -> Answered {
+        if ![Method::GET, Method::HEAD].contains(&ask.method) {
+            return Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into());
+        }
+        let Person { user, sub, roles, by, .. } = person.ok_or(Refusal::LoginRequired)?;
+        if matches!(by, By::Bearer { usual: false, .. }) {
+            return Err(Refusal::Bearer("token_use").into());
+        }
+        Ok((Reply::Json(json!({ "user": user, "sub": sub, "roles": roles })), vec![]))
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
         Refusal::Unwritable => say("Your account cannot be passed on", "Something in your account cannot be written as a header; the administrator can see what in the log."),
         Refusal::Outage => Words {
             title: "Please try again in a moment",
-            detail: "Your session needs to be renewed, and the sign-in service cannot be reached.".into(),
+            detail: "What your request carries has to be checked with the sign-in service, and that cannot be reached.".into(),
             links: retry(context),
         },
         Refusal::NoEntropy => say("Something is wrong here", "The system has no randomness to give, so nothing can be signed in."),
@@ -169,7 +169,7 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
             vec![another_account(context), Link::new("Start page", "/")],
         ),
         LoginRefusal::TooLarge => words(
-            "Your account has too many roles",
+            "There is too much about your account",
             "What the sign-in service says about your account does not fit into your browser's cookies.",
             vec![another_account(context)],
         ),

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::Telemetry;
 use crate::ask::Ask;
 use crate::authorize::{Decision, Person, Why};
-use crate::bearer::Carried;
 use crate::login::OwnPage;
+use crate::refusal::Refusal;
 use crate::rule::Found;
 
 /// A record in the making. It never holds a query (codes and tokens travel there), a cookie or a token.
@@ -87,6 +87,7 @@ impl Record {
             OwnPage::Callback => "callback",
             OwnPage::SignOut => "signout",
             OwnPage::UserInfo => "userinfo",
+            OwnPage::Keys => "keys",
             OwnPage::Unknown => "unknown",
         };
     }
@@ -96,11 +97,13 @@ impl Record {
         self.rule = Some(found.name().to_owned());
     }
 
-    /// Should a bearer token not count, whoever sent it is challenged.
-    pub fn bears(&mut self, carried: Carried<'_>) {
-        if carried != Carried::Nothing {
-            self.decision = "challenge";
-        }
+    /// Nothing could be decided: whoever came is nobody.
+    pub fn turned_away(&mut self, refusal: &Refusal) {
+        self.decision = match refusal {
+            Refusal::Bearer(_) => "challenge",
+            Refusal::Nameless(_) => "forbid",
+            _ => "refuse",
+        };
     }
 
     /// The decision has been made.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use crate::support::world::World;
-use crate::{cookies, forwarded, framing, headers, keys, login, paths, rate, redirects, tokens};
+use crate::{bearer, cookies, forwarded, framing, headers, keys, login, paths, rate, redirects, tokens};
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
 pub struct Case {
@@ -36,7 +36,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "D", bench: World::bench, cases: framing::cases },
     Section { name: "G", bench: World::bench, cases: cookies::cases },
     Section { name: "H", bench: World::bench, cases: login::cases },
-    Section { name: "I", bench: World::bench, cases: tokens::cases },
+    Section { name: "I", bench: bearer::either, cases: tokens::cases },
     Section { name: "J", bench: World::bench, cases: keys::cases },
     Section { name: "L", bench: rate::bench, cases: rate::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },

@@ -98,6 +98,12 @@ fn whatever_the_token_nothing_counts_but_what_was_signed() {
             "]}",
             "\"exp\":1e99",
             "=",
+            "Bearer ",
+            "bearer",
+            "Basic YTpi",
+            "\n",
+            "\t",
+            ", ",
             "\\u0061",
         ],
     });

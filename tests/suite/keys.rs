@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::bearer;
 use crate::corpus::{Case, case};
 use crate::login::{login, short_lived, wait_until_due};
 use crate::support::pool::{CLIENT_SECRET, Endpoint, FakePool, Reply, User};
@@ -20,7 +21,7 @@ pub fn cases() -> Vec<Case> {
             let world = World::bench();
             let before = world.pool.count(Endpoint::Jwks);
             let begun = Instant::now();
-            // Through the callback, the one way for a token to come in.
+            // Through the callback.
             std::thread::scope(|scope| {
                 for _ in 0..4 {
                     scope.spawn(|| {
@@ -37,8 +38,11 @@ pub fn cases() -> Vec<Case> {
             assert!(fetches as u64 <= allowed, "{fetches} fetches in {:?}", begun.elapsed());
             world.pool.be_honest();
             login(&world, "user").must_succeed(&world, "user");
+            // And as bearer tokens.
+            bearer::keys::a_flood_of_unknown_keys_costs_one_fetch_in_ten_seconds_and_nobody_waits_for_it();
         }),
         case(&["IDP-02"], |_| {
+            bearer::keys::known_tokens_count_while_the_pool_is_down_and_unknown_keys_are_nobodys_fault();
             for reply in [Reply::Silence, Reply::Hangup] {
                 let world = World::bench();
                 let session = world.session_of("admin", "admin,user");

@@ -8,9 +8,12 @@
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
 mod acceptance;
+mod alb;
 mod architecture;
+mod assertion;
 mod authorize;
 mod backends;
+mod bearer;
 mod browser;
 mod clients;
 mod cookies;
@@ -28,6 +31,7 @@ mod keys;
 mod login;
 mod operation;
 mod pages;
+mod pass_token;
 mod paths;
 mod pool_and_gate;
 mod provider;

@@ -1,5 +1,6 @@
 //! Section I: only the pool's own token for this client and this login says who somebody is. The pool answers
-//! the callback with each crafted token; what is asked is that nobody is signed in by it.
+//! the callback with each crafted token, and the same one is sent as a bearer token; what is asked is that nobody
+//! comes in by it on either way.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 
+use crate::bearer;
 use crate::cookies::shape;
 use crate::corpus::{Case, case};
 use crate::login::{login, short_lived, wait_until_due};
@@ -23,17 +25,20 @@ pub fn cases() -> Vec<Case> {
     vec![
         case(&["TOK-01"], |world| {
             for value in [json!("access"), json!("refresh"), json!("ID"), json!(["id"]), Value::Null] {
-                refuse_id(world, &["token_use"], move |mint| mint.claim("token_use", value.clone()));
+                refuse_at_login(Use::Id, world, &["token_use"], move |mint| {
+                    mint.claim("token_use", value.clone())
+                });
             }
-            refuse_id(world, &["token_use"], |mint| mint.without("token_use"));
+            refuse_at_login(Use::Id, world, &["token_use"], |mint| mint.without("token_use"));
             // The two whole tokens in each other's place.
             world.pool.tamper_answer(|answer| answer["id_token"] = answer["access_token"].clone());
             login(world, "user").must_fail(world, 502, &["token_use"]);
             world.pool.tamper_answer(|answer| answer["access_token"] = answer["id_token"].clone());
             login(world, "user").must_fail(world, 502, &["token_use", "token_at_hash"]);
             world.pool.be_honest();
-            refuse_access(world, &["token_use"], |mint| mint.claim("token_use", "id"));
+            refuse_at_login(Use::Access, world, &["token_use"], |mint| mint.claim("token_use", "id"));
         }),
+        case(&["TOK-02"], a_token_in_the_others_place_does_not_count),
         case(&["TOK-03"], |world| {
             for raw in [
                 random(96),
@@ -292,8 +297,12 @@ pub fn cases() -> Vec<Case> {
                 json!("a"),
             ] {
                 let other = value.clone();
-                refuse_id(world, &["token_at_hash"], move |mint| mint.claim("at_hash", value.clone()));
-                refuse_id(world, &["token_c_hash"], move |mint| mint.claim("c_hash", other.clone()));
+                refuse_at_login(Use::Id, world, &["token_at_hash"], move |mint| {
+                    mint.claim("at_hash", value.clone())
+                });
+                refuse_at_login(Use::Id, world, &["token_c_hash"], move |mint| {
+                    mint.claim("c_hash", other.clone())
+                });
             }
             accept(world, |mint| mint.without("at_hash"));
         }),
@@ -331,6 +340,8 @@ pub fn cases() -> Vec<Case> {
             }
         }),
         case(&["TOK-31"], what_is_no_json_object_is_no_token),
+        case(&["TOK-32"], bearer::only_one_well_formed_header_is_a_token),
+        case(&["TOK-33"], bearer::beside_a_token_no_cookie_is_read_or_set),
         case(&["TOK-34"], |world| {
             for (ahead, well) in [(0, true), (30, true), (-30, true), (600, false), (86_400 * 365, false)] {
                 world.pool.set_clock(ahead);
@@ -343,6 +354,13 @@ pub fn cases() -> Vec<Case> {
             world.pool.set_life(300);
             world.pool.set_clock(-600);
             login(world, "user").must_fail(world, 502, &["token_expired"]);
+            bearer::keys::a_pools_clock_may_differ_by_a_minute();
+        }),
+        case(&["TOK-22"], |_| {
+            bearer::keys::a_key_of_one_issuer_verifies_no_token_of_another_that_calls_its_key_the_same();
+        }),
+        case(&["TOK-36"], |_| {
+            bearer::keys::a_new_key_is_fetched_once_and_a_removed_ones_token_counts_no_more();
         }),
         case(&["TOK-22"], |_| crate::issuers::a_key_of_one_issuer_says_nothing_about_anothers_token()),
         case(&["TOK-22", "TOK-36", "TOK-38", "TOK-39"], |_| keys_are_the_issuers_of_today()),
@@ -371,33 +389,72 @@ pub fn cases() -> Vec<Case> {
                 .collect();
             assert_eq!(shapes[0].0, 502);
             assert!(shapes.iter().all(|shape| *shape == shapes[0]), "{shapes:#?}");
+            world.pool.be_honest();
+            bearer::every_way_to_be_wrong_has_a_reason_of_its_own_and_the_same_answer(world);
         }),
     ]
 }
 
-/// A login whose ID token is changed so must fail for one of these reasons.
-fn refuse_id(world: &World, reasons: &[&str], change: impl Fn(&mut Mint) + Send + Sync + 'static) {
+/// Both ways for a token that is changed so must fail for one of these reasons.
+fn refuse(kind: Use, world: &World, reasons: &[&str], change: impl Fn(&mut Mint) + Send + Sync + 'static) {
+    if world.setup().tables.contains("[bearer]") {
+        let token = world.pool.mint(kind, "user", &change);
+        bearer::must_not_count(world, &token, reasons);
+    }
+    refuse_at_login(kind, world, reasons, change);
+}
+
+/// A login alone: where a bearer token is bound to nothing that an ID token of a login is bound to, or its
+/// reason is another.
+fn refuse_at_login(
+    kind: Use,
+    world: &World,
+    reasons: &[&str],
+    change: impl Fn(&mut Mint) + Send + Sync + 'static,
+) {
     world.pool.tamper(move |mint| {
-        if mint.kind == Use::Id {
+        if mint.kind == kind {
             change(mint);
         }
     });
     login(world, "user").must_fail(world, 502, reasons);
 }
 
-/// The same with the access token.
+fn refuse_id(world: &World, reasons: &[&str], change: impl Fn(&mut Mint) + Send + Sync + 'static) {
+    refuse(Use::Id, world, reasons, change);
+}
+
 fn refuse_access(world: &World, reasons: &[&str], change: impl Fn(&mut Mint) + Send + Sync + 'static) {
-    world.pool.tamper(move |mint| {
-        if mint.kind == Use::Access {
-            change(mint);
-        }
-    });
-    login(world, "user").must_fail(world, 502, reasons);
+    refuse(Use::Access, world, reasons, change);
 }
 
 fn accept(world: &World, change: impl Fn(&mut Mint) + Send + Sync + 'static) {
     world.pool.tamper(change);
     login(world, "user").must_succeed(world, "user");
+}
+
+fn a_token_in_the_others_place_does_not_count(world: &World) {
+    // Where both count, each is read as what it says it is, and lacks what that has.
+    let id = |change: fn(&mut Mint)| world.pool.mint(Use::Id, "user", change);
+    let access = |change: fn(&mut Mint)| world.pool.mint(Use::Access, "user", change);
+    for (token, reason) in [
+        (id(|mint| mint.claim("token_use", "access")), "token_client_id"),
+        (access(|mint| mint.claim("token_use", "id")), "token_audience"),
+        (id(|mint| mint.without("token_use")), "token_use"),
+        (access(|mint| mint.without("token_use")), "token_use"),
+        (id(|mint| mint.claim("token_use", json!(["id"]))), "token_use"),
+        (access(|mint| mint.claim("token_use", "Access")), "token_use"),
+        (access(|mint| mint.claim("token_use", "refresh")), "token_use"),
+    ] {
+        bearer::must_not_count(world, &token, &[reason]);
+    }
+    // Where one counts, the other does not, whole and honest.
+    for (table, counts, does_not) in [("access", Use::Access, Use::Id), ("id", Use::Id, Use::Access)] {
+        let world = Setup::bench().tables(&format!("[bearer]\ntokens = \"{table}\"")).start();
+        let token = |kind| world.pool.mint(kind, "admin", |_| {});
+        assert_eq!(bearer::ask(&world, "/admin", &bearer::line(&token(counts))).status, 200, "{table}");
+        bearer::must_not_count(&world, &token(does_not), &["token_use"]);
+    }
 }
 
 fn a_signature_is_exactly_the_keys(world: &World) {
