@@ -7,7 +7,7 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::config::settings::{Config, Scheme};
 use crate::forwarded::{self, Trusted};
@@ -223,10 +223,15 @@ fn preflight(head: &Parts) -> Option<Method> {
     let bodiless = !head.headers.contains_key(TRANSFER_ENCODING)
         && head.headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
     let nameless = !head.headers.contains_key(AUTHORIZATION) && !head.headers.contains_key(COOKIE);
-    if head.method != Method::OPTIONS || !head.headers.contains_key(ORIGIN) || !bodiless || !nameless {
+    // Of two an upstream may read the other one.
+    let one = |name: HeaderName| {
+        let mut values = head.headers.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none())
+    };
+    let method = one(ACCESS_CONTROL_REQUEST_METHOD)?;
+    if head.method != Method::OPTIONS || one(ORIGIN).is_none() || !bodiless || !nameless {
         return None;
     }
-    let method = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
     Method::from_bytes(method.as_bytes()).ok()
 }
 

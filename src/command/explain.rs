@@ -95,7 +95,10 @@ pub fn explain(config: &Config, question: &Question) -> Explanation {
     let rules = Rules::new(config.rules.clone(), config.default.clone());
     let found = match cover(&rules, &ask) {
         Ok(found) => found,
-        Err(refusal) => return Explanation::refused(&Refusal::Path(refusal)),
+        Err(refusal) => {
+            let path = Some(ask.path.as_str().into());
+            return Explanation { path, ..Explanation::refused(&Refusal::Path(refusal)) };
+        }
     };
     let decision = decide(&found, person.as_ref(), &ask, clock::now());
     Explanation {

@@ -510,6 +510,17 @@ impl Config {
     }
 }
 
+// === impl Identity ===
+
+impl Identity {
+    /// Every header that says who someone is. The gate alone fills them: a client's copy of any must not pass.
+    pub fn header_names(&self) -> impl Iterator<Item = &http::HeaderName> {
+        let Self { user_headers, roles_headers, headers, .. } = self;
+        let mapped = headers.iter().map(|mapped| &mapped.header);
+        user_headers.iter().chain(roles_headers).chain(mapped)
+    }
+}
+
 // === impl Origin ===
 
 impl Origin {

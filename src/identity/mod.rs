@@ -67,6 +67,9 @@ pub enum IdentityFault {
     /// `identity.user = "email"`, and the pool has not verified the address.
     #[error("the e-mail address is not verified")]
     UnverifiedEmail,
+    /// A mapped claim is no text, number, truth value or list of those: no header could say it.
+    #[error("the claim {0:?}, which identity.headers names, is of a type that no header can say")]
+    Unwritable(String),
     /// A person is called as a client is: an upstream could not tell the two apart.
     #[error("the user is called as an app client is")]
     CalledAsClient,
@@ -80,15 +83,17 @@ pub fn identify(
 ) -> Result<Identity, IdentityFault> {
     let user = user(config, provider, tokens)?;
     let headers = config.headers.iter().filter_map(|mapped| {
-        let claim = tokens.claims(mapped.token, &mapped.claim).next()?;
-        Some((mapped.header.as_str().to_owned(), header_text(claim)?))
+        let claim = tokens.claims(mapped.token, &mapped.claim).find(|claim| !claim.is_null())?;
+        let text = header_text(claim).ok_or_else(|| IdentityFault::Unwritable(mapped.claim.clone()));
+        Some(text.map(|text| (mapped.header.as_str().to_owned(), text)))
     });
+    let headers = headers.collect::<Result<_, _>>()?;
     let found = roles::roles(&config.roles, provider, tokens);
     Ok(Identity {
         sub: tokens.text("sub").unwrap_or_default().to_owned(),
         user: user.to_owned(),
         roles: found.roles,
-        headers: headers.collect(),
+        headers,
         facts: Facts::of(tokens, &config.asked),
         odd: found.odd,
     })
@@ -193,11 +198,11 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// A mapped claim as header text: a scalar, or a list of scalars.
+/// A mapped claim as header text: a scalar, or a list of nothing but scalars. A part of a claim is another claim.
 fn header_text(claim: &Value) -> Option<String> {
     match claim {
         Value::Array(items) => {
-            let texts: Vec<_> = items.iter().filter_map(roles::text).collect();
+            let texts = items.iter().map(roles::text).collect::<Option<Vec<_>>>()?;
             Some(encode_list(texts.iter().map(String::as_str)))
         }
         scalar => roles::text(scalar).map(|text| encode(&text)),

@@ -90,6 +90,22 @@ fn everything_a_pool_can_say_about_a_person_still_identifies_them() {
     assert_eq!(identity.headers, [("x-pet-preference".to_owned(), "dogs".to_owned())]);
 }
 
+#[test]
+fn a_mapped_claim_that_no_header_can_say_is_no_identity() {
+    let with = |claim: Value| {
+        identify_with("sub", json!({"sub": "s", "pet_preference": claim})).map(|identity| identity.headers)
+    };
+    let shown = |text: &str| Ok(vec![("x-pet-preference".to_owned(), text.to_owned())]);
+    assert_eq!(with(json!(["dogs", 2, true, "a,b"])), shown("dogs,2,true,a%2Cb"));
+    assert_eq!(with(json!(7)), shown("7"));
+    assert_eq!(with(Value::Null), Ok(vec![]));
+    for claim in
+        [json!({"kind": "dogs"}), json!(["dogs", {"kind": "cats"}]), json!([["dogs"]]), json!([null])]
+    {
+        assert_eq!(with(claim), Err(IdentityFault::Unwritable("pet_preference".into())));
+    }
+}
+
 proptest! {
     #[test]
     fn distinct_lists_of_roles_never_share_a_header(a in any::<Vec<String>>(), b in any::<Vec<String>>()) {

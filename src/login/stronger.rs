@@ -18,7 +18,11 @@ use crate::site::Site;
 impl Login {
     /// What the pool must be asked for beside `wishes` so that `target` opens afterwards.
     pub(super) fn demanding<'a>(&'a self, wishes: Wishes<'a>, target: &ReturnTo, site: &Site) -> Wishes<'a> {
-        let Some(needs) = self.demanded(target.relative_to(&site.origin), site) else { return wishes };
+        let target = target.relative_to(&site.origin);
+        // Whoever was refused a POST signs in at this address too, and comes back to it with a GET.
+        let Some(needs) = METHODS.iter().find_map(|method| self.demanded(target, method, site)) else {
+            return wishes;
+        };
         Wishes {
             acr_values: needs.min_acr.as_ref().map(|acr| acr.wanted.as_str()),
             max_age: needs.max_auth_age.map(|age| age.as_secs()),
@@ -36,7 +40,7 @@ impl Login {
         session: &Session,
         visitor: &Visitor<'_>,
     ) -> Option<LoginRefusal> {
-        let requirement = self.demanded(&attempt.target, visitor.site)?;
+        let requirement = self.demanded(&attempt.target, "GET", visitor.site)?;
         let Session { sub, user, roles, headers, facts, .. } = session;
         let person = Person { sub, user, roles, headers, facts, by: By::Session };
         if lacking(&person, requirement) != Requirement::default()
@@ -50,13 +54,16 @@ impl Login {
     }
 
     /// What the rule for a path of this origin asks, if it asks for a strong or recent sign-in.
-    fn demanded(&self, target: &str, site: &Site) -> Option<&Requirement> {
+    fn demanded(&self, target: &str, method: &str, site: &Site) -> Option<&Requirement> {
         let path = target.split(['?', '#']).next()?;
         let path = canonical_with_slashes(path).ok()?;
-        let found = self.rules.cover(&site.origin.host, &path, "GET").ok()?;
+        let found = self.rules.cover(&site.origin.host, &path, method).ok()?;
         match &found.rule()?.access {
             Access::Needs(needs) if needs.min_acr.is_some() || needs.max_auth_age.is_some() => Some(needs),
             _ => None,
         }
     }
 }
+
+/// Those that a page asks with, the navigation's own first.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];

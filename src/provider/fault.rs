@@ -81,6 +81,7 @@ impl PoolFault {
             Self::Identity(IdentityFault::NoUser(_)) => "no_user_claim",
             Self::Identity(IdentityFault::UnverifiedEmail) => "email_not_verified",
             Self::Identity(IdentityFault::CalledAsClient) => "called_as_client",
+            Self::Identity(IdentityFault::Unwritable(_)) => "claim_unwritable",
         }
     }
 }

@@ -16,7 +16,6 @@ use crate::caller::Callers;
 use crate::config::settings::{Config, Limits, TlsVersion};
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
-use crate::identity::{X_ROLES, X_USER};
 use crate::listen::tls::Tls;
 use crate::listen::workers::{self, Workers};
 use crate::listen::{self, Bounds, Stop, Stopping};
@@ -186,8 +185,7 @@ fn bounds(limits: &Limits) -> Bounds {
 fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
     let mut bases: Vec<_> = shared.sites.iter().map(|site| site.names.pass.clone()).collect();
     bases.dedup();
-    let mapped = shared.config.identity.headers.iter().map(|mapped| mapped.header.clone());
-    let mut identity_names: Vec<_> = [X_USER, X_ROLES].into_iter().chain(mapped).collect();
+    let mut identity_names: Vec<_> = shared.config.identity.header_names().cloned().collect();
     // Where a method decides, an upstream must not be told to act on another one.
     if shared.config.rules.iter().any(|rule| rule.methods.is_some()) {
         identity_names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));

@@ -16,6 +16,7 @@ use super::{Session, Ticket};
 use crate::background::Background;
 use crate::clock;
 use crate::config::settings::PassedOn;
+use crate::identity::Facts;
 use crate::provider::{Granted, Provider};
 
 /// All refreshes of this process.
@@ -146,11 +147,18 @@ fn renewed(
     now: u64,
 ) -> Generation {
     let Granted { identity, access_ends, refresh_token, issued } = granted;
+    // A refresh is no new sign-in: how and when that one was stays true where the new token does not repeat it
+    // (OpenID Connect Core §12.2).
+    let facts = Facts {
+        acr: identity.facts.acr.or_else(|| session.facts.acr.clone()),
+        auth_time: identity.facts.auth_time.or(session.facts.auth_time),
+        ..identity.facts
+    };
     let session = Session {
         user: identity.user,
         roles: identity.roles,
         headers: identity.headers,
-        facts: identity.facts,
+        facts,
         refreshed: now,
         seen: now,
         access_ends,

@@ -437,6 +437,32 @@ test('the_other_pages_of_the_gate_are_proper_pages', LIMIT, async () => {
   });
 });
 
+test('a_page_that_needs_a_stronger_sign_in_asks_for_it_and_says_so_if_it_does_not_come', LIMIT, async () => {
+  await withBrowser({}, async (context) => {
+    const page = await context.newPage();
+    const heard = complaints(page);
+    await page.goto(gate('/reports/q3'));
+    await signIn(page, 'viewer');
+    await showsIdentity(page, 'viewer', 'viewer');
+
+    // A password is all that viewer has, and the pool's own session is not enough: it asks again.
+    await page.goto(gate('/strong/q3'));
+    await atLoginPage(page);
+    assert.equal(new URL(page.url()).searchParams.get('acr_values'), 'urn:cognito:loa:3');
+    const seen = documents(page);
+    await signIn(page, 'viewer');
+    assert.equal(new URL(page.url()).pathname, '/oauth2/callback', `no way around again${way(seen)}`);
+    const said = await text(page);
+    assert.match(said, /\bviewer\b/, 'the page says who is signed in');
+    assert.match(said, /urn:cognito:loa:3/, 'the page says what is missing');
+    await isAProperPage(page, 'not-strong-enough');
+    assert.deepEqual(heard, [], 'the page keeps its own policy');
+
+    assert.equal((await page.goto(gate('/reports/q4'))).status(), 200, 'the session is there for all else');
+    await showsIdentity(page, 'viewer', 'viewer');
+  });
+});
+
 test('a_stopped_upstream_is_a_page_with_a_request_id', LIMIT, async () => {
   await withBrowser({}, async (context) => {
     const page = await context.newPage();

@@ -50,6 +50,13 @@ fn a_stopped_upstream_is_a_page_with_a_request_id() {
 }
 
 #[test]
+fn a_page_that_needs_a_stronger_sign_in_asks_for_it_and_says_so_if_it_does_not_come() {
+    let rule = "[[rules]]\npath = \"/strong/**\"\nany_role = [\"viewer\"]\nmin_acr = \"urn:cognito:loa:3\"\n";
+    let name = "a_page_that_needs_a_stronger_sign_in_asks_for_it_and_says_so_if_it_does_not_come";
+    with_config(rule, &[], name);
+}
+
+#[test]
 fn a_deep_links_fragment_survives_the_login() {
     with_config("[pages]\nkeep_fragment = true\n", &[], "a_deep_links_fragment_survives_the_login");
 }

@@ -4,10 +4,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rolegate::command::explain::{Explanation, Question, explain};
 use rolegate::config::settings::Config;
 use rolegate::config::{self, Overrides};
+use serde_json::{Map, Value, json};
 
 use crate::random::Random;
 use crate::support::gate::Access;
@@ -68,6 +70,8 @@ const SEGMENTS: &[&str] = &[
     "%25",
     "%252e",
     "%25%32%66",
+    "a%2Fb",
+    "a%2fadmin",
     "%c3%bc",
     "%ff",
     "%",
@@ -87,14 +91,30 @@ const OWN_PAGES: &[&str] =
 const QUERIES: &[&str] =
     &["", "", "", "?", "?a=b&c=%2F", "?//../admin", "?x=%ff&x=é", "?a?b", "?url=https://x.test//y"];
 
-/// Who asks: nobody, and everybody with a set of roles of their own.
-const PEOPLE: &[(&str, &[&str])] = &[
-    ("", &[]),
-    ("user", &["user"]),
-    ("admin", &["admin", "user"]),
-    ("editor", &["editor"]),
-    ("roleless", &[]),
-    ("odd", &["user,admin", "Admin", "é%2C"]),
+/// Someone who asks, and what the pool says of them.
+struct Somebody {
+    /// Empty: nobody.
+    name: &'static str,
+    roles: &'static [&'static str],
+    scope: &'static str,
+    domain: &'static str,
+    acr: &'static str,
+    /// Signed in a moment ago rather than in 1970.
+    recent: bool,
+}
+
+const NOBODY: Somebody =
+    Somebody { name: "", roles: &[], scope: "openid", domain: "example.com", acr: "", recent: true };
+
+/// Nobody, and everybody with roles and facts of their own.
+const PEOPLE: &[Somebody] = &[
+    NOBODY,
+    Somebody { name: "user", roles: &["user"], ..NOBODY },
+    Somebody { name: "admin", roles: &["admin", "user"], acr: "urn:cognito:loa:3", ..NOBODY },
+    Somebody { name: "editor", roles: &["editor"], scope: "openid api/read", recent: false, ..NOBODY },
+    Somebody { name: "roleless", domain: "corp.test", acr: "urn:cognito:loa:4", ..NOBODY },
+    Somebody { name: "odd", roles: &["user,admin", "Admin", "é%2C"], scope: "api/reader", ..NOBODY },
+    Somebody { name: "old", roles: &["user"], acr: "urn:cognito:loa:2", recent: false, ..NOBODY },
 ];
 
 /// One request, and what `explain` says of it.
@@ -120,8 +140,13 @@ fn explain_and_the_running_gate_agree_on_every_request() {
     });
 
     let mut counted = BTreeMap::new();
-    for outcome in &outcomes {
-        *counted.entry(*outcome).or_insert(0) += 1;
+    for explanation in &outcomes {
+        *counted.entry(explanation.outcome).or_insert(0) += 1;
+    }
+    // Each kind of requirement has decided something.
+    for words in ["one of the scopes", "e-mail address", "acr urn:", "auth_time within", "servers read"] {
+        let times = outcomes.iter().filter(|explanation| explanation.because.contains(words)).count();
+        assert!(times >= 20, "{words:?} hardly came up: {times}");
     }
     assert_eq!(outcomes.len(), count * sets.len(), "every request is held to it");
     for outcome in ["forward", "login", "challenge", "forbid", "redirect", "own", "refuse"] {
@@ -132,8 +157,8 @@ fn explain_and_the_running_gate_agree_on_every_request() {
     }
 }
 
-/// Asks one gate `count` requests and holds each to what `explain` says; the outcomes.
-fn agree(seed: u64, count: usize) -> Vec<&'static str> {
+/// Asks one gate `count` requests and holds each to what `explain` says, which is given back.
+fn agree(seed: u64, count: usize) -> Vec<Explanation> {
     let random = &mut Random(seed);
     let world = world(random);
     let toml = world.gate.folder().join("rolegate.toml");
@@ -150,7 +175,7 @@ fn agree(seed: u64, count: usize) -> Vec<&'static str> {
     let mut expected = HashMap::new();
     for _ in 0..count {
         let (asked, bytes, to_head) = request(random, &config, &cookies);
-        outcomes.push(asked.explanation.outcome);
+        outcomes.push(asked.explanation.clone());
         let connected: &mut Wire = wire.get_or_insert_with(|| Wire::connect(world.gate.public));
         connected.write(&bytes);
         let answer = connected.answer(to_head).unwrap_or_else(|ended| panic!("{ended:?}: {}", told(&asked)));
@@ -194,7 +219,8 @@ fn request(
     config: &Config,
     cookies: &HashMap<(&str, &str), String>,
 ) -> (Asked, Vec<u8>, bool) {
-    let (user, roles) = *random.pick(PEOPLE);
+    let somebody = random.pick(PEOPLE);
+    let (user, roles) = (somebody.name, somebody.roles);
     let (method, host, query) = (*random.pick(METHODS), *random.pick(HOSTS), *random.pick(QUERIES));
     let path = path(random);
     let target = format!("{path}{query}");
@@ -208,7 +234,7 @@ fn request(
         url: format!("https://{host}{target}"),
         user: Some(user.to_owned()).filter(|user| !user.is_empty()),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-        ..Question::default()
+        claims: if user.is_empty() { Map::new() } else { somebody.claims() },
     };
     let described = format!("{method} https://{host}{target} as {user:?}");
     let bytes = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\n{cookie}\r\n")
@@ -221,7 +247,7 @@ fn path(random: &mut Random) -> String {
         // Never signout: it would end the session that the others need.
         return format!(
             "{}{}",
-            random.pick(&["/oauth2/", "/OAuth2/", "//oauth2/./"]),
+            random.pick(&["/oauth2/", "/OAuth2/", "//oauth2/./", "/oauth2%2F", "/a%2F..%2Foauth2/"]),
             random.pick(OWN_PAGES)
         );
     }
@@ -259,10 +285,29 @@ fn world(random: &mut Random) -> World {
     setup.public_url = ORIGINS.into();
     setup.rules = rules(random);
     let world = setup.start();
-    for (name, groups) in PEOPLE.iter().filter(|(name, _)| !name.is_empty()) {
-        world.pool.user(User::new(name, groups));
+    for somebody in PEOPLE.iter().filter(|somebody| !somebody.name.is_empty()) {
+        let (claims, mut user) = (somebody.claims(), User::new(somebody.name, somebody.roles));
+        user.access_claims.insert("scope".into(), claims["scope"].clone());
+        user.access_claims.insert("auth_time".into(), claims["auth_time"].clone());
+        user.id_claims.extend(claims.into_iter().filter(|(claim, _)| claim != "scope"));
+        world.pool.user(user);
     }
     world
+}
+
+impl Somebody {
+    /// What tokens say of them beside name and groups.
+    fn claims(&self) -> Map<String, Value> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let claims = json!({
+            "email": format!("{}@{}", self.name, self.domain),
+            "email_verified": true,
+            "scope": self.scope,
+            "acr": self.acr,
+            "auth_time": if self.recent { now } else { 0 },
+        });
+        claims.as_object().unwrap().clone()
+    }
 }
 
 /// Rules that the configuration takes: each is kept if those before it and it can be run together.
@@ -303,6 +348,13 @@ fn rule(random: &mut Random) -> String {
         r#"all_roles = ["admin", "user"]"#,
         r#"any_user = ["editor", "odd"]"#,
         r#"any_role = ["user,admin"]"#,
+        r#"any_scope = ["api/read"]"#,
+        "any_role = [\"editor\", \"user\"]\nany_scope = [\"api/read\", \"api/reader\"]",
+        r#"any_email_domain = ["corp.test"]"#,
+        "any_email_domain = [\"example.com\"]\nany_role = [\"user\"]",
+        r#"min_acr = "urn:cognito:loa:3""#,
+        "any_role = [\"user\"]\nmin_acr = \"urn:cognito:loa:2\"\nmax_auth_age = \"1h\"",
+        r#"max_auth_age = "1h""#,
         "any_role = [\"user\"]\nany_user = [\"admin\"]",
         "public = true",
         "public = true",
@@ -318,6 +370,13 @@ fn rule(random: &mut Random) -> String {
     if random.once_in(5) && !rule.contains("public") {
         rule += "unauthenticated = \"401\"\n";
     }
+    if random.once_in(4) {
+        rule += "encoded_slash = \"keep\"\n";
+    }
+    // What these say changes nothing for such requests.
+    if random.once_in(6) {
+        rule += random.pick::<&str>(&["preflight = true\n", "cacheable = true\n"]);
+    }
     if random.once_in(8) {
         rule += &format!("from = [{:?}]\n", random.pick(&["127.0.0.0/8", "10.0.0.0/8", "::1/128"]));
     }
@@ -327,17 +386,101 @@ fn rule(random: &mut Random) -> String {
 /// Each person's Cookie header at each origin, by a real login there.
 fn cookies(world: &World) -> HashMap<(&'static str, &'static str), String> {
     let mut cookies = HashMap::new();
-    for (name, _) in PEOPLE.iter().filter(|(name, _)| !name.is_empty()) {
+    for name in PEOPLE.iter().map(|somebody| somebody.name).filter(|name| !name.is_empty()) {
         for (home, origin) in [("app", "https://app.test"), ("two", "https://two.test:8443")] {
             let mut browser = world.browser().route("two.test", world.gate.public);
-            browser.signs_in_as = Some((*name).to_owned());
+            browser.signs_in_as = Some(name.to_owned());
             let page = browser.navigate(&format!("{origin}/oauth2/start?rd=/oauth2-is-no-page"));
             let cookie = browser.jar.header(&format!("{origin}/").parse().unwrap());
             assert!(cookie.contains("__Host-rolegate="), "{name} at {origin}: {page:#?}");
-            cookies.insert((*name, home), cookie);
+            cookies.insert((name, home), cookie);
         }
     }
     cookies
+}
+
+#[test]
+fn explain_says_what_each_key_of_a_rule_asks_for() {
+    const RULES: &str = r#"
+[[rules]]
+path = "/every/**"
+all_roles = ["a", "b"]
+[[rules]]
+path = "/scoped/**"
+any_scope = ["api/read"]
+[[rules]]
+path = "/named/**"
+any_user = ["ann"]
+[[rules]]
+path = "/corp/**"
+any_email_domain = ["corp.test"]
+[[rules]]
+path = "/strong/**"
+any_role = ["a"]
+min_acr = "urn:cognito:loa:3"
+max_auth_age = "10m"
+[[rules]]
+path = "/api/**"
+any_role = ["a"]
+unauthenticated = "401"
+[[rules]]
+path = "/far/**"
+any_role = ["a"]
+from = ["10.0.0.0/8"]
+[[rules]]
+path = "/posts/**"
+any_role = ["a"]
+methods = ["POST"]
+[[rules]]
+path = "/repos/**"
+any_role = ["a"]
+encoded_slash = "keep"
+upstream = "http://127.0.0.1:9200"
+"#;
+    let loaded = config::from_text("a.toml", &format!("{PROBE}{RULES}"), &[], &Overrides::default());
+    let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let strong = json!({"acr": "urn:cognito:loa:4", "auth_time": now});
+    for (target, user, roles, claims, outcome, because) in [
+        ("/every/x", "ann", &["a", "b"][..], json!({}), "forward", "ann has a, b"),
+        ("/every/x", "ann", &["a"], json!({}), "forbid", "needs all of a, b"),
+        ("/scoped/x", "ann", &[], json!({"scope": "openid api/read"}), "forward", ""),
+        ("/scoped/x", "ann", &[], json!({"scope": "api/reader"}), "forbid", "one of the scopes api/read"),
+        ("/named/x", "ann", &[], json!({}), "forward", ""),
+        ("/named/x", "bob", &[], json!({}), "forbid", "one of the users ann"),
+        ("/corp/x", "ann", &[], json!({"email": "a@corp.test"}), "forward", ""),
+        ("/corp/x", "ann", &[], json!({"email": "a@x@corp.test"}), "forbid", "address at one of corp.test"),
+        (
+            "/corp/x",
+            "ann",
+            &[],
+            json!({"email": "a@corp.test", "email_verified": false}),
+            "forbid",
+            "verified e-mail address",
+        ),
+        ("/strong/x", "ann", &["a"], strong.clone(), "forward", ""),
+        ("/strong/x", "ann", &["a"], json!({}), "login", "it needs acr urn:cognito:loa:3 or stronger"),
+        ("/strong/x", "ann", &["a"], json!({"acr": "urn:cognito:loa:3"}), "login", "auth_time within 600 s"),
+        ("/strong/x", "ann", &["b"], strong, "forbid", "one of a"),
+        ("/api/x", "", &[], json!({}), "challenge", "401"),
+        ("/far/x", "ann", &["a"], json!({}), "forbid", "client address"),
+        ("/posts/x", "ann", &["a"], json!({}), "forbid", "this method"),
+        ("/repos/a%2fb", "ann", &["a"], json!({}), "forward", ""),
+        ("/repos%2Fb", "ann", &["a"], json!({}), "refuse", "servers read differently"),
+        ("/api/a%2Fb", "ann", &["a"], json!({}), "refuse", "servers read differently"),
+    ] {
+        let question = Question {
+            method: "GET".into(),
+            url: target.into(),
+            user: Some(user.to_owned()).filter(|user| !user.is_empty()),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            claims: claims.as_object().unwrap().clone(),
+        };
+        let explanation = explain(&config, &question);
+        assert_eq!(explanation.outcome, outcome, "{target} {claims}: {explanation}");
+        assert!(explanation.because.contains(because), "{target} {claims}: {explanation}");
+        assert!(explanation.path.is_some(), "{target}: {explanation}");
+    }
 }
 
 /// Everything but the rules, to see whether rules can be run.

@@ -1,7 +1,8 @@
 //! Section A: nobody but the gate says who somebody is.
 
-mod scenes;
+pub mod scenes;
 
+use crate::acceptance::keys_of_rules;
 use crate::corpus::{Case, case};
 use crate::support::pool::User;
 use crate::support::world::{Delivery, EVERYBODY, Exchange, Session, Who, World};
@@ -128,7 +129,10 @@ pub fn cases() -> Vec<Case> {
                 assert_eq!(exchange.seen[0].head.all("x-user"), [name]);
             }
         }),
-        case(&["HDR-29"], |_| scenes::an_email_is_an_identity_only_when_it_is_verified_and_plain()),
+        case(&["HDR-29"], |_| {
+            scenes::an_email_is_an_identity_only_when_it_is_verified_and_plain();
+            keys_of_rules::an_email_domain_is_that_of_a_verified_address_with_one_at_sign();
+        }),
         case(&["HDR-31"], scenes::an_upstream_cannot_speak_for_the_gate),
         case(&["HDR-32"], |world| {
             for name in [

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use url::Url;
 
+use crate::acceptance::step_up;
 use crate::cookies::{PASS, shape};
 use crate::corpus::{Case, case};
 use crate::support::browser::{Browser, Kind, address};
@@ -216,6 +217,7 @@ pub fn cases() -> Vec<Case> {
             assert!(world.seen_since(mark).is_empty());
             assert_eq!(world.upstream.count(), world.upstream.count());
         }),
+        case(&["OIDC-26"], |_| step_up::a_sign_in_that_is_old_unknown_or_yet_to_come_is_not_recent()),
         case(&["OIDC-27"], |_| a_refresh_cannot_change_who_it_is_or_skip_a_check()),
         case(&["OIDC-28", "OIDC-32"], |_| one_refresh_serves_everyone_who_waits_and_no_one_else()),
         case(&["OIDC-29"], |_| two_replicas_and_answers_out_of_order()),

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
+mod acceptance;
 mod alb;
 mod architecture;
 mod assertion;

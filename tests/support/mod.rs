@@ -10,9 +10,11 @@
 //! | [`tls`] | the client's side of TLS, and a tunnel for all of the above |
 //! | [`token`] | JSON Web Tokens, honest and forged |
 //! | [`browser`] | redirects and a cookie jar (RFC 6265) |
+//! | [`dev`] | `rolegate dev`, with the real dev pool |
 //! | [`world`] | all of them wired together, with ready sessions and the oracle |
 
 pub mod browser;
+pub mod dev;
 pub mod gate;
 pub mod pool;
 pub mod tls;

@@ -1,13 +1,14 @@
 //! `rolegate dev` as a program: it says when it is ready, serves, and ends at a signal.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::io::Read;
+use std::process::Command;
 use std::time::Instant;
 
 use super::PROMPT;
-use crate::support::browser::{Browser, Kind};
+use crate::support::browser::Kind;
+use crate::support::dev::Dev;
 use crate::support::until;
-use crate::support::wire::{Answer, Wire};
+use crate::support::wire::Wire;
 
 #[test]
 fn dev_says_when_it_is_ready_serves_and_ends_at_a_signal() {
@@ -61,9 +62,7 @@ fn dev_listens_beyond_loopback_only_when_told_to() {
 #[test]
 fn dev_is_ready_behind_a_mapped_port_that_only_the_browser_reaches() {
     let dev = Dev::start_with(&["--pool-url", "http://localhost:9"]);
-    let mut browser =
-        Browser::new(([127, 0, 0, 1], dev.port).into()).route("localhost", ([127, 0, 0, 1], dev.port).into());
-    let login = browser.open(&format!("http://localhost:{}/x", dev.port));
+    let login = dev.browser().open(&dev.at("/x"));
     assert!(login.location().starts_with("http://localhost:9/oauth2/authorize?"), "{login:#?}");
 }
 
@@ -94,64 +93,4 @@ fn a_handler_of_ones_own_decides_what_the_gate_lets_through() {
     assert!(said.contains("mia") && said.contains("flexai-manager"), "{said}");
     let refused = dev.sign_in("otto");
     assert_eq!(refused.status, 403, "the handler gave no role: {refused:#?}");
-}
-
-/// Killed when dropped.
-struct Dev {
-    child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
-    port: u16,
-}
-
-impl Dev {
-    fn start() -> Self {
-        Self::start_with(&[])
-    }
-
-    fn start_with(more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rolegate"))
-            .args(["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-            .args(["--pool-listen", "127.0.0.1:0"])
-            .args(more)
-            .env_clear()
-            // A trigger of one's own is run by what is on the path.
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let port = line.trim_end().strip_prefix("ready http://localhost:").and_then(|port| port.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("not the line that was promised: {line:?}"));
-        Self { child, stdout, port }
-    }
-}
-
-impl Dev {
-    /// Signs in with the pool's own form, in a browser that is new, and opens a page behind the gate.
-    fn sign_in(&self, name: &str) -> Answer {
-        let mut browser = Browser::new(([127, 0, 0, 1], self.port).into())
-            .route("localhost", ([127, 0, 0, 1], self.port).into());
-        let start = format!("http://localhost:{}/reports?x=1", self.port);
-        let form = browser.navigate(&start);
-        assert_eq!(form.answer.status, 200, "{form:#?}");
-        let html = form.answer.text();
-        let token = html.split("name=\"_csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let fields = format!("username={name}&password={name}&_csrf={}", token.unwrap());
-        let sent = browser.post(form.url.as_str(), &fields);
-        assert_eq!(sent.status, 302, "{sent:#?}");
-        let page = browser.navigate(sent.location());
-        assert_eq!(page.url.as_str(), start);
-        page.answer
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
