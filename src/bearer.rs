@@ -13,6 +13,8 @@ use quick_cache::sync::Cache;
 
 use crate::clock;
 use crate::config::settings::{self, ProviderKind, TokenChoice};
+use crate::identity::assertion::alb;
+use crate::identity::json::Claims;
 use crate::identity::token::{self, LEEWAY};
 use crate::identity::{Identity, Tokens, identify};
 use crate::provider::{Accepted, Bearer, PoolFault, Provider, SeenKeys};
@@ -22,6 +24,8 @@ pub struct Bearers {
     settings: settings::Bearer,
     identity: settings::Identity,
     kind: ProviderKind,
+    /// Whether an upstream is told what an ALB would tell.
+    profiles: bool,
     provider: Arc<Provider>,
     /// By a digest of the token: what was verified, never the token.
     verified: Cache<[u8; 32], Arc<Speaker>, BySize>,
@@ -47,6 +51,8 @@ pub struct Speaker {
     pub token: TokenChoice,
     /// Whether `[bearer] tokens` allows that one.
     pub usual: bool,
+    /// What an ALB would tell of them; empty where nobody is told.
+    pub profile: Claims,
     ends: u64,
     keys: SeenKeys,
 }
@@ -81,10 +87,11 @@ impl Bearers {
         settings: settings::Bearer,
         identity: settings::Identity,
         kind: ProviderKind,
+        profiles: bool,
         provider: Arc<Provider>,
     ) -> Self {
         let verified = Cache::with_weighter(EXPECTED_TOKENS, MAX_BYTES, BySize);
-        Self { settings, identity, kind, provider, verified }
+        Self { settings, identity, kind, profiles, provider, verified }
     }
 
     /// Who `token` speaks for. A result is kept no longer than the token lasts and its issuer's keys stay as they
@@ -117,7 +124,8 @@ impl Bearers {
         self.provider.tell_oddities(&identity);
         let ends = token::ends(&claims).unwrap_or_default().saturating_add(LEEWAY);
         let usual = self.kind == ProviderKind::Oidc || *tokens == TokenChoice::Either || *tokens == token;
-        Ok(Speaker { identity, token, usual, ends, keys })
+        let profile = if self.profiles { alb::profile(&claims, &self.kind) } else { Claims::new() };
+        Ok(Speaker { identity, token, usual, profile, ends, keys })
     }
 }
 
@@ -128,7 +136,9 @@ impl Weighter<[u8; 32], Arc<Speaker>> for BySize {
         let Identity { sub, user, roles, headers, .. } = &speaker.identity;
         let roles = roles.iter().map(|role| role.len() + size_of::<String>());
         let headers = headers.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>());
-        let bytes = sub.len() + user.len() + roles.chain(headers).sum::<usize>() + size_of::<Speaker>();
+        let profile = speaker.profile.iter().map(|(name, value)| name.len() + value.to_string().len() + NODE);
+        let parts = roles.chain(headers).chain(profile).sum::<usize>();
+        let bytes = sub.len() + user.len() + parts + size_of::<Speaker>();
         bytes as u64
     }
 }
@@ -148,6 +158,8 @@ fn is_b64token(token: &str) -> bool {
 const SCHEME: &str = "Bearer";
 /// What the cache is laid out for; it holds as many as fit.
 const EXPECTED_TOKENS: usize = 4096;
+/// About what a claim takes beside its text.
+const NODE: usize = 128;
 /// What verified tokens may take, all together.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 

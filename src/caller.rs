@@ -6,13 +6,15 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::authorize::{By, Person};
 use crate::bearer::{Bearers, Carried, Speaker};
-use crate::config::settings::BearerUse;
+use crate::config::settings::{BearerUse, PassedOn, TokenChoice};
 use crate::identity::Identity;
+use crate::identity::assertion::Handed;
 use crate::login::Visitor;
 use crate::provider::PoolFault;
 use crate::refusal::Refusal;
 use crate::rule::Found;
 use crate::session::Session;
+use crate::session::tokens::TokenBox;
 use crate::session::visit::Sessions;
 
 /// How people come in here.
@@ -27,6 +29,8 @@ pub struct Callers {
 #[derive(Default)]
 pub struct Caller {
     who: Who,
+    /// The tokens of a session, where any is handed on.
+    tokens: Option<TokenBox>,
     /// What the answer must carry whatever it will be.
     pub cookies: Vec<HeaderValue>,
     /// There is a session that only an outage of the pool keeps from counting.
@@ -61,12 +65,13 @@ impl Callers {
     }
 
     /// Who it is. Beside a bearer token cookies are neither read nor set. `renew`: whether a session that is due is
-    /// refreshed first.
+    /// refreshed first; `needs`: what it must have at hand to count.
     pub async fn come(
         &self,
         carried: Carried<'_>,
         visitor: Option<&Visitor<'_>>,
         renew: bool,
+        needs: PassedOn,
     ) -> Result<Caller, Refusal> {
         match (&self.bearers, carried, visitor) {
             (Some(bearers), Carried::Token(token), _) => {
@@ -76,10 +81,10 @@ impl Callers {
             (_, Carried::Malformed | Carried::Token(_), _) => Err(Refusal::Bearer("bearer_malformed")),
             (_, Carried::Nothing, None) => Ok(Caller::default()),
             (_, Carried::Nothing, Some(visitor)) => {
-                let visit = self.sessions.visit(visitor.site, visitor.jar, renew).await;
+                let visit = self.sessions.visit_with(visitor.site, visitor.jar, renew, needs).await;
                 let visit = visit.map_err(|_| Refusal::NoEntropy)?;
                 let who = visit.session.map_or(Who::Nobody, Who::Session);
-                Ok(Caller { who, cookies: visit.cookies, outage: visit.outage })
+                Ok(Caller { who, tokens: visit.tokens, cookies: visit.cookies, outage: visit.outage })
             }
         }
     }
@@ -100,6 +105,25 @@ impl Caller {
                 let by = By::Bearer { token: speaker.token, usual: speaker.usual };
                 Some(Person { sub, user, roles, headers, facts, by })
             }
+        }
+    }
+
+    /// What of theirs may be handed on: what the session kept for that, or the token that they came with.
+    pub fn handed<'a>(&'a self, carried: Carried<'a>) -> Handed<'a> {
+        match (&self.who, carried, &self.tokens) {
+            (Who::Speaker(speaker), Carried::Token(token), _) => {
+                let profile = Some(&speaker.profile);
+                match speaker.token {
+                    TokenChoice::Id => Handed { profile, id_token: Some(token), ..Handed::default() },
+                    _ => Handed { profile, access_token: Some(token), ..Handed::default() },
+                }
+            }
+            (Who::Session(_), _, Some(tokens)) => Handed {
+                profile: tokens.profile.as_ref(),
+                access_token: tokens.access.as_deref(),
+                id_token: tokens.id.as_deref(),
+            },
+            _ => Handed::default(),
         }
     }
 }

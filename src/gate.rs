@@ -12,10 +12,11 @@ use crate::bearer::Carried;
 use crate::body::Answer;
 use crate::caller::Callers;
 use crate::clock;
-use crate::config::settings::Config;
+use crate::config::settings::{Config, PassedOn};
 use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
+use crate::identity::assertion::{Handed, Who};
 use crate::identity::header_values;
 use crate::listen::{Handler, Peer};
 use crate::login::{Answered, Login, OwnPage, Visitor};
@@ -26,6 +27,7 @@ use crate::rule::{Found, Rules};
 use crate::session::cookie::Jar;
 use crate::site::Site;
 use crate::telemetry::{Record, Telemetry};
+use crate::vouch::Vouch;
 
 /// A worker's gate.
 pub struct Gate {
@@ -45,6 +47,8 @@ pub struct Shared {
     pub callers: Callers,
     /// The gate's own pages.
     pub login: Login,
+    /// What the upstream is handed beside X-User and X-Roles.
+    pub vouch: Vouch,
     /// Records and metrics.
     pub telemetry: Arc<Telemetry>,
 }
@@ -100,7 +104,9 @@ impl Gate {
         trip.context.bearer = self.shared.callers.hear_tokens(Some(&found));
         let carried = self.shared.callers.carried(&head.headers, Some(&found));
         // Where nothing is asked of anyone, nobody waits for the pool.
-        let come = self.shared.callers.come(carried, visitor.as_ref(), !found.is_public()).await;
+        let needs = self.shared.vouch.needs(&found);
+        let renew = !found.is_public();
+        let come = self.shared.callers.come(carried, visitor.as_ref(), renew, needs).await;
         let mut caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
         trip.context.cookies = std::mem::take(&mut caller.cookies);
         let person = caller.person();
@@ -109,7 +115,8 @@ impl Gate {
         match decision {
             Decision::Forward | Decision::ForwardAnonymous => {
                 let person = person.as_ref().filter(|_| decision == Decision::Forward);
-                let plan = self.plan(&ask, &found, person, trip)?;
+                let handed = caller.handed(carried);
+                let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), trip)?;
                 self.send(Request::from_parts(head, body), plan, trip).await
             }
             // A session that only an outage keeps from counting is not sent to a pool that cannot answer.
@@ -159,11 +166,12 @@ impl Gate {
         trip.context.target = None;
         // Beside a bearer token no cookie is read; the other pages are for browsers, and decide nothing by either.
         if page == OwnPage::UserInfo && carried != Carried::Nothing {
-            let come = self.shared.callers.come(carried, None, false).await;
+            let come = self.shared.callers.come(carried, None, false, PassedOn::default()).await;
             let caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
             return self.answered(self.shared.login.speaker_info(ask, caller.person().as_ref()), trip);
         }
         match visitor {
+            _ if page == OwnPage::Keys => Ok(reply::from_reply(self.shared.vouch.keys(ask)?, &trip.context)),
             Some(visitor) => self.answered(self.shared.login.answer(page, visitor).await, trip),
             None if ask.kind == Kind::Navigation && ask.method == http::Method::GET => {
                 Ok(self.elsewhere(ask, trip))
@@ -177,17 +185,20 @@ impl Gate {
         &self,
         ask: &Ask,
         found: &Found<'_>,
-        person: Option<&Person<'_>>,
+        person: Option<(&Person<'_>, Handed<'_>)>,
         trip: &Trip,
     ) -> Result<Plan, Refusal> {
         let config = &self.shared.config;
         let identity = match person {
-            Some(Person { user, roles, headers, .. }) => {
-                header_values(&config.identity, user, roles, headers).ok_or(Refusal::Unwritable)?
+            Some((Person { sub, user, roles, headers, .. }, handed)) => {
+                let mut headers =
+                    header_values(&config.identity, user, roles, headers).ok_or(Refusal::Unwritable)?;
+                headers.extend(self.shared.vouch.headers(ask, found, &Who { sub, user, roles, handed })?);
+                headers
             }
             None => vec![],
         };
-        let by_bearer = person.is_some_and(|person| person.by != By::Session);
+        let by_bearer = person.is_some_and(|(person, _)| person.by != By::Session);
         let cacheability = match found {
             _ if !trip.context.cookies.is_empty() => Cacheability::PrivateNoStore,
             Found::Rule(rule) if rule.cacheable || found.is_public() => Cacheability::Keep,

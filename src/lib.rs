@@ -44,3 +44,4 @@ pub mod session;
 pub mod site;
 pub mod telemetry;
 pub mod tls;
+pub mod vouch;

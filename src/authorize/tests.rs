@@ -37,6 +37,7 @@ fn rule(access: Access) -> Rule {
         preflight: false,
         from: vec![],
         cacheable: false,
+        pass_token: None,
         bearer: None,
         keeps_slashes: false,
         upstream: 0,

@@ -3,6 +3,7 @@
 //! Each table has its file below. What is wrong is pushed and a stand-in takes its place, so that the rest
 //! is still judged; the stand-ins never leave this module, because one error means no `Config`.
 
+mod assertion;
 mod bearer;
 mod duration;
 pub(crate) mod identity;
@@ -99,6 +100,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     overlap::overlaps(&rules, &origins, cx);
     // Without a provider there is no telling which defaults apply: that is an error of its own.
     let kind = provider.as_ref().map(|provider| &provider.kind);
+    let assertion = assertion::assertion(raw.assertion.as_ref(), cx);
     let needs_roles = requirement::need_roles(&default, &rules);
     let asked = requirement::asked(&rules);
     let bearer = bearer::bearer(raw.bearer.as_ref(), provider.as_ref(), cx);
@@ -127,6 +129,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         provider: provider?,
         session,
         identity,
+        assertion,
         bearer,
         trusted_proxies,
         allowed_return_hosts,

@@ -45,6 +45,8 @@ pub(super) struct Raw {
     pub(super) identity: Option<Identity>,
     /// What a path needs. The most specific rule wins, not the first.
     pub(super) rules: Option<Vec<Rule>>,
+    /// A signed statement of who asks, which the upstream can verify for itself. The table turns it on.
+    pub(super) assertion: Option<Assertion>,
     /// Bearer tokens instead of a session, for programs. The table's presence turns them on.
     pub(super) bearer: Option<Bearer>,
     /// Bounds on what a client or an upstream may do.
@@ -294,12 +296,22 @@ pub(super) struct Rule {
     pub(super) from: Option<Vec<String>>,
     /// Leave the answer's cacheability alone.
     pub(super) cacheable: Option<bool>,
+    /// Hand the upstream this token of the person as `Authorization: Bearer`: `access` or `id`.
+    pub(super) pass_token: Option<PassToken>,
     /// Which bearer tokens count here instead of what `[bearer] tokens` says; or `off`: `Authorization` passes untouched.
     pub(super) bearer: Option<RuleBearer>,
     /// `refuse` (default) or `keep` an escaped slash (`%2F`) in a path.
     pub(super) encoded_slash: Option<EncodedSlash>,
     /// Where allowed requests go instead of the top level's `upstream`, written the same way.
     pub(super) upstream: Option<String>,
+}
+
+/// Which token an upstream is handed.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PassToken {
+    Access,
+    Id,
 }
 
 /// Which bearer tokens count on a rule.
@@ -327,6 +339,31 @@ pub(super) enum Unauthenticated {
     Login,
     #[serde(rename = "401")]
     Refuse,
+}
+
+/// `[assertion]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Assertion {
+    /// `rolegate` (default): `X-Rolegate-Assertion`. `alb`: `x-amzn-oidc-data`, `-identity` and `-accesstoken`, as
+    /// an Application Load Balancer writes them.
+    pub(super) kind: Option<AssertionKind>,
+    /// PEM file with EC P-256 private keys: the first signs, all are published. Default: a key made at the start.
+    pub(super) key_file: Option<String>,
+    /// The `aud` claim: what the upstream takes for its own name. Mandatory, but for `alb`.
+    pub(super) audience: Option<String>,
+    /// How long an assertion counts, at most `60s`. Default `30s`.
+    pub(super) lifetime: Option<String>,
+    /// The load balancer's ARN that the application expects as `signer`. Mandatory for `alb`.
+    pub(super) signer: Option<String>,
+}
+
+/// Which form an assertion has.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AssertionKind {
+    Rolegate,
+    Alb,
 }
 
 /// `[bearer]`

@@ -14,6 +14,10 @@ use super::template::Templates;
 use crate::rule::path::Pattern;
 use crate::tls::certificate::Certificate;
 
+mod handed;
+
+pub use handed::{Assertion, AssertionKind, PassToken, PassedOn};
+
 /// Everything `run` needs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -41,6 +45,8 @@ pub struct Config {
     pub session: Session,
     /// How claims become a user, roles and headers.
     pub identity: Identity,
+    /// A signed statement of who asks, for the upstream. Default: none.
+    pub assertion: Option<Assertion>,
     /// Bearer tokens; `None`: `Authorization` is no affair of the gate's.
     pub bearer: Option<Bearer>,
     /// Peers whose `X-Forwarded-*` are believed. Default: none.
@@ -142,6 +148,8 @@ pub struct Rule {
     pub from: Vec<Network>,
     /// Leave the answer's cacheability alone.
     pub cacheable: bool,
+    /// The token that the upstream is handed as `Authorization: Bearer`. Default: none.
+    pub pass_token: Option<PassToken>,
     /// Which bearer tokens count here; `None`: those of `[bearer] tokens`.
     pub bearer: Option<BearerUse>,
     /// An escaped slash is part of a path here, as a byte of a segment.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::settings::{
-    Access, Parameter, ProviderKind, ReturnPort, TlsVersion, TokenChoice, Unauthenticated, Upstream,
+    Access, AssertionKind, Parameter, ProviderKind, ReturnPort, TlsVersion, TokenChoice, Unauthenticated,
+    Upstream,
 };
 use super::*;
 
@@ -133,6 +134,8 @@ fn no_commented_key_of_the_reference_is_misspelt() {
             "is refused here",
             "upstream only",
             "a duration",
+            "belongs to kind",
+            "gets the token",
         ];
         assert!(known.iter().any(|word| problem.message.contains(word)), "{problem}");
     }
@@ -202,6 +205,9 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(admin.unauthenticated, Unauthenticated::Refuse);
     assert_eq!(docs.name, "rules[2] app.example.org/docs/**");
     assert_eq!((&docs.access, docs.cacheable), (&Access::Public, true));
+    let assertion = config.assertion.unwrap();
+    assert_eq!(assertion.kind, AssertionKind::Rolegate { audience: "reports".into() });
+    assert_eq!((assertion.keys.len(), assertion.lifetime.as_secs()), (2, 45));
     assert_eq!(config.limits.header_count, 50);
     assert_eq!(config.limits.login_rate, Some(60));
     assert!(config.pages.keep_fragment && config.pages.templates.is_some());

@@ -86,8 +86,10 @@ impl Scrub {
         let listed = listed(client);
         let mut head = HeaderMap::with_capacity(client.len() + 8 + plan.identity.len());
         head.insert(header::HOST, host.clone());
+        // Where the gate speaks it, nobody else does.
+        let speaks_authorization = plan.identity.iter().any(|(name, _)| *name == header::AUTHORIZATION);
         for (name, value) in client {
-            let kept_back = plan.drops_authorization && is_authorization(name);
+            let kept_back = (plan.drops_authorization || speaks_authorization) && is_authorization(name);
             if !self.drops(name) && !is_listed(&listed, name) && !kept_back {
                 head.append(name.clone(), value.clone());
             }

@@ -11,7 +11,8 @@ use crate::login::attempt::Attempt;
 use crate::session::cookie::{Jar, Names, PART_LEN};
 use crate::session::seal::{Purpose, Ring, Sealer};
 
-const PURPOSES: [Purpose; 4] = [Purpose::Pass, Purpose::Ticket, Purpose::Attempt, Purpose::Return];
+const PURPOSES: [Purpose; 5] =
+    [Purpose::Pass, Purpose::Ticket, Purpose::Token, Purpose::Attempt, Purpose::Return];
 const NAME: &str = "__Host-rolegate";
 const NONCE: [u8; 12] = [7; 12];
 

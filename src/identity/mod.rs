@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::settings::{self, ProviderKind, RolesFormat, TokenChoice};
 
+pub mod assertion;
 pub mod facts;
 pub mod json;
 pub mod jwks;
@@ -42,6 +43,19 @@ pub struct Identity {
     pub facts: Facts,
     /// Claims that granted nothing because of their type, for the log.
     pub odd: Vec<Odd>,
+}
+
+/// The tokens behind an identity, as they were issued: for upstreams that are handed one.
+#[derive(Clone)]
+pub struct Issued {
+    /// The access token.
+    pub access: String,
+    /// The ID token.
+    pub id: String,
+    /// When the ID token ends, seconds since 1970.
+    pub id_ends: u64,
+    /// What an ALB would tell of the person.
+    pub profile: Claims,
 }
 
 /// Why verified claims give no identity.

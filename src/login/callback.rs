@@ -17,7 +17,11 @@ use crate::identity::header_values;
 use crate::provider::{Granted, PoolFault};
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::{Carry, Reply};
+use crate::session::tokens::TokenBox;
 use crate::session::{Session, Ticket};
+
+/// A session as it begins: its ticket, if the pool gave one, and the tokens that are handed on, if any is.
+type Begun = (Session, Option<Ticket>, Option<TokenBox>);
 
 /// What a callback says, once its form is right.
 struct Callback<'a> {
@@ -89,14 +93,14 @@ impl Login {
         let granted = self.redeem(visitor, code, attempt).await?;
         let Visitor { site, jar, .. } = visitor;
         let now = clock::now();
-        let (session, ticket) = self.session(granted, now)?;
+        let (session, ticket, tokens) = self.session(granted, now)?;
         let cookies = self
             .sessions
-            .cookies(site, jar, &session, ticket.as_ref(), now)
+            .cookies(site, jar, (&session, ticket.as_ref(), tokens.as_ref()), now)
             .map_err(|_| Refusal::NoEntropy)?
             .ok_or_else(|| {
-                let roles = session.roles.len();
-                tracing::warn!(user = %session.user, roles, "a session is too large for cookies");
+                let (roles, with_tokens) = (session.roles.len(), tokens.is_some());
+                tracing::warn!(user = %session.user, roles, with_tokens, "a session is too large for cookies");
                 LoginRefusal::TooLarge
             })?;
         self.replace(visitor, &session);
@@ -177,8 +181,8 @@ impl Login {
     }
 
     /// A new session, with an id of its own: one that was there before is simply replaced.
-    fn session(&self, granted: Granted, now: u64) -> Result<(Session, Option<Ticket>), Refusal> {
-        let Granted { identity, access_ends, refresh_token } = granted;
+    fn session(&self, granted: Granted, now: u64) -> Result<Begun, Refusal> {
+        let Granted { identity, access_ends, refresh_token, issued } = granted;
         let values = header_values(&self.config.identity, &identity.user, &identity.roles, &identity.headers);
         if values.is_none() {
             return Err(LoginRefusal::NoIdentity("unwritable_identity").into());
@@ -204,7 +208,8 @@ impl Login {
             ends: session.ends,
             refresh_token,
         });
-        Ok((session, ticket))
+        let tokens = TokenBox::new(&session, issued, self.config.passed_on());
+        Ok((session, ticket, tokens))
     }
 }
 

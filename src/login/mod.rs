@@ -84,6 +84,8 @@ pub enum OwnPage {
     SignOut,
     /// Who is signed in.
     UserInfo,
+    /// The keys of what is asserted to the upstream: all of them, or one by its id.
+    Keys,
     /// Nothing that there is; never the upstream's.
     Unknown,
 }
@@ -103,6 +105,7 @@ impl OwnPage {
             Some("callback") => Self::Callback,
             Some("signout" | "sign_out") => Self::SignOut,
             Some("userinfo") => Self::UserInfo,
+            Some(page) if page == "keys" || page.starts_with("keys/") => Self::Keys,
             _ => Self::Unknown,
         })
     }
@@ -131,7 +134,8 @@ impl Login {
             OwnPage::Callback => self.callback(visitor).await,
             OwnPage::SignOut => self.sign_out(visitor).await,
             OwnPage::UserInfo => self.user_info(visitor).await,
-            OwnPage::Unknown => Err(Refusal::NotFound.into()),
+            // Keys are the gate's to show, on any host.
+            OwnPage::Keys | OwnPage::Unknown => Err(Refusal::NotFound.into()),
         }
     }
 

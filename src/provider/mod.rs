@@ -9,9 +9,10 @@ use url::Url;
 use crate::clock;
 use crate::config::secret::Secret;
 use crate::config::settings::{self, ProviderKind, TokenChoice};
+use crate::identity::assertion::alb;
 use crate::identity::json::Claims;
 use crate::identity::token::{self, Kind, TokenFault};
-use crate::identity::{Identity, Tokens, identify};
+use crate::identity::{Identity, Issued, Tokens, identify};
 use crate::tls::TlsError;
 
 mod answer;
@@ -55,6 +56,8 @@ pub struct Granted {
     pub access_ends: u64,
     /// The refresh token to use next, if a new one came.
     pub refresh_token: Option<String>,
+    /// The tokens themselves.
+    pub issued: Issued,
 }
 
 /// A bearer token that counts.
@@ -291,7 +294,13 @@ impl Provider {
         )?;
         self.tell_oddities(&identity);
         let refresh_token = tokens.refresh_token().map(str::to_owned);
-        Ok(Granted { identity, access_ends, refresh_token })
+        let issued = Issued {
+            access: access_token.to_owned(),
+            id: id_token.to_owned(),
+            id_ends: token::ends(&id).unwrap_or(access_ends),
+            profile: alb::profile(&id, &self.settings.kind),
+        };
+        Ok(Granted { identity, access_ends, refresh_token, issued })
     }
 
     /// Verifies a token that the token endpoint gave to our own client.

@@ -73,6 +73,8 @@ pub enum Reply {
     Page(Page),
     /// 200, JSON.
     Json(Value),
+    /// 200, text.
+    Text(String),
 }
 
 /// Turns a refusal into its answer.
@@ -169,6 +171,7 @@ pub fn from_reply(reply: Reply, context: &Context) -> Answer {
             answer
         }
         Reply::Page(page) => html(StatusCode::OK, "", &page, context),
+        Reply::Text(text) => with_body(StatusCode::OK, "text/plain; charset=utf-8", text, context),
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
     }
 }

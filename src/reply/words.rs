@@ -169,7 +169,7 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
             vec![another_account(context), Link::new("Start page", "/")],
         ),
         LoginRefusal::TooLarge => words(
-            "Your account has too many roles",
+            "There is too much about your account",
             "What the sign-in service says about your account does not fit into your browser's cookies.",
             vec![another_account(context)],
         ),

@@ -12,6 +12,7 @@ fn rule(name: &str, path: &str, access: Access) -> Rule {
         preflight: false,
         from: vec![],
         cacheable: false,
+        pass_token: None,
         bearer: None,
         keeps_slashes: false,
         upstream: 0,

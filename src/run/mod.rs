@@ -29,6 +29,7 @@ use crate::session::visit::Sessions;
 use crate::site::sites;
 use crate::telemetry::admin::Admin;
 use crate::telemetry::{Records, Telemetry};
+use crate::vouch::Vouch;
 
 pub mod dev;
 pub mod serve;
@@ -148,16 +149,20 @@ fn share(
     telemetry: Arc<Telemetry>,
     background: &Background,
 ) -> Result<Shared, StartError> {
-    let refresher = Arc::new(Refresher::new(provider.clone(), background.clone()));
-    let sessions = Arc::new(Sessions::new(config.session.clone(), refresher));
+    let refresher = Arc::new(Refresher::new(provider.clone(), config.passed_on(), background.clone()));
+    // The rest of the head needs room as well.
+    let room = config.limits.header_bytes / 4 * 3;
+    let sessions = Arc::new(Sessions::new(config.session.clone(), room, refresher));
     let bearers = config.bearer.clone().map(|bearer| {
         let kind = config.provider.kind.clone();
-        Bearers::new(bearer, config.identity.clone(), kind, provider.clone())
+        let profiles = config.passed_on_always().profile;
+        Bearers::new(bearer, config.identity.clone(), kind, profiles, provider.clone())
     });
     let rules = Arc::new(Rules::new(config.rules.clone(), config.default.clone()));
     Ok(Shared {
         rules: rules.clone(),
         sites: sites(&config).map_err(other)?,
+        vouch: Vouch::new(config.clone()).map_err(other)?,
         login: Login::new(config.clone(), rules, provider, sessions.clone(), background.clone()),
         callers: Callers { sessions, bearers },
         config,

@@ -19,6 +19,8 @@ pub struct Names {
     pub pass: String,
     /// The refresh ticket.
     pub ticket: String,
+    /// The tokens that an upstream is handed.
+    pub token: String,
     /// What the name of every login attempt begins with.
     pub attempt_prefix: String,
     /// Where to go after signing out.
@@ -40,6 +42,7 @@ impl Names {
         let pass = if secure { format!("__Host-{base}") } else { base.to_owned() };
         Self {
             ticket: format!("{pass}-refresh"),
+            token: format!("{pass}-token"),
             attempt_prefix: format!("{pass}-login-"),
             after_signout: format!("{pass}-login-return"),
             pass,
@@ -73,6 +76,11 @@ impl Names {
     /// The line that makes a browser forget `name`.
     pub fn forget(&self, name: &str) -> Option<HeaderValue> {
         self.line(name, "", 0)
+    }
+
+    /// The lines that make a browser forget `name` and its parts, as far as `jar` shows them.
+    pub fn forget_parts(&self, jar: &Jar<'_>, name: &str) -> Vec<HeaderValue> {
+        jar.names().filter(|own| is_part_of(own, name)).filter_map(|own| self.line(own, "", 0)).collect()
     }
 
     /// The lines that make a browser forget every cookie of the gate that `jar` shows.

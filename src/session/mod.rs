@@ -2,7 +2,7 @@
 //!
 //! A session is two sealed cookies. The *pass* is opened on every request and says who this is; the *ticket*
 //! holds the refresh token, is opened when a refresh is due or the session ends, and counts only with its pass. Neither
-//! holds an access or ID token.
+//! holds an access or ID token: where the configuration passes one on, `tokens` is a third.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::identity::Facts;
 pub mod cookie;
 pub mod refresh;
 pub mod seal;
+pub mod tokens;
 pub mod visit;
 
 /// Who this is, as the pass says. Times are seconds since 1970.

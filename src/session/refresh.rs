@@ -11,14 +11,18 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use tokio::sync::watch;
 
+use super::tokens::TokenBox;
 use super::{Session, Ticket};
 use crate::background::Background;
 use crate::clock;
+use crate::config::settings::PassedOn;
 use crate::provider::{Granted, Provider};
 
 /// All refreshes of this process.
 pub struct Refresher {
     provider: Arc<Provider>,
+    /// What a session keeps of its tokens.
+    passed_on: PassedOn,
     /// Where token calls run: a request that goes away does not lose what the pool answered.
     background: Background,
     flights: Mutex<HashMap<Key, Result>>,
@@ -28,11 +32,22 @@ pub struct Refresher {
 #[derive(Debug, Clone)]
 pub enum Renewal {
     /// The session as it is now, and the ticket that goes with it.
-    Renewed(Arc<(Session, Ticket)>),
+    Renewed(Arc<Generation>),
     /// The pool says that this refresh token counts no more.
     Dead,
     /// The pool could not be reached, or answered nonsense.
     Unavailable,
+}
+
+/// A session between two refreshes.
+#[derive(Debug, Clone)]
+pub struct Generation {
+    /// Who this is.
+    pub session: Session,
+    /// What its next refresh goes with.
+    pub ticket: Ticket,
+    /// The tokens that are handed on, where any is.
+    pub tokens: Option<TokenBox>,
 }
 
 type Key = [u8; 32];
@@ -43,8 +58,8 @@ type Result = watch::Receiver<Option<Renewal>>;
 
 impl Refresher {
     /// A refresher whose token calls run in the `background`.
-    pub fn new(provider: Arc<Provider>, background: Background) -> Self {
-        Self { provider, background, flights: Mutex::default() }
+    pub fn new(provider: Arc<Provider>, passed_on: PassedOn, background: Background) -> Self {
+        Self { provider, passed_on, background, flights: Mutex::default() }
     }
 
     /// Refreshes `session`, or takes the result of whoever is doing so or has just done so.
@@ -76,7 +91,8 @@ impl Refresher {
             // One receiver is the map's own: where there is no other, everyone gave up waiting, and a rotated
             // token exists nowhere else.
             if let (Renewal::Renewed(renewed), 1) = (&renewal, sender.receiver_count()) {
-                keep = Duration::from_secs(renewed.0.access_ends.saturating_sub(clock::now())).max(keep);
+                keep =
+                    Duration::from_secs(renewed.session.access_ends.saturating_sub(clock::now())).max(keep);
             }
             let _ = sender.send(Some(renewal));
             drop(work);
@@ -94,7 +110,8 @@ impl Refresher {
         match self.provider.refresh(&ticket.refresh_token, &session.sub).await {
             Ok(granted) => {
                 tracing::debug!(session = %session.id, "session refreshed");
-                (Renewal::Renewed(Arc::new(renewed(session, ticket, granted, clock::now()))), KEEP_RENEWED)
+                let next = renewed(session, ticket, granted, self.passed_on, clock::now());
+                (Renewal::Renewed(Arc::new(next)), KEEP_RENEWED)
             }
             Err(fault) if fault.grant_is_dead() || fault.is_about_the_person() => {
                 tracing::info!(session = %session.id, reason = fault.code(), "session ended at refresh");
@@ -121,8 +138,14 @@ impl Drop for Forget {
 }
 
 /// The next generation of a session. Its id, beginning and absolute end stay.
-fn renewed(session: &Session, ticket: &Ticket, granted: Granted, now: u64) -> (Session, Ticket) {
-    let Granted { identity, access_ends, refresh_token } = granted;
+fn renewed(
+    session: &Session,
+    ticket: &Ticket,
+    granted: Granted,
+    passed_on: PassedOn,
+    now: u64,
+) -> Generation {
+    let Granted { identity, access_ends, refresh_token, issued } = granted;
     let session = Session {
         user: identity.user,
         roles: identity.roles,
@@ -135,7 +158,8 @@ fn renewed(session: &Session, ticket: &Ticket, granted: Granted, now: u64) -> (S
     };
     // Without rotation no new token comes, and the old one stays good.
     let refresh_token = refresh_token.unwrap_or_else(|| ticket.refresh_token.clone());
-    (session, Ticket { refresh_token, ..ticket.clone() })
+    let tokens = TokenBox::new(&session, issued, passed_on);
+    Generation { session, ticket: Ticket { refresh_token, ..ticket.clone() }, tokens }
 }
 
 fn key(session: &Session, ticket: &Ticket) -> Key {

@@ -20,6 +20,8 @@ pub enum Purpose {
     Pass,
     /// The refresh ticket.
     Ticket,
+    /// The tokens that an upstream is handed.
+    Token,
     /// A login attempt between start and callback.
     Attempt,
     /// Where to go after signing out.
@@ -46,7 +48,7 @@ pub struct BadKey;
 
 struct Key {
     id: [u8; KEY_ID_LEN],
-    purposes: [LessSafeKey; 4],
+    purposes: [LessSafeKey; 5],
 }
 
 // === impl Ring ===
@@ -159,6 +161,7 @@ impl Key {
         let purposes = [
             subkey(Purpose::Pass)?,
             subkey(Purpose::Ticket)?,
+            subkey(Purpose::Token)?,
             subkey(Purpose::Attempt)?,
             subkey(Purpose::Return)?,
         ];
@@ -177,6 +180,7 @@ impl Purpose {
         match self {
             Self::Pass => "pass",
             Self::Ticket => "ticket",
+            Self::Token => "token",
             Self::Attempt => "attempt",
             Self::Return => "return",
         }

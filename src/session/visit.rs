@@ -8,16 +8,19 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::cookie::{Jar, PART_LEN};
-use super::refresh::{Refresher, Renewal};
+use super::refresh::{Generation, Refresher, Renewal};
 use super::seal::Purpose;
+use super::tokens::TokenBox;
 use super::{Session, Standing, Ticket};
 use crate::clock::{self, NoEntropy};
-use crate::config::settings;
+use crate::config::settings::{self, PassedOn};
 use crate::site::{Site, seal_nonce};
 
 /// The sessions of this process.
 pub struct Sessions {
     policy: settings::Session,
+    /// Bytes that all cookies of a session may take together: what the gate itself takes in one request.
+    room: usize,
     refresher: Arc<Refresher>,
     signed_out: SignedOut,
 }
@@ -27,6 +30,8 @@ pub struct Sessions {
 pub struct Visit {
     /// The session, if one counts.
     pub session: Option<Session>,
+    /// Its tokens, where they were asked for; then there is no session without them.
+    pub tokens: Option<TokenBox>,
     /// Cookies that the answer must carry.
     pub cookies: Vec<HeaderValue>,
     /// A session would count, if the pool could be asked.
@@ -44,22 +49,45 @@ struct SignedOut {
 // === impl Sessions ===
 
 impl Sessions {
-    /// Sessions under `policy`.
-    pub fn new(policy: settings::Session, refresher: Arc<Refresher>) -> Self {
-        Self { policy, refresher, signed_out: SignedOut::default() }
+    /// Sessions under `policy`, each in at most `room` bytes of cookies.
+    pub fn new(policy: settings::Session, room: usize, refresher: Arc<Refresher>) -> Self {
+        Self { policy, room, refresher, signed_out: SignedOut::default() }
     }
 
     /// Who the cookies of a request say has come in. `renew`: whether a session that is due is refreshed first;
     /// where nothing is decided by it, it is taken as it is.
     pub async fn visit(&self, site: &Site, jar: &Jar<'_>, renew: bool) -> Result<Visit, NoEntropy> {
+        self.visit_with(site, jar, renew, PassedOn::default()).await
+    }
+
+    /// The same for a request that is handed tokens: a session without those that are needed does not count, and
+    /// a refresh is what brings them.
+    pub async fn visit_with(
+        &self,
+        site: &Site,
+        jar: &Jar<'_>,
+        renew: bool,
+        needs: PassedOn,
+    ) -> Result<Visit, NoEntropy> {
         let now = clock::now();
         let Some(session) = self.pass(site, jar) else { return Ok(Visit::default()) };
-        match session.standing(now, &self.policy) {
+        let tokens = self.tokens(site, jar, &session, needs, now);
+        let standing = match session.standing(now, &self.policy) {
+            Standing::Fresh | Standing::Due if needs.any() && tokens.is_none() => {
+                if session.has_ticket {
+                    Standing::Overdue
+                } else {
+                    Standing::Ended
+                }
+            }
+            standing => standing,
+        };
+        match standing {
             Standing::Ended => Ok(Visit::default()),
-            Standing::Fresh => self.as_it_is(site, jar, session, now),
-            Standing::Due if !renew => self.as_it_is(site, jar, session, now),
+            Standing::Fresh => self.as_it_is(site, jar, session, tokens, now),
+            Standing::Due if !renew => self.as_it_is(site, jar, session, tokens, now),
             Standing::Overdue if !renew => Ok(Visit::default()),
-            standing => self.renew(site, jar, session, standing, now).await,
+            standing => self.renew(site, jar, (session, tokens), standing, needs, now).await,
         }
     }
 
@@ -87,18 +115,29 @@ impl Sessions {
         &self,
         site: &Site,
         jar: &Jar<'_>,
-        session: &Session,
-        ticket: Option<&Ticket>,
+        (session, ticket, tokens): (&Session, Option<&Ticket>, Option<&TokenBox>),
         now: u64,
     ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
+        let ends = session.ends;
         let Some(mut cookies) = self.pass_cookies(site, jar, session, now)? else { return Ok(None) };
         if let Some(ticket) = ticket {
-            let Some(more) = self.keep(site, jar, Purpose::Ticket, ticket, session.ends, now)? else {
+            let Some(more) = self.keep(site, jar, Purpose::Ticket, ticket, ends, now)? else {
                 return Ok(None);
             };
             cookies.extend(more);
         }
-        Ok(Some(cookies))
+        match tokens {
+            Some(tokens) => {
+                let Some(more) = self.keep(site, jar, Purpose::Token, tokens, ends, now)? else {
+                    return Ok(None);
+                };
+                cookies.extend(more);
+            }
+            // Nothing is passed on (any more): a token is not left lying about.
+            None => cookies.extend(site.names.forget_parts(jar, &site.names.token)),
+        }
+        let takes: usize = cookies.iter().map(pair_len).sum();
+        Ok((takes <= self.room).then_some(cookies))
     }
 
     /// From now on this session counts no more in this process, nor what a refresh in flight makes of it.
@@ -107,21 +146,51 @@ impl Sessions {
     }
 
     /// The session as the pass has it, sealed anew where the idle limit must see this visit.
-    fn as_it_is(&self, site: &Site, jar: &Jar<'_>, session: Session, now: u64) -> Result<Visit, NoEntropy> {
+    fn as_it_is(
+        &self,
+        site: &Site,
+        jar: &Jar<'_>,
+        session: Session,
+        tokens: Option<TokenBox>,
+        now: u64,
+    ) -> Result<Visit, NoEntropy> {
         if !session.wants_new_seal(now, &self.policy) {
-            return Ok(Visit { session: Some(session), ..Visit::default() });
+            return Ok(Visit { session: Some(session), tokens, ..Visit::default() });
         }
         let session = Session { seen: now, ..session };
         let cookies = self.pass_cookies(site, jar, &session, now)?.unwrap_or_default();
-        Ok(Visit { session: Some(session), cookies, outage: false })
+        Ok(Visit { session: Some(session), tokens, cookies, outage: false })
+    }
+
+    /// A session of a generation that the browser does not have yet, with the cookies that bring it there.
+    fn as_renewed(
+        &self,
+        site: &Site,
+        jar: &Jar<'_>,
+        next: &Generation,
+        needs: PassedOn,
+        now: u64,
+    ) -> Result<Visit, NoEntropy> {
+        let Generation { session, ticket, tokens } = next;
+        let cookies = self.cookies(site, jar, (session, Some(ticket), tokens.as_ref()), now)?;
+        if cookies.is_none() {
+            tracing::warn!(session = %session.id, "the refreshed session is too large for cookies");
+        }
+        let cookies = cookies.unwrap_or_default();
+        if !serves(next, needs, now) {
+            return Ok(Visit { cookies, ..Visit::default() });
+        }
+        let tokens = tokens.clone().filter(|_| needs.any());
+        Ok(Visit { session: Some(session.clone()), tokens, cookies, outage: false })
     }
 
     async fn renew(
         &self,
         site: &Site,
         jar: &Jar<'_>,
-        session: Session,
+        (session, tokens): (Session, Option<TokenBox>),
         standing: Standing,
+        needs: PassedOn,
         now: u64,
     ) -> Result<Visit, NoEntropy> {
         // Whoever drops the ticket to keep old roles has no session.
@@ -129,43 +198,33 @@ impl Sessions {
         let Some(ticket) = tickets.into_iter().find(|ticket| ticket.belongs_to(&session)) else {
             return Ok(Visit::default());
         };
-        let (mut generation, mut moved_on) = (Arc::new((session, ticket)), false);
+        let (mut generation, mut moved_on) = (Arc::new(Generation { session, ticket, tokens }), false);
         let renewal = loop {
-            let renewal = self.refresher.renew(&generation.0, &generation.1);
+            let renewal = self.refresher.renew(&generation.session, &generation.ticket);
             // While the session still counts a slow pool is not waited for; the flight goes on without us.
             let patience = if standing == Standing::Due { PATIENCE } else { LAST_PATIENCE };
             let renewal = tokio::time::timeout(patience, renewal).await.unwrap_or(Renewal::Unavailable);
             match renewal {
                 // A result kept for late-comers may have grown old itself: on to the generation after it.
-                Renewal::Renewed(next) if self.has_grown_old(&next.0) => {
+                Renewal::Renewed(next) if self.has_grown_old(&next.session) => {
                     (generation, moved_on) = (next, true)
                 }
                 renewal => break renewal,
             }
         };
-        let (session, ticket) = (generation.0.clone(), &generation.1);
+        let session = &generation.session;
+        let survives = session.survives_outage(now, &self.policy) && serves(&generation, needs, now);
         match renewal {
             Renewal::Renewed(_) if self.signed_out.contains(&session.id) => Ok(Visit::default()),
-            Renewal::Renewed(renewed) => {
-                let (session, ticket) = &*renewed;
-                let cookies = self.cookies(site, jar, session, Some(ticket), now)?;
-                if cookies.is_none() {
-                    tracing::warn!(session = %session.id, "the refreshed session is too large for cookies");
-                }
-                Ok(Visit {
-                    session: Some(session.clone()),
-                    cookies: cookies.unwrap_or_default(),
-                    outage: false,
-                })
-            }
+            Renewal::Renewed(next) => self.as_renewed(site, jar, &next, needs, now),
             // No cookie is deleted: a sibling replica may have given the browser newer ones.
             Renewal::Dead => Ok(Visit::default()),
-            Renewal::Unavailable if session.survives_outage(now, &self.policy) && moved_on => {
-                let cookies = self.cookies(site, jar, &session, Some(ticket), now)?.unwrap_or_default();
-                Ok(Visit { session: Some(session), cookies, outage: false })
+            Renewal::Unavailable if survives && moved_on => {
+                self.as_renewed(site, jar, &generation, needs, now)
             }
-            Renewal::Unavailable if session.survives_outage(now, &self.policy) => {
-                self.as_it_is(site, jar, session, now)
+            Renewal::Unavailable if survives => {
+                let Generation { session, tokens, .. } = Arc::unwrap_or_clone(generation);
+                self.as_it_is(site, jar, session, tokens, now)
             }
             Renewal::Unavailable => Ok(Visit { outage: true, ..Visit::default() }),
         }
@@ -176,6 +235,26 @@ impl Sessions {
     fn has_grown_old(&self, session: &Session) -> bool {
         let now = clock::now();
         now > session.refreshed && session.standing(now, &self.policy) != Standing::Fresh
+    }
+
+    /// The tokens that go with this pass, if they are needed and there is all that is needed.
+    fn tokens(
+        &self,
+        site: &Site,
+        jar: &Jar<'_>,
+        session: &Session,
+        needs: PassedOn,
+        now: u64,
+    ) -> Option<TokenBox> {
+        // Opened only where one is handed on.
+        if !needs.any() {
+            return None;
+        }
+        let name = &site.names.token;
+        jar.candidates(name)
+            .filter_map(|text| site.sealer.open(Purpose::Token, name, &text))
+            .filter_map(|plain| serde_json::from_slice::<TokenBox>(&plain).ok())
+            .find(|tokens| tokens.counts(session, needs, now))
     }
 
     fn pass_cookies(
@@ -197,11 +276,26 @@ impl Sessions {
         ends: u64,
         now: u64,
     ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
-        let name = if purpose == Purpose::Pass { &site.names.pass } else { &site.names.ticket };
+        let name = match purpose {
+            Purpose::Token => &site.names.token,
+            Purpose::Ticket => &site.names.ticket,
+            _ => &site.names.pass,
+        };
         let Ok(plain) = serde_json::to_vec(value) else { return Ok(None) };
         let sealed = site.sealer.seal(purpose, name, &plain, PART_LEN, seal_nonce()?);
         Ok(sealed.map(|sealed| site.names.keep(jar, name, &sealed, ends.saturating_sub(now))))
     }
+}
+
+/// Whether nothing is needed, or all that is needed is there.
+fn serves(generation: &Generation, needs: PassedOn, now: u64) -> bool {
+    let Generation { session, tokens, .. } = generation;
+    !needs.any() || tokens.as_ref().is_some_and(|tokens| tokens.counts(session, needs, now))
+}
+
+/// What a browser sends back for a `Set-Cookie` line, and what separates it from the next.
+fn pair_len(line: &HeaderValue) -> usize {
+    line.as_bytes().iter().position(|byte| *byte == b';').unwrap_or(line.len()) + 2
 }
 
 // === impl SignedOut ===

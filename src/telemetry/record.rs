@@ -87,6 +87,7 @@ impl Record {
             OwnPage::Callback => "callback",
             OwnPage::SignOut => "signout",
             OwnPage::UserInfo => "userinfo",
+            OwnPage::Keys => "keys",
             OwnPage::Unknown => "unknown",
         };
     }

@@ -95,6 +95,7 @@ fn rules() -> Rules {
         preflight: false,
         from: Vec::new(),
         cacheable: false,
+        pass_token: None,
         bearer: None,
         keeps_slashes: false,
         upstream: 0,

@@ -98,7 +98,7 @@ fn pool(file: &Path) -> (Running, String) {
 }
 
 /// Runs one test of a client, which says that it passed: an exit status alone could be of a file that ran nothing.
-fn run(mut command: Command, test: &str) {
+pub fn run(mut command: Command, test: &str) {
     // What proxies and keys a machine has is nothing to a pool on loopback.
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env_remove(name);

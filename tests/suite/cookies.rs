@@ -636,7 +636,7 @@ fn a_session_that_is_too_large_is_a_page_with_the_reason(world: &World) {
     let callback = browser.callback_for("too-large", "/");
     let answer = browser.open(callback.as_str());
     assert_eq!(answer.status, 403, "{answer:#?}");
-    assert!(answer.text().contains("too many roles"), "{}", answer.text());
+    assert!(answer.text().contains("too much about your account"), "{}", answer.text());
     assert!(browser.jar.get(PASS).is_none() && browser.jar.named(&format!("{PASS}.")).is_empty());
     assert!(answer.header("location").is_none(), "{answer:#?}");
 }

@@ -170,6 +170,7 @@ pub fn cases() -> Vec<Case> {
                     });
                 }
             }
+            crate::assertion::no_client_speaks_with_a_statement_of_its_own();
         }),
         case(&["HDR-34"], |world| {
             for host in ["admin.internal", "localhost", "127.0.0.1:8080"] {

@@ -7,7 +7,9 @@
 #![allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
 #![allow(unreachable_pub, reason = "modules of a binary: pub says what they offer each other")]
 
+mod alb;
 mod architecture;
+mod assertion;
 mod authorize;
 mod backends;
 mod bearer;
@@ -28,6 +30,7 @@ mod keys;
 mod login;
 mod operation;
 mod pages;
+mod pass_token;
 mod paths;
 mod pool_and_gate;
 mod provider;

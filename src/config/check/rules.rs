@@ -5,7 +5,7 @@ use super::upstream::Upstreams;
 use super::{Context, bearer, network, origin};
 use crate::config::problem::Key;
 use crate::config::raw;
-use crate::config::settings::{Access, Origin, Rule, Unauthenticated};
+use crate::config::settings::{Access, Origin, PassToken, Rule, Unauthenticated};
 use crate::rule::path::{self, Pattern, PatternProblem};
 
 /// A rule and its place in the file, from 0: rules that were refused leave gaps.
@@ -57,7 +57,8 @@ fn rule(raw: &raw::Rule, at: usize, acr_order: &[String], cx: &mut Context<'_>) 
         network::networks(from, &from_key, cx).into_iter().map(|(_, network)| network).collect()
     });
     let pattern = pattern(raw.path.as_deref(), &key.name("path"), cx)?;
-    if access == Access::Public && raw.unauthenticated.is_some() {
+    let public = access == Access::Public;
+    if public && raw.unauthenticated.is_some() {
         cx.warning(&key.name("unauthenticated"), "does nothing on a public rule", "leave it out");
     }
     Some(Rule {
@@ -76,7 +77,31 @@ fn rule(raw: &raw::Rule, at: usize, acr_order: &[String], cx: &mut Context<'_>) 
         bearer: raw.bearer.map(bearer::of_rule),
         keeps_slashes: matches!(raw.encoded_slash, Some(raw::EncodedSlash::Keep)),
         upstream: 0,
+        pass_token: pass_token(raw.pass_token, public, &key.name("pass_token"), cx),
     })
+}
+
+fn pass_token(
+    raw: Option<raw::PassToken>,
+    public: bool,
+    key: &Key,
+    cx: &mut Context<'_>,
+) -> Option<PassToken> {
+    let (token, what) = match raw? {
+        raw::PassToken::Access => (PassToken::Access, "whoever holds it can act as the person until it ends"),
+        raw::PassToken::Id => (PassToken::Id, "it is made for the app client, and an API should refuse it"),
+    };
+    if public {
+        let message = "on a public rule there is nobody whose token could be handed on";
+        cx.error(key, message, "leave it out, or ask for a role");
+    } else {
+        cx.warning(
+            key,
+            &format!("the upstream, and whoever reads what it logs, gets the token: {what}; sessions take a third cookie"),
+            "leave it out where the upstream needs no token of its own",
+        );
+    }
+    Some(token)
 }
 
 fn pattern(text: Option<&str>, key: &Key, cx: &mut Context<'_>) -> Option<Pattern> {

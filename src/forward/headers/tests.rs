@@ -333,3 +333,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_the_gate_speaks_authorization_nobody_else_does() {
+    let client = [
+        ("authorization", "Bearer of-the-client"),
+        ("Authorization", "Basic YTpi"),
+        ("author_ization", "x"),
+        ("a.uthorization", "y"),
+        ("authorizations", "another name"),
+    ];
+    let mut plan = plan(Some("ada"));
+    let passed = scrub().outgoing(&head(&client), &plan.host, &plan, false);
+    assert_eq!(passed.get_all("authorization").iter().count(), 2, "untouched elsewhere");
+    plan.identity.push((header::AUTHORIZATION, HeaderValue::from_static("Bearer of-the-person")));
+    let sent = scrub().outgoing(&head(&client), &plan.host, &plan, false);
+    assert_eq!(sent.get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer of-the-person"]);
+    assert!(!sent.contains_key("author_ization") && !sent.contains_key("a.uthorization"));
+    assert!(sent.contains_key("authorizations"));
+}

@@ -85,6 +85,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         },
         identity: Identity::default(),
         bearer: None,
+        assertion: None,
         trusted_proxies: Vec::new(),
         allowed_return_hosts: Vec::new(),
         limits,

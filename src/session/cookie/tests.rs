@@ -98,3 +98,22 @@ fn a_name_that_only_begins_like_ours_is_the_applications() {
     let gone: Vec<_> = names.forget_all(&jar).iter().map(|line| line.to_str().unwrap().to_owned()).collect();
     assert!(matches!(&gone[..], [one] if one.starts_with("rolegate=;")), "{gone:?}");
 }
+
+#[test]
+fn a_token_and_its_parts_are_forgotten_alone_and_with_everything_else() {
+    let names = Names::new("rolegate", true);
+    let line =
+        b"__Host-rolegate=a; __Host-rolegate-token.0=b; __Host-rolegate-token.1=c; __Host-rolegate-token=d; \
+                 __Host-rolegate-tokens=e; __Host-rolegate-token.x=f";
+    let head = headers(&[line]);
+    let jar = Jar::read(&head, &names);
+    let forgotten = |lines: Vec<HeaderValue>| -> Vec<String> {
+        let name = |line: &HeaderValue| line.to_str().unwrap().split('=').next().unwrap().to_owned();
+        lines.iter().map(name).collect()
+    };
+    let token = ["__Host-rolegate-token.0", "__Host-rolegate-token.1", "__Host-rolegate-token"];
+    assert_eq!(forgotten(names.forget_parts(&jar, &names.token)), token);
+    let all = forgotten(names.forget_all(&jar));
+    assert!(token.iter().all(|name| all.iter().any(|gone| gone == name)), "{all:?}");
+    assert!(!all.contains(&"__Host-rolegate-tokens".to_owned()), "not ours");
+}

@@ -1,0 +1,99 @@
+//! What an upstream is handed beside X-User and X-Roles, so that it need not take the gate's word for them.
+
+use std::sync::Arc;
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use http::Method;
+use http::header::AUTHORIZATION;
+
+use crate::ask::Ask;
+use crate::clock;
+use crate::config::secret::Secret;
+use crate::config::settings::{self, Config, PassToken, PassedOn};
+use crate::identity::assertion::key::BadKey;
+use crate::identity::assertion::{Assertions, Bound, Headers, Who, secret};
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::rule::Found;
+
+/// What the configuration says of it.
+pub struct Vouch {
+    config: Arc<Config>,
+    assertions: Option<Assertions>,
+}
+
+// === impl Vouch ===
+
+impl Vouch {
+    /// Reads the keys, or makes one that lives as long as the process.
+    pub fn new(config: Arc<Config>) -> Result<Self, BadKey> {
+        let assertions =
+            config.assertion.as_ref().map(|settings| assertions(settings, &config)).transpose()?;
+        Ok(Self { config, assertions })
+    }
+
+    /// What a session must have at hand for a request that `found` covers.
+    pub fn needs(&self, found: &Found<'_>) -> PassedOn {
+        self.config.passed_on_always().with(pass_token(found))
+    }
+
+    /// The headers that go with a request of `who`, whoever said who that is: a session or a bearer token.
+    pub fn headers(&self, ask: &Ask, found: &Found<'_>, who: &Who<'_>) -> Result<Headers, Refusal> {
+        let mut headers = self.asserted(ask, who)?;
+        let token = pass_token(found).and_then(|token| match token {
+            PassToken::Access => who.handed.access_token,
+            PassToken::Id => who.handed.id_token,
+        });
+        if let Some(token) = token {
+            let value = secret(&format!("Bearer {token}")).ok_or(Refusal::Unwritable)?;
+            headers.push((AUTHORIZATION, value));
+        }
+        Ok(headers)
+    }
+
+    fn asserted(&self, ask: &Ask, who: &Who<'_>) -> Result<Headers, Refusal> {
+        let Some(assertions) = &self.assertions else { return Ok(Headers::new()) };
+        let random = clock::random().map_err(|_| Refusal::NoEntropy)?;
+        let origin = self.config.origins[ask.origin.unwrap_or_default()].to_string();
+        let bound = Bound {
+            origin: &origin,
+            method: ask.method.as_str(),
+            host: &ask.authority,
+            path: ask.path.as_str(),
+        };
+        assertions.headers(who, &bound, clock::now(), random).ok_or(Refusal::Unwritable)
+    }
+
+    /// The public keys: `keys` as JWKS, `keys/<id>` as PEM. For anyone on any host: an upstream asks for them by
+    /// whatever name it has for the gate.
+    pub fn keys(&self, ask: &Ask) -> Result<Reply, Refusal> {
+        let assertions = self.assertions.as_ref().ok_or(Refusal::NotFound)?;
+        if !matches!(ask.method, Method::GET | Method::HEAD) {
+            return Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" });
+        }
+        let own = ask.path.as_str().strip_prefix(&*self.config.auth_prefix);
+        match own.and_then(|path| path.strip_prefix("/keys/")) {
+            None => Ok(Reply::Json(assertions.document())),
+            Some(kid) => Ok(Reply::Text(assertions.pem(kid).ok_or(Refusal::NotFound)?.to_owned())),
+        }
+    }
+}
+
+fn pass_token(found: &Found<'_>) -> Option<PassToken> {
+    match found {
+        Found::Rule(rule) => rule.pass_token,
+        _ => None,
+    }
+}
+
+fn assertions(settings: &settings::Assertion, config: &Config) -> Result<Assertions, BadKey> {
+    let made;
+    let keys: Vec<&[u8]> = if settings.keys.is_empty() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| BadKey)?;
+        made = Secret::new(pair.to_pkcs8v1().map_err(|_| BadKey)?.as_ref());
+        vec![made.expose()]
+    } else {
+        settings.keys.iter().map(Secret::expose).collect()
+    };
+    Assertions::new(settings.clone(), &keys, &config.provider.issuer, &config.provider.client_id)
+}
