@@ -130,7 +130,10 @@ pub fn known_tokens_count_while_the_pool_is_down_and_unknown_keys_are_nobodys_fa
                 let unknown = world.pool.mint(Use::Access, "user", |mint| {
                     mint.header.insert("kid".into(), json!(random(12)));
                 });
-                assert_eq!(ask(&world, "/x", &line(&unknown)).status, 503);
+                // The fetch itself is given up after ten seconds.
+                let mut wire = Wire::connect(world.gate.public).patient_for(Duration::from_secs(20));
+                wire.write(format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", line(&unknown)).as_bytes());
+                assert_eq!(wire.answer(false).unwrap().status, 503);
             });
         }
         world.pool.wait_for(Endpoint::Jwks, 2);
