@@ -29,7 +29,19 @@ const WRITABLE: [&str; 15] = [
 ];
 
 /// Headers that frame a message, belong to one connection, or say what the gate itself says.
-const TAKEN: [&str; 25] = [
+const TAKEN: [&str; 37] = [
+    "x-forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-protocol",
+    "x-forwarded-scheme",
+    "x-forwarded-ssl",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-uri",
+    "x-forwarded-method",
+    "x-forwarded-client-cert",
     "x-user",
     "x-roles",
     "x-request-id",
@@ -58,8 +70,7 @@ const TAKEN: [&str; 25] = [
 ];
 
 /// The same, by their beginning.
-const TAKEN_PREFIXES: [&str; 7] =
-    ["x-forwarded-", "x-rolegate-", "x-amzn-oidc-", "proxy-", "content-", "sec-", "x-accel-"];
+const TAKEN_PREFIXES: [&str; 6] = ["x-rolegate-", "x-amzn-oidc-", "proxy-", "content-", "sec-", "x-accel-"];
 
 /// The table, with its defaults.
 pub(super) fn identity(
@@ -183,7 +194,7 @@ impl Names {
         } else if is_taken(header.as_str()) {
             let message = format!("{text:?} frames messages, belongs to a connection, or is set by the gate");
             cx.error(key, &message, "choose a name of your own, such as \"X-Pet-Preference\"");
-        } else if self.0.contains(&header) {
+        } else if self.0.iter().any(|other| class(other.as_str()) == class(header.as_str())) {
             cx.error(key, &format!("{text:?} is filled twice"), "leave one out");
         } else {
             self.0.push(header.clone());
@@ -225,6 +236,15 @@ fn is_writable(claim: &str) -> bool {
     WRITABLE.contains(&claim)
 }
 
+/// By class, as upstreams that speak CGI read names: letters and digits alone.
 fn is_taken(header: &str) -> bool {
-    TAKEN.contains(&header) || TAKEN_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
+    let class = class(header);
+    let families = ["xrolegate", "xamznoidc"];
+    TAKEN.iter().any(|name| self::class(name) == class)
+        || TAKEN_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
+        || families.iter().any(|family| class.starts_with(family))
+}
+
+fn class(header: &str) -> String {
+    header.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
