@@ -3,7 +3,6 @@
 //! Nothing here reads a file or the environment. Durations are real durations, patterns are parsed,
 //! addresses are resolved as far as text allows, and every default has been applied.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,12 +10,17 @@ use std::time::Duration;
 
 use super::secret::Secret;
 use super::template::Templates;
-use crate::rule::path::Pattern;
 use crate::tls::certificate::Certificate;
 
 mod handed;
+mod identity;
+mod provider;
+mod rule;
 
-pub use handed::{Assertion, AssertionKind, PassToken, PassedOn};
+pub use handed::*;
+pub use identity::*;
+pub use provider::*;
+pub use rule::*;
 
 /// Everything `run` needs.
 #[derive(Debug, Clone)]
@@ -127,173 +131,6 @@ pub enum Upstream {
     Unix(PathBuf),
 }
 
-/// One `[[rules]]` table.
-#[derive(Debug, Clone)]
-pub struct Rule {
-    /// How log lines, `explain` and pages name it, e.g. `rules[2] /admin/**`.
-    pub name: String,
-    /// Lower-case host without port; `None`: any host.
-    pub host: Option<String>,
-    /// Exact or prefix pattern.
-    pub path: Pattern,
-    /// Upper-case methods; `None`: all. `GET` covers `HEAD`.
-    pub methods: Option<Vec<String>>,
-    /// Public, or what it needs.
-    pub access: Access,
-    /// What a navigation without a session gets. Default `Login`.
-    pub unauthenticated: Unauthenticated,
-    /// Let true CORS preflights through without identity.
-    pub preflight: bool,
-    /// Only these client addresses (in addition to everything else); empty: any.
-    pub from: Vec<Network>,
-    /// Leave the answer's cacheability alone.
-    pub cacheable: bool,
-    /// The token that the upstream is handed as `Authorization: Bearer`. Default: none.
-    pub pass_token: Option<PassToken>,
-    /// Which bearer tokens count here; `None`: those of `[bearer] tokens`.
-    pub bearer: Option<BearerUse>,
-    /// An escaped slash is part of a path here, as a byte of a segment.
-    pub keeps_slashes: bool,
-    /// Which of [`Config::upstreams`].
-    pub upstream: usize,
-}
-
-/// `[bearer]`.
-#[derive(Debug, Clone)]
-pub struct Bearer {
-    /// Which tokens count where no rule says otherwise. Default: access tokens.
-    pub tokens: TokenChoice,
-    /// The app clients whose tokens count.
-    pub clients: Vec<String>,
-    /// The resources that an access token may be bound to.
-    pub audiences: Vec<String>,
-    /// Whether the upstream is handed the token too.
-    pub pass: bool,
-}
-
-/// Which bearer tokens count on a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BearerUse {
-    /// None.
-    Off,
-    /// These.
-    Of(TokenChoice),
-}
-
-/// Whether a rule asks for anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
-    /// `public = true`, written out.
-    Public,
-    /// A session that fulfils this.
-    Needs(Requirement),
-}
-
-/// What a session must have. Every part that is not empty must hold; all empty: being signed in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Requirement {
-    /// At least one of these roles.
-    pub any_role: Vec<String>,
-    /// All of these roles.
-    pub all_roles: Vec<String>,
-    /// At least one of these scopes of the access token.
-    pub any_scope: Vec<String>,
-    /// One of these users (the value of X-User before encoding).
-    pub any_user: Vec<String>,
-    /// A verified e-mail address at one of these domains, lower-case.
-    pub any_email_domain: Vec<String>,
-    /// How strongly the person signed in (`acr`).
-    pub min_acr: Option<MinAcr>,
-    /// How long ago at most (`auth_time`).
-    pub max_auth_age: Option<Duration>,
-}
-
-/// The weakest authentication context class that is enough.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MinAcr {
-    /// What a step-up login asks for.
-    pub wanted: String,
-    /// It, and all that are stronger.
-    pub enough: Vec<String>,
-}
-
-/// What a navigation without a session gets on a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unauthenticated {
-    /// A redirect to the pool.
-    #[default]
-    Login,
-    /// A 401 page.
-    Refuse,
-}
-
-/// The identity provider.
-#[derive(Debug, Clone)]
-pub struct Provider {
-    /// Cognito's peculiarities, or plain OpenID Connect.
-    pub kind: ProviderKind,
-    /// The issuer whose discovery document is read, byte-exact.
-    pub issuer: String,
-    /// Further issuers that tokens may name.
-    pub additional_issuers: Vec<String>,
-    /// The app client.
-    pub client_id: String,
-    /// Its secrets, the preferred one first: several while they are rotated, none for a public client.
-    pub client_secrets: Vec<Secret>,
-    /// Default `openid email profile`.
-    pub scopes: Vec<String>,
-    /// What access tokens are to be bound to (RFC 8707 `resource`); a token that names another is not for us.
-    pub resources: Vec<String>,
-    /// What a login asks of the provider beyond what the protocol needs.
-    pub parameters: LoginParameters,
-    /// PEM bundle that replaces the system's roots for calls to the provider.
-    pub ca_file: Option<PathBuf>,
-    /// Calls to the first origin go to the second: `rolegate dev` behind a mapped port, where the browser's
-    /// address of the pool is not the gate's. No key sets it.
-    pub shortcut: Option<(String, String)>,
-}
-
-/// What a login asks of the provider beyond what the protocol needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LoginParameters {
-    /// Cognito: the identity provider to go straight to.
-    pub identity_provider: Parameter,
-    /// Cognito: the same by an identifier, such as an e-mail domain. Never together with the former.
-    pub idp_identifier: Parameter,
-    /// The language of the provider's pages.
-    pub lang: Parameter,
-    /// Who is about to sign in.
-    pub login_hint: Parameter,
-    /// `none`, or any of `login`, `select_account`, `consent`.
-    pub prompt: Parameter,
-}
-
-/// When a parameter goes to the provider. Never with a value that is not configured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Parameter {
-    /// Not at all.
-    #[default]
-    Never,
-    /// With every login.
-    Always(String),
-    /// When a link to `start` chooses one of these; never empty.
-    OneOf(Vec<String>),
-}
-
-/// What kind of provider it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProviderKind {
-    /// A Cognito user pool.
-    Cognito {
-        /// The pool id; the automatic group `<pool id>_<provider>` is recognised by it.
-        pool_id: String,
-        /// The pool's domain as an origin (`https://login.example.com`) if written; then discovery must agree.
-        domain: Option<String>,
-    },
-    /// Any other OpenID provider: no `token_use`, RP-initiated logout.
-    Oidc,
-}
-
 /// `[session]`.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -309,106 +146,6 @@ pub struct Session {
     pub outage_grace: Duration,
     /// Base of the cookie names, without `__Host-`. Default `rolegate`.
     pub cookie_name: String,
-}
-
-/// `[identity]`.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// The claim that becomes X-User: `cognito:username` (Cognito) or `sub` (OpenID) by default.
-    pub user: String,
-    /// Where roles come from; sources add up.
-    pub roles: Vec<RoleSource>,
-    /// Further claims handed to the upstream as headers.
-    pub headers: Vec<ClaimHeader>,
-    /// The headers with the user: `X-User`, then those that were asked for.
-    pub user_headers: Vec<http::HeaderName>,
-    /// The headers with the roles: `X-Roles`, then those that were asked for.
-    pub roles_headers: Vec<http::HeaderName>,
-    /// How roles are written. Default `List`.
-    pub roles_format: RolesFormat,
-    /// What rules ask beside user and roles: nothing else is read out of tokens, or kept.
-    pub asked: Asked,
-    /// The app clients whose own tokens count: no person may be called as one of them.
-    pub machines: Vec<String>,
-}
-
-/// How `X-Roles` is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RolesFormat {
-    /// Comma-separated, percent-encoded.
-    #[default]
-    List,
-    /// A JSON array of strings, in ASCII.
-    Json,
-}
-
-/// What some rule asks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// These scopes.
-    pub scopes: Vec<String>,
-    /// The e-mail address's domain.
-    pub email_domain: bool,
-    /// `acr` and `auth_time`.
-    pub strength: bool,
-}
-
-/// Which token a claim is read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TokenChoice {
-    /// Every verified token that carries the claim.
-    #[default]
-    Either,
-    /// The ID token.
-    Id,
-    /// The access token.
-    Access,
-}
-
-/// One `[[identity.roles]]` table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoleSource {
-    /// The claim's literal name; never a path.
-    pub claim: String,
-    /// Which token.
-    pub token: TokenChoice,
-    /// Cut a string at this separator.
-    pub split: Option<String>,
-    /// One role for one value, instead of a role for each.
-    pub grant: Option<Grant>,
-    /// Keep only these values; empty: all.
-    pub only: Vec<String>,
-    /// What a value is called as a role, where it is called otherwise.
-    pub rename: BTreeMap<String, String>,
-}
-
-/// A role that a claim of some value grants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// The value.
-    pub test: Test,
-    /// The role.
-    pub role: String,
-}
-
-/// What is asked of a claim's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Test {
-    /// It is exactly this. A text also fits a number or a truth value that is written so.
-    Equals(serde_json::Value),
-    /// It is a list with this element, or a table with these members and maybe others.
-    Contains(serde_json::Value),
-}
-
-/// One `[[identity.headers]]` table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimHeader {
-    /// The claim's literal name.
-    pub claim: String,
-    /// The header's name as sent.
-    pub header: http::HeaderName,
-    /// Which token.
-    pub token: TokenChoice,
 }
 
 /// A network in CIDR form.
@@ -510,17 +247,6 @@ impl Config {
     }
 }
 
-// === impl Identity ===
-
-impl Identity {
-    /// Every header that says who someone is. The gate alone fills them: a client's copy of any must not pass.
-    pub fn header_names(&self) -> impl Iterator<Item = &http::HeaderName> {
-        let Self { user_headers, roles_headers, headers, .. } = self;
-        let mapped = headers.iter().map(|mapped| &mapped.header);
-        user_headers.iter().chain(roles_headers).chain(mapped)
-    }
-}
-
 // === impl Origin ===
 
 impl Origin {
@@ -580,24 +306,6 @@ impl Network {
                 net.to_bits() & mask == ip.to_bits() & mask
             }
             _ => false,
-        }
-    }
-}
-
-// === impl Identity ===
-
-impl Default for Identity {
-    /// By `sub`, without any source of roles.
-    fn default() -> Self {
-        Self {
-            user: "sub".into(),
-            roles: Vec::new(),
-            headers: Vec::new(),
-            user_headers: vec![http::HeaderName::from_static("x-user")],
-            roles_headers: vec![http::HeaderName::from_static("x-roles")],
-            roles_format: RolesFormat::List,
-            asked: Asked::default(),
-            machines: Vec::new(),
         }
     }
 }
