@@ -17,10 +17,10 @@ mod identity;
 mod provider;
 mod rule;
 
-pub use handed::*;
-pub use identity::*;
-pub use provider::*;
-pub use rule::*;
+pub use handed::{Assertion, AssertionKind, PassToken, PassedOn};
+pub use identity::{Asked, ClaimHeader, Grant, Identity, RoleSource, RolesFormat, Test, TokenChoice};
+pub use provider::{LoginParameters, Parameter, Provider, ProviderKind};
+pub use rule::{Access, Bearer, BearerUse, MinAcr, Requirement, Rule, Unauthenticated};
 
 /// Everything `run` needs.
 #[derive(Debug, Clone)]
