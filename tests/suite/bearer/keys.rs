@@ -34,6 +34,15 @@ fn row_23_a_token_is_verified_without_a_call_to_anybody() {
     assert_eq!(world.pool.asked().len(), before, "{:#?}", world.pool.asked());
 }
 
+#[test]
+fn row_16_keys_are_fetched_once_when_they_roll_never_in_a_flood_and_serve_on_in_an_outage() {
+    std::thread::scope(|scope| {
+        scope.spawn(a_new_key_is_fetched_once_and_a_removed_ones_token_counts_no_more);
+        scope.spawn(a_flood_of_unknown_keys_costs_one_fetch_in_ten_seconds_and_nobody_waits_for_it);
+        scope.spawn(known_tokens_count_while_the_pool_is_down_and_unknown_keys_are_nobodys_fault);
+    });
+}
+
 /// TOK-36, IDP-03.
 pub fn a_new_key_is_fetched_once_and_a_removed_ones_token_counts_no_more() {
     let world = bench().start();
