@@ -220,7 +220,9 @@ impl Decision<'_> {
                 bearer,
             },
             Self::Stronger(requirement) => {
-                Refusal::Stronger { requirement: Box::new((*requirement).clone()), bearer }
+                let Requirement { min_acr, max_auth_age, .. } = (*requirement).clone();
+                let requirement = Requirement { min_acr, max_auth_age, ..Requirement::default() };
+                Refusal::Stronger { requirement: Box::new(requirement), bearer }
             }
             Self::WrongToken => Refusal::Bearer("token_use"),
             Self::Forbid(Why::Method) => Refusal::MethodNotNamed,

@@ -16,7 +16,7 @@ use crate::config::settings::{self, ProviderKind, TokenChoice};
 use crate::identity::assertion::alb;
 use crate::identity::json::Claims;
 use crate::identity::token::{self, LEEWAY};
-use crate::identity::{Identity, Tokens, identify};
+use crate::identity::{Facts, Identity, Tokens, identify};
 use crate::provider::{Accepted, Bearer, PoolFault, Provider, SeenKeys};
 
 /// What verifies bearer tokens.
@@ -138,7 +138,11 @@ impl Weighter<[u8; 32], Arc<Speaker>> for BySize {
         let headers = headers.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>());
         let profile = speaker.profile.iter().map(|(name, value)| name.len() + value.to_string().len() + NODE);
         let parts = roles.chain(headers).chain(profile).sum::<usize>();
-        let bytes = sub.len() + user.len() + parts + size_of::<Speaker>();
+        let Facts { scopes, email_domain, acr, .. } = &speaker.identity.facts;
+        let scopes = scopes.iter().map(|scope| scope.len() + size_of::<String>());
+        let texts = [email_domain, acr].into_iter().flatten().map(String::len);
+        let facts = scopes.chain(texts).sum::<usize>();
+        let bytes = facts + sub.len() + user.len() + parts + size_of::<Speaker>();
         bytes as u64
     }
 }

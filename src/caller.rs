@@ -83,6 +83,9 @@ impl Callers {
             (_, Carried::Nothing, Some(visitor)) => {
                 let visit = self.sessions.visit_with(visitor.site, visitor.jar, renew, needs).await;
                 let visit = visit.map_err(|_| Refusal::NoEntropy)?;
+                if visit.lacks_tokens {
+                    return Err(Refusal::TokensNotKept);
+                }
                 let who = visit.session.map_or(Who::Nobody, Who::Session);
                 Ok(Caller { who, tokens: visit.tokens, cookies: visit.cookies, outage: visit.outage })
             }

@@ -61,9 +61,15 @@ enum Command {
         /// Who is signed in.
         #[arg(long)]
         user: Option<String>,
-        /// A claim of the ID token, `name=json`; repeatable.
+        /// A claim of both tokens, `name=json`; repeatable.
         #[arg(long = "claim", value_parser = claim)]
         claims: Vec<(String, serde_json::Value)>,
+        /// The client's address, for rules with `from`.
+        #[arg(long)]
+        from: Option<std::net::IpAddr>,
+        /// The request is a true CORS preflight that asks about METHOD.
+        #[arg(long)]
+        preflight: bool,
         /// Answer in JSON.
         #[arg(long)]
         json: bool,
@@ -115,9 +121,9 @@ fn main() -> ExitCode {
             dev::run_pool(pool.as_deref(), listen, pool_url.as_deref(), allow_remote)
         }
         Command::Check { config, strict } => check::run(config.as_deref(), &env, strict),
-        Command::Explain { config, roles, user, claims, json, method, url } => {
+        Command::Explain { config, roles, user, claims, from, preflight, json, method, url } => {
             let claims = claims.into_iter().collect();
-            let question = explain::Question { method, url, user, roles, claims };
+            let question = explain::Question { method, url, user, roles, claims, from, preflight };
             explain::run(config.as_deref(), &env, &question, json)
         }
         Command::Doctor { config, json } => doctor::run(config.as_deref(), &env, json),

@@ -59,6 +59,8 @@ pub enum Refusal {
     Unwritable,
     /// The session needs the pool, and the pool cannot be reached.
     Outage,
+    /// The browser does not keep the cookie with the tokens that this path hands on.
+    TokensNotKept,
     /// The system's random generator failed.
     NoEntropy,
     /// No such page of the gate.
@@ -152,6 +154,7 @@ impl Refusal {
             Self::Origin => "origin",
             Self::Unwritable => "unwritable_identity",
             Self::Outage => "pool_outage",
+            Self::TokensNotKept => "tokens_not_kept",
             Self::NoEntropy => "no_entropy",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",

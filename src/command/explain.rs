@@ -30,8 +30,12 @@ pub struct Question {
     pub user: Option<String>,
     /// Their roles.
     pub roles: Vec<String>,
-    /// Claims of their ID token, read as the configuration has it.
+    /// Claims of both their tokens, read as the configuration has it.
     pub claims: Claims,
+    /// The client's address. Default: this machine's.
+    pub from: Option<IpAddr>,
+    /// A true CORS preflight that asks about `method`.
+    pub preflight: bool,
 }
 
 /// The answer: what happens, by which rule, and why.
@@ -164,15 +168,23 @@ fn ask(config: &Config, question: &Question) -> Result<Ask, Refusal> {
     if target.contains('#') {
         return Err(Refusal::Target);
     }
-    let request = Request::builder()
-        .method(Method::from_bytes(question.method.as_bytes()).map_err(|_| Refusal::Method)?)
+    let asked = Method::from_bytes(question.method.as_bytes()).map_err(|_| Refusal::Method)?;
+    let mut request = Request::builder()
         .uri(target)
         .header(http::header::HOST, HeaderValue::try_from(host).map_err(|_| Refusal::Host)?)
-        .header(http::header::ACCEPT, "text/html")
-        .body(())
-        .map_err(|_| Refusal::Target)?;
+        .header(http::header::ACCEPT, "text/html");
+    request = if question.preflight {
+        let method = HeaderValue::try_from(asked.as_str()).map_err(|_| Refusal::Method)?;
+        request
+            .method(Method::OPTIONS)
+            .header(http::header::ORIGIN, "https://elsewhere.example")
+            .header(http::header::ACCESS_CONTROL_REQUEST_METHOD, method)
+    } else {
+        request.method(asked)
+    };
+    let request = request.body(()).map_err(|_| Refusal::Target)?;
     let (head, ()) = request.into_parts();
-    Ask::read(&head, IpAddr::V4(Ipv4Addr::LOCALHOST), false, config)
+    Ask::read(&head, question.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), false, config)
 }
 
 /// Who it is, from flags and claims; nobody if none are given. A claim counts as one of both tokens.
@@ -205,6 +217,9 @@ fn because(decision: &Decision<'_>, person: Option<&Person<'_>>) -> String {
     };
     match decision {
         Decision::Forward => match person {
+            Some(person) if person.roles.is_empty() => {
+                format!("it is allowed: {} has all that is asked", person.user)
+            }
             Some(_) => format!("it is allowed: {has}"),
             None => "it is public".into(),
         },
@@ -216,7 +231,7 @@ fn because(decision: &Decision<'_>, person: Option<&Person<'_>>) -> String {
             let age = requirement.max_auth_age.map(|age| format!("auth_time within {} s", age.as_secs()));
             let wants = class.into_iter().chain(age).collect::<Vec<_>>().join(" and ");
             format!(
-                "{has}, and the sign-in is not strong enough: it needs {wants}; a browser is sent to the pool for it"
+                "{has}, and the sign-in is not strong or recent enough: it needs {wants}; a browser is sent to the pool for it"
             )
         }
         Decision::WrongToken => "the bearer token is of a kind that does not count here".into(),

@@ -103,6 +103,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let assertion = assertion::assertion(raw.assertion.as_ref(), cx);
     let needs_roles = requirement::need_roles(&default, &rules);
     let asked = requirement::asked(&rules);
+    assertion::for_one_upstream(raw.assertion.as_ref(), &upstreams, cx);
     let bearer = bearer::bearer(raw.bearer.as_ref(), provider.as_ref(), cx);
     bearer::of_rules(written_rules, bearer.as_ref(), provider.as_ref(), cx);
     let machines = bearer.as_ref().map(|bearer| bearer.clients.clone()).unwrap_or_default();

@@ -134,6 +134,7 @@ fn no_commented_key_of_the_reference_is_misspelt() {
             "is refused here",
             "upstream only",
             "a duration",
+            "handed to every upstream",
             "belongs to kind",
             "gets the token",
         ];

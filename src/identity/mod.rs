@@ -108,7 +108,7 @@ fn user<'a>(
 ) -> Result<&'a str, IdentityFault> {
     let none = || IdentityFault::NoUser(config.user.clone());
     let cognito = *provider != ProviderKind::Oidc;
-    let is_machine = cognito && tokens.is_machine();
+    let is_machine = tokens.is_machine();
     let claim = match (tokens.id, config.user.as_str()) {
         (None, "cognito:username") if is_machine => "client_id",
         (None, "cognito:username") if cognito => "username",
@@ -189,12 +189,11 @@ impl<'a> Tokens<'a> {
         self.first()?.get(name)?.as_str()
     }
 
-    /// A client-credentials token: nobody's but the client's own.
+    /// A client-credentials token: nobody's but the client's own (RFC 9068 §2.2).
     fn is_machine(&self) -> bool {
         let claim = |name| self.access.and_then(|access| access.get(name));
-        self.id.is_none()
-            && claim("username").is_none()
-            && claim("sub").is_some_and(|sub| Some(sub) == claim("client_id"))
+        let client = claim("client_id").or_else(|| claim("azp"));
+        self.id.is_none() && claim("username").is_none() && client.is_some() && claim("sub") == client
     }
 }
 

@@ -171,3 +171,16 @@ fn nobody_may_be_called_as_a_machine_is() {
     let claims = json!({"sub": "s", "cognito:username": "machine1"});
     assert_eq!(identify_with("cognito:username", claims), Err(IdentityFault::CalledAsClient));
 }
+
+#[test]
+fn a_machine_of_another_provider_is_called_as_its_client_and_no_person_may_be() {
+    let elsewhere = |claims: Value| {
+        let tokens = Tokens { id: None, access: claims.as_object() };
+        identify(&config("sub"), &ProviderKind::Oidc, &tokens).map(|identity| identity.user)
+    };
+    assert_eq!(elsewhere(json!({"sub": "machine1", "client_id": "machine1"})), Ok("machine1".into()));
+    assert_eq!(elsewhere(json!({"sub": "machine1", "azp": "machine1"})), Ok("machine1".into()));
+    let person = json!({"sub": "machine1", "client_id": "web"});
+    assert_eq!(elsewhere(person), Err(IdentityFault::CalledAsClient));
+    assert_eq!(elsewhere(json!({"sub": "machine1"})), Err(IdentityFault::CalledAsClient));
+}

@@ -236,6 +236,8 @@ fn issued_for(claims: &Claims, expect: &Expect<'_>) -> Result<(), TokenFault> {
         },
         // One that is bound to us is for us, whichever client it was issued to (RFC 9068 §4).
         Kind::Access if expect.audiences.is_some_and(|ours| names_one_of(claims, ours)) => Ok(()),
+        // Nothing else tells an ID token from it, and those are shown to more eyes.
+        Kind::Access if expect.audiences.is_some() && looks_like_id(claims) => Err(TokenFault::TokenUse),
         // Elsewhere an access token says who it was issued to in `client_id` or `azp` (RFC 9068 §2.2).
         Kind::Access => match text("client_id").or_else(|| text("azp")) {
             Some(client) if is_among(client, expect.client_ids) => bound_to_us(claims, expect),
@@ -243,6 +245,11 @@ fn issued_for(claims: &Claims, expect: &Expect<'_>) -> Result<(), TokenFault> {
             None => audience_is_us(claims, expect.client_ids),
         },
     }
+}
+
+/// Whether it says what only an ID token does (OpenID Connect Core §3.3.2.11), or that it is one.
+fn looks_like_id(claims: &Claims) -> bool {
+    claims.contains_key("at_hash") || claims.contains_key("c_hash") || claims.get("typ") == Some(&"ID".into())
 }
 
 /// The `aud` of an ID token, and with several of them the `azp` (OpenID Connect Core §3.1.3.7).

@@ -13,7 +13,7 @@ use super::return_to::ReturnTo;
 use super::{Answered, Login, Refused, Visitor, only};
 use crate::ask::Kind;
 use crate::clock;
-use crate::identity::header_values;
+use crate::identity::{encode, header_values};
 use crate::provider::{Granted, PoolFault};
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::{Carry, Reply};
@@ -68,7 +68,7 @@ impl Login {
                         Ok((self.onward(&attempt, to, Carry::PutBack), cookies))
                     }
                     Some(refusal) => {
-                        tracing::info!(user = %session.user, "signed in, but not as strongly as was asked");
+                        tracing::info!(user = %encode(&session.user), "signed in, but not as strongly as was asked");
                         let target = Some(attempt.target);
                         Err(Box::new(Refused { refusal: refusal.into(), cookies, target }))
                     }
@@ -76,7 +76,11 @@ impl Login {
             }
             Err(refusal) => {
                 let target = own_target(&attempt);
-                Err(Box::new(Refused { refusal, cookies: forget.into_iter().collect(), target }))
+                let mut cookies: Cookies = forget.into_iter().collect();
+                if let Refusal::Login(LoginRefusal::NoIdentity(_) | LoginRefusal::TooLarge) = refusal {
+                    cookies.extend(self.afterwards(visitor, false, &ReturnTo::home(&visitor.site.origin))?);
+                }
+                Err(Box::new(Refused { refusal, cookies, target }))
             }
         }
     }
@@ -100,11 +104,11 @@ impl Login {
             .map_err(|_| Refusal::NoEntropy)?
             .ok_or_else(|| {
                 let (roles, with_tokens) = (session.roles.len(), tokens.is_some());
-                tracing::warn!(user = %session.user, roles, with_tokens, "a session is too large for cookies");
+                tracing::warn!(user = %encode(&session.user), roles, with_tokens, "a session is too large for cookies");
                 LoginRefusal::TooLarge
             })?;
         self.replace(visitor, &session);
-        tracing::info!(user = %session.user, session = %session.id, roles = session.roles.len(), "signed in");
+        tracing::info!(user = %encode(&session.user), session = %session.id, roles = session.roles.len(), "signed in");
         Ok((session, cookies))
     }
 

@@ -13,6 +13,7 @@ use super::{Answered, Login, Visitor, only};
 use crate::ask::Kind;
 use crate::clock;
 use crate::config::template::PageName;
+use crate::identity::encode;
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::{Link, Page, Reply};
 use crate::session::cookie::Jar;
@@ -50,7 +51,10 @@ impl Login {
             Method::GET => matches!(visitor.fetch_site, None | Some("none" | "same-origin")),
             _ => false,
         };
-        if !own_doing || !jar.has_more_than_signed_out(&site.names) {
+        // Who was refused at the end of a login has no session here, but one at the pool: that is what another account
+        // needs ended.
+        let refused = switch && jar.has(&site.names.after_signout);
+        if !own_doing || !(refused || jar.has_more_than_signed_out(&site.names)) {
             return self.landing(visitor);
         }
 
@@ -72,7 +76,7 @@ impl Login {
     fn end(&self, visitor: &Visitor<'_>) {
         let Visitor { site, jar, .. } = visitor;
         if let Some(session) = self.sessions.pass(site, jar) {
-            tracing::info!(user = %session.user, session = %session.id, "signed out");
+            tracing::info!(user = %encode(&session.user), session = %session.id, "signed out");
             self.sessions.sign_out(&session);
         }
         self.revoke_tickets(visitor);
@@ -137,7 +141,12 @@ impl Login {
         Ok((Reply::Page(page), forget.into_iter().collect()))
     }
 
-    fn afterwards(&self, visitor: &Visitor<'_>, switch: bool, target: &ReturnTo) -> Result<Cookies, Refusal> {
+    pub(super) fn afterwards(
+        &self,
+        visitor: &Visitor<'_>,
+        switch: bool,
+        target: &ReturnTo,
+    ) -> Result<Cookies, Refusal> {
         let site = visitor.site;
         let target = target.relative_to(&site.origin).to_owned();
         let plain =

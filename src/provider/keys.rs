@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Mutex;
+use aws_lc_rs::digest::{Digest, SHA256, digest};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::discovery;
 use super::outbound::Outbound;
@@ -12,6 +13,7 @@ use crate::identity::jwks::KeySet;
 
 mod times;
 
+pub use times::Asker;
 use times::Times;
 
 /// An issuer, its current key set, and when that may be fetched again.
@@ -21,12 +23,16 @@ pub struct Keys {
     at_issuer: bool,
     set: ArcSwapOption<KeySet>,
     /// Held during a fetch, so that one fetch serves all who wait.
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
     place: Place,
+    /// Whether it is kept fresh before any token asks.
+    main: bool,
+    /// Of the document that the current set was read from.
+    document: Option<Digest>,
     times: Times,
 }
 
@@ -39,8 +45,6 @@ enum Place {
     Unknown,
     /// It said so.
     Found(String),
-    /// We were told, by who had read the document for its other members.
-    Told(String),
 }
 
 /// What there is beyond a set that lacks a key.
@@ -58,7 +62,7 @@ pub enum Newer {
 impl Keys {
     /// Of an issuer that has been asked nothing yet. `at_issuer`: the keys must be on the issuer's own host.
     pub fn of(issuer: &str, at_issuer: bool) -> Self {
-        Self { issuer: issuer.to_owned(), at_issuer, set: ArcSwapOption::empty(), state: Mutex::default() }
+        Self { issuer: issuer.to_owned(), at_issuer, set: ArcSwapOption::empty(), state: Arc::default() }
     }
 
     /// Whose keys these are, byte-exact.
@@ -74,7 +78,7 @@ impl Keys {
     /// Fetches the set from `url`, where it will be from now on.
     pub async fn fetch_from(&self, outbound: &Outbound, url: &str) -> Result<(), String> {
         let mut state = self.state.lock().await;
-        state.place = Place::Told(url.to_owned());
+        (state.place, state.main) = (Place::Found(url.to_owned()), true);
         self.fetch(&mut state, outbound).await
     }
 
@@ -82,7 +86,7 @@ impl Keys {
     /// than a day.
     pub async fn renew(&self, outbound: &Outbound) {
         let mut state = self.state.lock().await;
-        let in_use = self.current().is_some() || matches!(state.place, Place::Told(_));
+        let in_use = self.current().is_some() || state.main;
         if !in_use || !state.times.renewal_is_due(clock::now()) {
             return;
         }
@@ -94,32 +98,47 @@ impl Keys {
     /// For a token whose key is not in `seen`: a newer set, if someone has fetched one or one may be fetched.
     /// If it lacks the key `kid` as well, no token makes us fetch again for ten seconds.
     pub async fn newer_than(
-        &self,
+        self: &Arc<Self>,
         seen: Option<&Arc<KeySet>>,
         kid: Option<&str>,
-        outbound: &Outbound,
+        outbound: &Arc<Outbound>,
+        asker: Asker,
     ) -> Newer {
-        let mut state = self.state.lock().await;
+        let state = self.state.clone().lock_owned().await;
         let newer = |current: &Arc<KeySet>| seen.is_none_or(|seen| !Arc::ptr_eq(current, seen));
         if let Some(current) = self.current().filter(newer) {
             return Newer::Set(current);
         }
-        if let Some(failed) = state.times.quiet(clock::now()) {
+        if let Some(failed) = state.times.quiet(clock::now(), asker) {
             return if failed { Newer::Unreachable } else { Newer::Quiet };
         }
+        // A task of its own: who asks and goes away would else take along the fetch and the pause after it, and the
+        // next one would begin anew.
+        let (keys, outbound, kid) = (self.clone(), outbound.clone(), kid.map(str::to_owned));
+        let looking = tokio::spawn(async move { keys.look(state, kid.as_deref(), &outbound, asker).await });
+        looking.await.unwrap_or(Newer::Unreachable)
+    }
+
+    async fn look(
+        &self,
+        mut state: OwnedMutexGuard<State>,
+        kid: Option<&str>,
+        outbound: &Outbound,
+        asker: Asker,
+    ) -> Newer {
         let fetched = self.fetch(&mut state, outbound).await;
         // Whoever waits behind this fetch does not make another one.
         match (fetched, self.current()) {
             (Ok(()), Some(set)) => {
                 if set.find(kid).is_none() {
-                    state.times.lacked_the_key(clock::now());
+                    state.times.lacked_the_key(clock::now(), asker);
                 }
                 Newer::Set(set)
             }
             (fetched, current) => {
                 let error = fetched.err().unwrap_or_default();
                 tracing::warn!(issuer = %self.issuer, %error, "the key set could not be fetched");
-                state.times.was_in_vain(clock::now(), current.is_some());
+                state.times.was_in_vain(clock::now(), current.is_some(), asker);
                 Newer::Unreachable
             }
         }
@@ -129,27 +148,30 @@ impl Keys {
         let now = clock::now();
         let jitter = clock::random::<1>().map_or(0, |[byte]| byte);
         match self.fetched(&mut state.place, outbound).await {
-            Ok(set) => {
+            Ok((set, document)) => {
                 state.times.succeeded(now, jitter);
-                self.set.store(Some(Arc::new(set)));
+                // The same keys stay the same set: what was verified with it still stands.
+                let known = state.document.replace(document);
+                let same = known.is_some_and(|known| known.as_ref() == document.as_ref());
+                if !same || self.current().is_none() {
+                    self.set.store(Some(Arc::new(set)));
+                }
                 Ok(())
             }
             Err(error) => {
                 if state.times.failed(now, jitter) {
                     self.set.store(None);
                 }
-                // What the document says may have changed; what we were told does not change.
-                if let Place::Found(_) = state.place {
-                    state.place = Place::Unknown;
-                }
+                // The document may say another place by now.
+                state.place = Place::Unknown;
                 Err(error)
             }
         }
     }
 
-    async fn fetched(&self, place: &mut Place, outbound: &Outbound) -> Result<KeySet, String> {
+    async fn fetched(&self, place: &mut Place, outbound: &Outbound) -> Result<(KeySet, Digest), String> {
         let url = match place {
-            Place::Told(url) | Place::Found(url) => url.clone(),
+            Place::Found(url) => url.clone(),
             Place::Unknown => {
                 let url = discovery::address(&self.issuer);
                 let document = outbound.get_ok(&url).await?;
@@ -161,6 +183,7 @@ impl Keys {
             }
         };
         let body = outbound.get_ok(&url).await?;
-        KeySet::parse(&body).ok_or_else(|| format!("{url}: no usable key in the answer"))
+        let set = KeySet::parse(&body).ok_or_else(|| format!("{url}: no usable key in the answer"))?;
+        Ok((set, digest(&SHA256, &body)))
     }
 }

@@ -30,6 +30,7 @@ use client::Caller;
 pub use client::{AttemptValues, TokenEndpointFault, Wishes};
 use discovery::Endpoints;
 pub use fault::PoolFault;
+use keys::Asker;
 use oddities::Oddities;
 use outbound::Outbound;
 use secrets::ClientSecrets;
@@ -41,7 +42,7 @@ pub struct Provider {
     settings: settings::Provider,
     identity: settings::Identity,
     secrets: ClientSecrets,
-    outbound: Outbound,
+    outbound: Arc<Outbound>,
     endpoints: ArcSwapOption<Endpoints>,
     verifier: Verifier,
     oddities: Oddities,
@@ -77,6 +78,7 @@ impl Provider {
     /// A provider that has been asked nothing yet.
     pub fn new(settings: settings::Provider, identity: settings::Identity) -> Result<Self, TlsError> {
         let outbound = Outbound::new(settings.ca_file.as_deref())?.with_shortcut(settings.shortcut.clone());
+        let outbound = Arc::new(outbound);
         let cognito = settings.kind != ProviderKind::Oidc;
         let verifier = Verifier::new(&settings.issuer, &settings.additional_issuers, cognito);
         let secrets = ClientSecrets::new(settings.client_secrets.clone());
@@ -228,7 +230,8 @@ impl Provider {
             TokenChoice::Id => Kind::Id { nonce: None, access_token: None, code: None },
             _ => Kind::Access,
         };
-        let (claims, keys) = self.verifier.verify(&self.outbound, token, &said, accepted, kind).await?;
+        let (claims, keys) =
+            self.verifier.verify(&self.outbound, Asker::Anyone, token, &said, accepted, kind).await?;
         Ok(Bearer { claims, token: is, keys })
     }
 
@@ -311,8 +314,10 @@ impl Provider {
             // itself nobody else can have been shown, and its claims are read, no more.
             audiences: (self.settings.kind != ProviderKind::Oidc).then_some(&self.settings.resources),
         };
-        let (claims, _) =
-            self.verifier.verify(&self.outbound, token, &token::unverified(token), &accepted, kind).await?;
+        let (claims, _) = self
+            .verifier
+            .verify(&self.outbound, Asker::Issuer, token, &token::unverified(token), &accepted, kind)
+            .await?;
         Ok(claims)
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::PoolFault;
-use super::keys::{Keys, Newer};
+use super::keys::{Asker, Keys, Newer};
 use super::outbound::Outbound;
 use crate::clock;
 use crate::identity::json::Claims;
@@ -16,7 +16,7 @@ use crate::identity::token::{self, Expect, Kind, TokenFault, Unverified};
 /// The issuers whose tokens count: the one whose discovery document is read first, then the additional ones.
 /// Each has its own key set, and nothing that happens to one of them touches another.
 pub struct Verifier {
-    issuers: Vec<Keys>,
+    issuers: Vec<Arc<Keys>>,
     cognito: bool,
 }
 
@@ -43,7 +43,7 @@ impl Verifier {
     /// For the main issuer and the additional ones, which are asked nothing before a token names them.
     pub fn new(issuer: &str, additional: &[String], cognito: bool) -> Self {
         let issuers = std::iter::once(issuer).chain(additional.iter().map(String::as_str));
-        Self { issuers: issuers.map(|issuer| Keys::of(issuer, cognito)).collect(), cognito }
+        Self { issuers: issuers.map(|issuer| Arc::new(Keys::of(issuer, cognito))).collect(), cognito }
     }
 
     /// The main issuer's keys.
@@ -61,7 +61,7 @@ impl Verifier {
 
     /// Whether the keys are still those that were `seen`.
     pub fn unchanged(&self, seen: &SeenKeys) -> bool {
-        let current = self.issuers.get(seen.issuer).and_then(Keys::current);
+        let current = self.issuers.get(seen.issuer).and_then(|keys| keys.current());
         current.is_some_and(|current| Arc::ptr_eq(&current, &seen.set))
     }
 
@@ -69,7 +69,8 @@ impl Verifier {
     /// looked for once. `said` is what the token says of itself.
     pub async fn verify(
         &self,
-        outbound: &Outbound,
+        outbound: &Arc<Outbound>,
+        asker: Asker,
         token: &str,
         said: &Unverified,
         accepted: &Accepted<'_>,
@@ -101,7 +102,7 @@ impl Verifier {
             Some(verified) => return verified.map_err(fault),
             None => return Err(PoolFault::NoKeys),
         }
-        match keys.newer_than(seen.as_ref(), said.kid.as_deref(), outbound).await {
+        match keys.newer_than(seen.as_ref(), said.kid.as_deref(), outbound, asker).await {
             Newer::Set(set) => check(set).map_err(fault),
             Newer::Quiet => Err(fault(TokenFault::UnknownKey)),
             Newer::Unreachable => Err(PoolFault::NoKeys),

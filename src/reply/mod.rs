@@ -206,6 +206,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::MethodNotNamed
         | Refusal::Address
         | Refusal::Origin
+        | Refusal::TokensNotKept
         | Refusal::Nameless(_)
         | Refusal::Unwritable => StatusCode::FORBIDDEN,
         Refusal::Outage => StatusCode::SERVICE_UNAVAILABLE,

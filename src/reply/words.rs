@@ -45,6 +45,11 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             detail: "What your request carries has to be checked with the sign-in service, and that cannot be reached.".into(),
             links: retry(context),
         },
+        Refusal::TokensNotKept => Words {
+            title: "Your browser did not send all of the sign-in",
+            detail: "You are signed in, but the cookie that this page needs besides was not kept. It may be blocked, or too large for a proxy on the way.".into(),
+            links: retry(context),
+        },
         Refusal::NoEntropy => say("Something is wrong here", "The system has no randomness to give, so nothing can be signed in."),
         Refusal::NotFound => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
         Refusal::MethodNotAllowed { .. } | Refusal::Method => say("This method is not allowed here", "The address does not answer this kind of request."),
@@ -155,13 +160,26 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
             "The sign-in service cannot be reached. Whoever is signed in already stays so.",
             again(),
         ),
-        LoginRefusal::NoIdentity(_) => words(
+        LoginRefusal::NoIdentity(code) => words(
             "Your account cannot be used here",
-            "The sign-in service did not say who you are in the way that this service needs: the name or address is missing or not verified.",
+            match *code {
+                "email_not_verified" => {
+                    "Your e-mail address is not verified at the sign-in service. Verify it there, then sign in again."
+                }
+                "claim_unwritable" => {
+                    "The sign-in service says something about your account that this service cannot pass on. Its operator finds it in the log under the number below."
+                }
+                "called_as_client" => {
+                    "Your user name is that of a program, so nobody could tell the two of you apart."
+                }
+                _ => {
+                    "The sign-in service did not say who you are in the way that this service needs. Its operator finds the reason in the log under the number below."
+                }
+            },
             vec![another_account(context)],
         ),
         LoginRefusal::NotStrongEnough { user, requirement } => words(
-            "You have to sign in more strongly for this",
+            "This needs a stronger sign-in",
             &format!(
                 "You are signed in as {user}. {} The sign-in service did not say that you have done so.",
                 missing(requirement)

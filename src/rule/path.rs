@@ -108,11 +108,17 @@ impl CanonicalPath<'_> {
 
     /// Whether the path lies at or below `prefix`, as leniently as an upstream might read it.
     pub fn is_under(&self, prefix: &str) -> bool {
+        let is = |path: &str| {
+            let at_boundary = matches!(path.as_bytes().get(prefix.len()), None | Some(b'/'));
+            at_boundary && path.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+        };
         let path = self.for_role_rules();
-        let decoded = self.holds_slash.then(|| path.replace(SLASH, "/"));
-        let path = decoded.as_deref().unwrap_or(path);
-        let at_boundary = matches!(path.as_bytes().get(prefix.len()), None | Some(b'/'));
-        at_boundary && path.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+        if !self.holds_slash {
+            return is(path);
+        }
+        // Whichever an upstream does first: decode slashes, or cut parameters.
+        let decoded = self.text.replace(SLASH, "/");
+        is(path) || is(&path.replace(SLASH, "/")) || cut_parameters(&decoded).map_or(true, |cut| is(&cut))
     }
 
     /// The same path, borrowing nothing.

@@ -31,7 +31,8 @@ pub struct Flags {
     /// Your app, instead of the sample that shows the headers it received.
     #[arg(long)]
     upstream: Option<String>,
-    /// Your own rules, role sources and requirements; what concerns the pool and the addresses is filled in.
+    /// Your own rules, role sources and requirements. What concerns the pool ([cognito] or [oidc]), [tls] and the
+    /// addresses is filled in, whatever the file says of it.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Users, groups and clients; a table that the file leaves out keeps its built-in content.

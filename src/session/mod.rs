@@ -107,6 +107,11 @@ impl Session {
         if roles_are_old || now + self.margin() >= self.access_ends { Standing::Due } else { Standing::Fresh }
     }
 
+    /// Whether it was made or refreshed within the last minute: whoever lacks what came with it does not keep it.
+    pub fn is_of_late(&self, now: u64) -> bool {
+        now.saturating_sub(self.refreshed) < 60
+    }
+
     /// Whether roles may still be served at `now` while the pool cannot be reached.
     pub fn survives_outage(&self, now: u64, policy: &settings::Session) -> bool {
         now < self.access_ends.saturating_add(policy.outage_grace.as_secs()) && now < self.ends

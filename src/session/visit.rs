@@ -23,6 +23,7 @@ pub struct Sessions {
     room: usize,
     refresher: Arc<Refresher>,
     signed_out: SignedOut,
+    fetched: Fetched,
 }
 
 /// What a visit found.
@@ -36,6 +37,8 @@ pub struct Visit {
     pub cookies: Vec<HeaderValue>,
     /// A session would count, if the pool could be asked.
     pub outage: bool,
+    /// A session would count, had the browser kept the tokens that came with it.
+    pub lacks_tokens: bool,
 }
 
 /// Sessions that signed out in this process: their cookies may still be replayed from elsewhere.
@@ -46,12 +49,17 @@ struct SignedOut {
     count: AtomicUsize,
 }
 
+/// Sessions whose missing tokens were fetched by a refresh: the generation that lacked them, and when. A browser that
+/// never keeps the cookie would cost a token call a request.
+#[derive(Default)]
+struct Fetched(Mutex<HashMap<String, (u64, u64)>>);
+
 // === impl Sessions ===
 
 impl Sessions {
     /// Sessions under `policy`, each in at most `room` bytes of cookies.
     pub fn new(policy: settings::Session, room: usize, refresher: Arc<Refresher>) -> Self {
-        Self { policy, room, refresher, signed_out: SignedOut::default() }
+        Self { policy, room, refresher, signed_out: SignedOut::default(), fetched: Fetched::default() }
     }
 
     /// Who the cookies of a request say has come in. `renew`: whether a session that is due is refreshed first;
@@ -74,10 +82,16 @@ impl Sessions {
         let tokens = self.tokens(site, jar, &session, needs, now);
         let standing = match session.standing(now, &self.policy) {
             Standing::Fresh | Standing::Due if needs.any() && tokens.is_none() => {
-                if session.has_ticket {
-                    Standing::Overdue
-                } else {
-                    Standing::Ended
+                let ticket = self.tickets(site, jar).into_iter().any(|ticket| ticket.belongs_to(&session));
+                let not_kept =
+                    if ticket { self.fetched.lately(&session, now) } else { session.is_of_late(now) };
+                match (ticket, not_kept) {
+                    (_, true) if renew => {
+                        tracing::warn!(session = %session.id, "the browser does not keep the token cookie");
+                        return Ok(Visit { lacks_tokens: true, ..Visit::default() });
+                    }
+                    (true, false) => Standing::Overdue,
+                    _ => Standing::Ended,
                 }
             }
             standing => standing,
@@ -159,7 +173,7 @@ impl Sessions {
         }
         let session = Session { seen: now, ..session };
         let cookies = self.pass_cookies(site, jar, &session, now)?.unwrap_or_default();
-        Ok(Visit { session: Some(session), tokens, cookies, outage: false })
+        Ok(Visit { session: Some(session), tokens, cookies, ..Visit::default() })
     }
 
     /// A session of a generation that the browser does not have yet, with the cookies that bring it there.
@@ -181,7 +195,7 @@ impl Sessions {
             return Ok(Visit { cookies, ..Visit::default() });
         }
         let tokens = tokens.clone().filter(|_| needs.any());
-        Ok(Visit { session: Some(session.clone()), tokens, cookies, outage: false })
+        Ok(Visit { session: Some(session.clone()), tokens, cookies, ..Visit::default() })
     }
 
     async fn renew(
@@ -298,6 +312,28 @@ fn pair_len(line: &HeaderValue) -> usize {
     line.as_bytes().iter().position(|byte| *byte == b';').unwrap_or(line.len()) + 2
 }
 
+// === impl Fetched ===
+
+impl Fetched {
+    /// Whether the tokens of an earlier generation of `session` were fetched within the last minute; if not, this one's
+    /// are now.
+    fn lately(&self, session: &Session, now: u64) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&session.id) {
+            Some((generation, at)) if now.saturating_sub(*at) < MINUTE => *generation < session.refreshed,
+            _ => {
+                if known.len() >= MAX_FETCHED {
+                    known.retain(|_, (_, at)| now.saturating_sub(*at) < MINUTE);
+                }
+                if known.len() < MAX_FETCHED {
+                    known.insert(session.id.clone(), (session.refreshed, now));
+                }
+                false
+            }
+        }
+    }
+}
+
 // === impl SignedOut ===
 
 impl SignedOut {
@@ -326,5 +362,8 @@ impl SignedOut {
 const LAST_PATIENCE: Duration = Duration::from_secs(12);
 /// How long a request waits for a refresh that it could do without.
 const PATIENCE: Duration = Duration::from_secs(2);
+const MINUTE: u64 = 60;
+/// More are not remembered; each costs some hundred bytes.
+const MAX_FETCHED: usize = 10_000;
 /// Beyond this many the oldest protection is the access token's end alone.
 const MAX_SIGNED_OUT: usize = 100_000;

@@ -235,6 +235,7 @@ fn request(
         user: Some(user.to_owned()).filter(|user| !user.is_empty()),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         claims: if user.is_empty() { Map::new() } else { somebody.claims() },
+        ..Question::default()
     };
     let described = format!("{method} https://{host}{target} as {user:?}");
     let bytes = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\n{cookie}\r\n")
@@ -475,6 +476,7 @@ upstream = "http://127.0.0.1:9200"
             user: Some(user.to_owned()).filter(|user| !user.is_empty()),
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             claims: claims.as_object().unwrap().clone(),
+            ..Question::default()
         };
         let explanation = explain(&config, &question);
         assert_eq!(explanation.outcome, outcome, "{target} {claims}: {explanation}");

@@ -135,15 +135,25 @@ fn a_token_that_is_missing_is_fetched_by_a_refresh_or_a_login() {
     // Where no token is handed on nothing is missing.
     assert_eq!(ask(&world, &session, Kind::Fetch, "/x").status, 200);
     assert_eq!(world.pool.grants("refresh_token"), 0);
+    // A generation later, so that it can be told from this one.
+    wait_until_due(Instant::now());
     let answer = ask(&world, &session, Kind::Fetch, "/api/x");
     assert_eq!((answer.status, world.pool.grants("refresh_token")), (200, 1));
     assert_eq!(bearer(&seen(&world, &kept(&session, &answer), "/api/x")).split('.').count(), 3);
     assert_eq!(world.pool.grants("refresh_token"), 1);
 
-    // Without the ticket as well it is as without a session.
+    // A browser that throws it away again and again costs no call a request, and is told so.
+    let again = without(&kept(&session, &answer), TOKEN_COOKIE);
+    for _ in 0..3 {
+        let answer = ask(&world, &again, Kind::Fetch, "/api/x");
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (403, Some("tokens_not_kept")));
+    }
+    assert_eq!(world.pool.grants("refresh_token"), 1);
+
+    // Without the ticket as well a login would bring nothing that the browser keeps: not sent around, but told.
     let bare = without(&session, "__Host-rolegate-refresh");
-    assert_eq!(ask(&world, &bare, Kind::Fetch, "/api/x").status, 401);
-    assert_eq!(ask(&world, &bare, Kind::Navigate, "/api/x").status, 302);
+    assert_eq!(ask(&world, &bare, Kind::Fetch, "/api/x").status, 403);
+    assert_eq!(ask(&world, &bare, Kind::Navigate, "/api/x").status, 403);
     assert_eq!(ask(&world, &bare, Kind::Fetch, "/x").status, 200);
 }
 
@@ -235,7 +245,13 @@ fn what_fits_no_cookies_is_a_page_that_says_so() {
         let answer = browser.open(callback.as_str());
         assert_eq!(answer.status, 403, "{answer:#?}");
         assert!(answer.text().contains("does not fit"), "{}", answer.text());
-        assert!(browser.jar.named("__Host-rolegate").is_empty(), "{:#?}", browser.jar.all());
+        // What is left is the way to another account, which has to end the session at the pool.
+        let [left] = browser.jar.named("__Host-rolegate")[..] else { panic!("{:#?}", browser.jar.all()) };
+        assert!(left.name.starts_with("__Host-rolegate-login-"), "{left:#?}");
+        let link = "/oauth2/signout?switch=1&rd=%2Fapi%2Fx";
+        assert!(answer.text().contains(&link.replace('&', "&amp;")), "{}", answer.text());
+        let answer = browser.open(link);
+        assert!(answer.status == 302 && answer.location().contains("/logout?"), "{answer:#?}");
     };
     world.pool.tamper(|mint| {
         if mint.kind == Use::Access {

@@ -10,6 +10,7 @@ use zeroize::Zeroize;
 use super::Context;
 use super::duration::duration;
 use super::secrets;
+use super::upstream::Upstreams;
 use crate::config::problem::Key;
 use crate::config::raw;
 use crate::config::secret::Secret;
@@ -36,6 +37,17 @@ pub(super) fn assertion(raw: Option<&raw::Assertion>, cx: &mut Context<'_>) -> O
     }
     let keys = keys(raw, &key.name("key_file"), cx);
     Some(Assertion { kind: kind?, keys, lifetime })
+}
+
+/// There is one audience, and what is said to one upstream another could show to it.
+pub(super) fn for_one_upstream(raw: Option<&raw::Assertion>, upstreams: &Upstreams, cx: &mut Context<'_>) {
+    if raw.is_some() && upstreams.has_others() {
+        cx.warning(
+            &Key::of("assertion"),
+            "is handed to every upstream of the rules alike: each could show it to another until it ends",
+            "give upstreams that do not trust each other a gate each, or a short lifetime",
+        );
+    }
 }
 
 /// A default for the audience would bind to nothing: the upstream's address is `127.0.0.1:8080` in every pod.

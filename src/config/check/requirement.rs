@@ -46,6 +46,13 @@ pub(super) fn access(raw: &raw::Rule, key: &Key, acr_order: &[String], cx: &mut 
     }
     let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     let scopes = raw.any_scope.as_deref().unwrap_or_default();
+    for name in ["any_role", "all_roles"] {
+        let list = if name == "any_role" { &raw.any_role } else { &raw.all_roles };
+        for (at, _) in list.iter().flatten().enumerate().filter(|(_, role)| *role == "signed-in") {
+            let fix = "a rule cannot ask for being signed in alone; required_roles = \"signed-in\" can";
+            cx.warning(&key.name(name).index(at), "\"signed-in\" here is a role of that name", fix);
+        }
+    }
     for (at, scope) in scopes.iter().enumerate().filter(|(_, scope)| scope.contains(' ')) {
         let message = format!("{scope:?} is several scopes");
         cx.error(&key.name("any_scope").index(at), &message, "write each scope as an element of its own");

@@ -83,6 +83,11 @@ impl Upstreams {
         Some(std::iter::once(self.first?).chain(self.others).collect())
     }
 
+    /// Whether rules name any beside the top level's.
+    pub(super) fn has_others(&self) -> bool {
+        !self.others.is_empty()
+    }
+
     /// Which one the rule at `at` names: 0 where it names none.
     pub(super) fn of_rule(&self, at: usize) -> usize {
         self.of_rules.get(at).copied().unwrap_or(0)

@@ -183,6 +183,10 @@ fn elsewhere_an_access_token_is_for_a_resource_of_ours_or_issued_to_us_and_for_n
         (json!({"client_id": null, "azp": "mobile"}), Ok(()), Ok(())),
         (json!({"client_id": null, "aud": "client"}), Ok(()), Ok(())),
         (json!({"client_id": null}), Err(TokenFault::Audience), Err(TokenFault::Audience)),
+        // An ID token of ours, which nothing but this tells apart.
+        (json!({"at_hash": "x"}), Err(TokenFault::TokenUse), Ok(())),
+        (json!({"client_id": null, "aud": "client", "typ": "ID"}), Err(TokenFault::TokenUse), Ok(())),
+        (json!({"at_hash": "x", "aud": "https://api.test"}), Ok(()), Ok(())),
     ] {
         assert_eq!(check(&changes, Some(&ours)), bearer, "{changes}");
         assert_eq!(check(&changes, None), login, "{changes}, from the token endpoint");

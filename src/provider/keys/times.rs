@@ -9,7 +9,18 @@ pub(super) struct Times {
     fetched: u64,
     renew_at: u64,
     quiet_until: u64,
+    /// The same for tokens that came from the issuer itself.
+    quiet_for_its_own: u64,
     failed: bool,
+}
+
+/// Whose token wants a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// Anybody's: what it says was made up by whoever sent it, until a key says otherwise.
+    Anyone,
+    /// The issuer's own, from its token endpoint. What others sent must not keep it from being verified.
+    Issuer,
 }
 
 // === impl Times ===
@@ -22,8 +33,9 @@ impl Times {
 
     /// Whether no token may make us fetch; then whether the last fetch failed. The second that it ends in still
     /// counts: `now` was cut to seconds both times, and a pause may be longer, never shorter.
-    pub(super) fn quiet(&self, now: u64) -> Option<bool> {
-        (now <= self.quiet_until).then_some(self.failed)
+    pub(super) fn quiet(&self, now: u64, asker: Asker) -> Option<bool> {
+        let until = if asker == Asker::Issuer { self.quiet_for_its_own } else { self.quiet_until };
+        (now <= until).then_some(self.failed)
     }
 
     /// A set came. `jitter` is 0 to 255, so that replicas do not ask in step.
@@ -40,13 +52,20 @@ impl Times {
     }
 
     /// The set that a token made us fetch lacks its key as well.
-    pub(super) fn lacked_the_key(&mut self, now: u64) {
-        self.quiet_until = now + QUIET;
+    pub(super) fn lacked_the_key(&mut self, now: u64, asker: Asker) {
+        self.pause_until(now + QUIET, asker);
     }
 
     /// A token made us fetch, in vain. An issuer that never gave a set is more likely to be none than unwell.
-    pub(super) fn was_in_vain(&mut self, now: u64, has_a_set: bool) {
-        self.quiet_until = now + if has_a_set { QUIET_AFTER_FAILURE } else { QUIET };
+    pub(super) fn was_in_vain(&mut self, now: u64, has_a_set: bool, asker: Asker) {
+        self.pause_until(now + if has_a_set { QUIET_AFTER_FAILURE } else { QUIET }, asker);
+    }
+
+    fn pause_until(&mut self, until: u64, asker: Asker) {
+        self.quiet_until = until;
+        if asker == Asker::Issuer {
+            self.quiet_for_its_own = until;
+        }
     }
 }
 
@@ -78,12 +97,12 @@ mod tests {
         let mut fetches = Vec::new();
         for tick in 0..35 {
             let now = NOW + tick;
-            if times.quiet(now).is_none() {
+            if times.quiet(now, Asker::Anyone).is_none() {
                 fetches.push(tick);
                 times.succeeded(now, 0);
-                times.lacked_the_key(now);
+                times.lacked_the_key(now, Asker::Anyone);
             }
-            assert_eq!(times.quiet(now), Some(false));
+            assert_eq!(times.quiet(now, Asker::Anyone), Some(false));
         }
         assert_eq!(fetches, [0, 11, 22, 33]);
     }
@@ -93,10 +112,23 @@ mod tests {
         for (has_a_set, pause) in [(true, 2), (false, 10)] {
             let mut times = Times::default();
             times.failed(NOW, 0);
-            times.was_in_vain(NOW, has_a_set);
-            assert_eq!(times.quiet(NOW + pause), Some(true));
-            assert_eq!(times.quiet(NOW + pause + 1), None);
+            times.was_in_vain(NOW, has_a_set, Asker::Anyone);
+            assert_eq!(times.quiet(NOW + pause, Asker::Anyone), Some(true));
+            assert_eq!(times.quiet(NOW + pause + 1, Asker::Anyone), None);
         }
+    }
+
+    #[test]
+    fn what_anyone_sends_never_keeps_the_issuers_own_tokens_waiting() {
+        let mut times = Times::default();
+        times.lacked_the_key(NOW, Asker::Anyone);
+        assert_eq!(times.quiet(NOW, Asker::Issuer), None);
+        times.was_in_vain(NOW, true, Asker::Anyone);
+        assert_eq!(times.quiet(NOW, Asker::Issuer), None);
+        // Its own do: an issuer that signs with keys that it does not show is not asked at every login.
+        times.lacked_the_key(NOW, Asker::Issuer);
+        assert_eq!(times.quiet(NOW, Asker::Issuer), Some(false));
+        assert_eq!(times.quiet(NOW, Asker::Anyone), Some(false));
     }
 
     #[test]

@@ -259,5 +259,5 @@ fn is_told_why(page: &Page, reason: &str) {
     assert_eq!(way.len(), 3, "there, to the pool, and back: {way:?}");
     assert_eq!(way[2], ("/oauth2/callback", 403), "{way:?}");
     let html = page.answer.text();
-    assert!(html.contains(reason) && html.contains("more strongly"), "{html}");
+    assert!(html.contains(reason) && html.contains("stronger sign-in"), "{html}");
 }

@@ -155,6 +155,43 @@ pub fn known_tokens_count_while_the_pool_is_down_and_unknown_keys_are_nobodys_fa
 }
 
 #[test]
+fn whoever_asks_and_goes_away_does_not_make_the_gate_fetch_again() {
+    let world = bench().start();
+    world.pool.script(Endpoint::Jwks, Reply::Late(Duration::from_secs(3)));
+    let before = world.pool.count(Endpoint::Jwks);
+    let unknown = || {
+        let token = world.pool.mint(Use::Access, "user", |mint| {
+            mint.header.insert("kid".into(), json!(random(12)));
+        });
+        format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", line(&token))
+    };
+    for _ in 0..10 {
+        let mut wire = Wire::connect(world.gate.public).patient_for(Duration::from_millis(100));
+        wire.write(unknown().as_bytes());
+        assert!(wire.answer(false).is_err(), "the keys are on their way");
+    }
+    let mut wire = Wire::connect(world.gate.public).patient_for(Duration::from_secs(20));
+    wire.write(unknown().as_bytes());
+    assert_eq!(wire.answer(false).unwrap().status, 401);
+    assert_eq!(world.pool.count(Endpoint::Jwks), before + 1);
+}
+
+#[test]
+fn what_others_send_keeps_no_login_from_a_new_key() {
+    let world = bench().start();
+    let unknown = world.pool.mint(Use::Access, "user", |mint| {
+        mint.header.insert("kid".into(), json!(random(12)));
+    });
+    assert_eq!(ask(&world, "/x", &line(&unknown)).status, 401);
+    let before = world.pool.count(Endpoint::Jwks);
+    world.pool.show_keys(vec![jwk(&Key::ForId), jwk(&Key::Foreign)]);
+    world.pool.sign_with(Key::ForId, Key::Foreign);
+    let browser = world.signed_in("user");
+    assert!(browser.cookies("/").contains("__Host-rolegate="));
+    assert_eq!(world.pool.count(Endpoint::Jwks), before + 1);
+}
+
+#[test]
 fn before_the_pool_was_ever_reached_no_token_is_judged() {
     let pool = FakePool::start();
     pool.script(Endpoint::Discovery, Reply::Hangup);
