@@ -103,8 +103,11 @@ impl Session {
         if now >= self.access_ends {
             return Standing::Overdue;
         }
-        let roles_are_old = now.saturating_sub(self.refreshed) >= policy.max_role_age.as_secs();
-        if roles_are_old || now + self.margin() >= self.access_ends { Standing::Due } else { Standing::Fresh }
+        let (max_role_age, margin) = (policy.max_role_age.as_secs(), self.margin());
+        let roles_are_old =
+            now.saturating_sub(self.refreshed) >= max_role_age.saturating_sub(self.spread(max_role_age));
+        let ends_soon = now + margin + self.spread(margin) >= self.access_ends;
+        if roles_are_old || ends_soon { Standing::Due } else { Standing::Fresh }
     }
 
     /// Whether it was made or refreshed within the last minute: whoever lacks what came with it does not keep it.
@@ -125,6 +128,19 @@ impl Session {
     /// A minute before the access token's end, less where it lives only minutes.
     fn margin(&self) -> u64 {
         (self.access_ends.saturating_sub(self.refreshed) / 5).min(60)
+    }
+
+    /// How much earlier than others this session is due: up to a tenth of `seconds`, never later. People who
+    /// signed in together, at nine or after an outage, must not come back together for ever.
+    fn spread(&self, seconds: u64) -> u64 {
+        // FNV-1a: ids are random and ours, so nobody can choose when theirs is due.
+        let hash = self.id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        // The low bits of so short a hash are the better mixed ones.
+        let share = hash % 1001;
+        // `seconds` comes from a file or a token: no product of it may overflow.
+        (seconds / 10).saturating_mul(share) / 1000
     }
 }
 

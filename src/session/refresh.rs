@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::tokens::TokenBox;
 use super::{Session, Ticket};
@@ -27,6 +27,8 @@ pub struct Refresher {
     /// Where token calls run: a request that goes away does not lose what the pool answered.
     background: Background,
     flights: Mutex<HashMap<Key, Result>>,
+    /// One for each token call that may be under way.
+    turns: Semaphore,
 }
 
 /// How a refresh ended.
@@ -60,7 +62,13 @@ type Result = watch::Receiver<Option<Renewal>>;
 impl Refresher {
     /// A refresher whose token calls run in the `background`.
     pub fn new(provider: Arc<Provider>, passed_on: PassedOn, background: Background) -> Self {
-        Self { provider, passed_on, background, flights: Mutex::default() }
+        Self {
+            provider,
+            passed_on,
+            background,
+            flights: Mutex::default(),
+            turns: Semaphore::new(MOST_AT_ONCE),
+        }
     }
 
     /// Refreshes `session`, or takes the result of whoever is doing so or has just done so.
@@ -108,6 +116,10 @@ impl Refresher {
 
     /// The one token call, and for how long its result is kept.
     async fn fly(&self, session: &Session, ticket: &Ticket) -> (Renewal, Duration) {
+        let Ok(Ok(_turn)) = tokio::time::timeout(TURN_PATIENCE, self.turns.acquire()).await else {
+            tracing::warn!(reason = "refresh_queue", "a session could not be refreshed: too many others are");
+            return (Renewal::Unavailable, KEEP_UNAVAILABLE);
+        };
         match self.provider.refresh(&ticket.refresh_token, &session.sub).await {
             Ok(granted) => {
                 tracing::debug!(session = %session.id, "session refreshed");
@@ -187,3 +199,9 @@ const KEEP_RENEWED: Duration = Duration::from_secs(60);
 const KEEP_DEAD: Duration = Duration::from_secs(60);
 /// While the pool is unwell each session asks it no more often than this.
 const KEEP_UNAVAILABLE: Duration = Duration::from_secs(5);
+/// Token calls for refreshes under way at once. Cognito takes 120 a second for an account and 300 for a source
+/// address, and answers in about a tenth of a second: this keeps one process at about a hundred a second.
+const MOST_AT_ONCE: usize = 10;
+/// A flight waits this long for its turn: as long as anyone waits for it. Without the bound a pool that hangs
+/// would leave a queue behind that outlasts it.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);

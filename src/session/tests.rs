@@ -37,9 +37,10 @@ fn a_session_is_due_when_roles_are_old_or_the_access_token_is_near_its_end() {
     let mut lax = policy();
     lax.max_role_age = Duration::from_secs(86_400);
     assert_eq!(session.standing(1000, &policy()), Standing::Fresh);
-    assert_eq!(session.standing(1899, &policy()), Standing::Fresh);
+    // A tenth earlier for some, never later.
+    assert_eq!(session.standing(1809, &policy()), Standing::Fresh);
     assert_eq!(session.standing(1900, &policy()), Standing::Due);
-    assert_eq!(session.standing(1000 + 3539, &lax), Standing::Fresh);
+    assert_eq!(session.standing(1000 + 3533, &lax), Standing::Fresh);
     assert_eq!(session.standing(1000 + 3540, &lax), Standing::Due);
     assert_eq!(session.standing(1000 + 3600, &lax), Standing::Overdue);
 }
@@ -86,4 +87,30 @@ fn a_ticket_of_another_login_does_not_belong() {
 fn a_ticket_does_not_print_its_token() {
     let ticket = Ticket { id: "i".into(), begun: 0, ends: 0, refresh_token: "secret".into() };
     assert!(!format!("{ticket:?}").contains("secret"));
+}
+
+#[test]
+fn sessions_of_one_moment_are_due_spread_over_a_tenth_of_the_age_that_roles_may_have() {
+    let mut due = [0; 901];
+    for n in 0..1000 {
+        let session = Session { id: format!("session-{n}"), ..session(true) };
+        let first = (0..=900).find(|age| session.standing(1000 + age, &policy()) == Standing::Due).unwrap();
+        due[usize::try_from(first).unwrap()] += 1;
+    }
+    assert!(due[..810].iter().all(|sessions| *sessions == 0), "more than a tenth earlier");
+    assert!(due.iter().all(|sessions| *sessions < 40), "too many in one second: {:?}", &due[810..]);
+    assert!(due[810..840].iter().sum::<u32>() > 200 && due[870..].iter().sum::<u32>() > 200, "lopsided");
+}
+
+#[test]
+fn no_age_and_no_life_is_too_long_or_too_short_to_spread() {
+    let mut policy = policy();
+    for (age, now) in [(0, 1000), (1, 1001), (9, 1009), (u64::MAX, 1000)] {
+        policy.max_role_age = Duration::from_secs(age);
+        let expected = if age == u64::MAX { Standing::Fresh } else { Standing::Due };
+        assert_eq!(session(true).standing(now, &policy), expected, "{age}");
+    }
+    // Under ten seconds there is nothing to spread.
+    policy.max_role_age = Duration::from_secs(9);
+    assert_eq!(session(true).standing(1008, &policy), Standing::Fresh);
 }

@@ -195,6 +195,37 @@ fn a_pool_that_answers_nonsense_to_a_refresh_signs_nobody_out() {
     }
 }
 
+#[test]
+fn many_sessions_due_at_once_do_not_storm_the_pool_and_nobody_waits_or_is_signed_out() {
+    const SESSIONS: usize = 150;
+    const LATE: Duration = Duration::from_millis(200);
+    let world = Setup::bench().session("max_role_age = \"1s\"").start();
+    let sessions: Vec<Session> = (0..SESSIONS).map(|_| world.session_of("user", "user")).collect();
+    crate::login::wait_until_due(Instant::now());
+    world.pool.script(Endpoint::Token, Reply::Late(LATE));
+    let begun = Instant::now();
+    let barrier = Barrier::new(SESSIONS);
+    std::thread::scope(|scope| {
+        for session in &sessions {
+            let (barrier, world) = (&barrier, &world);
+            scope.spawn(move || {
+                barrier.wait();
+                let asked = Instant::now();
+                let answer = ask(world, session, Kind::Fetch, "/x");
+                assert_eq!(answer.status, 200, "{answer:#?}");
+                // Two seconds of patience, and what a busy machine adds.
+                assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+            });
+        }
+    });
+    // Ten at once, so at most ten more each time that one of them can have been answered.
+    let rounds = begun.elapsed().as_millis() / LATE.as_millis() + 1;
+    let calls = world.pool.grants("refresh_token");
+    assert!(calls as u128 <= 10 * rounds, "{calls} calls in {:?}", begun.elapsed());
+    // The flights go on without those who waited, each session's once.
+    until("everyone is refreshed", || (world.pool.grants("refresh_token") == SESSIONS).then_some(()));
+}
+
 /// A session whose access token ends with its login: a refresh is due at once.
 fn due(world: &World, user: &str) -> Session {
     world.pool.set_life(0);
