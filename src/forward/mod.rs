@@ -146,7 +146,7 @@ impl Forward {
         let (mut parts, body) = {
             let mut response = response;
             if let Some(switched) = switched {
-                switched.splice(&mut response, end(), &plan.request_id);
+                switched.splice(&mut response, end(), self.limits.stream_idle, &plan.request_id);
                 lease.spoil();
             }
             response.into_parts()

@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::end::End;
 use super::frames::Frames;
+use super::now;
 
 /// The client's side. What is written to it is counted, and held back between two frames once that is wanted.
 struct Counted<S> {
@@ -24,6 +25,8 @@ struct Count {
     frames: Cell<Frames>,
     /// The frame under way is the last.
     ending: Cell<bool>,
+    /// When something last moved, either way.
+    moved: Cell<Instant>,
 }
 
 /// Why a tunnel is over.
@@ -35,14 +38,23 @@ pub(super) enum Over {
     Ended,
 }
 
-/// Copies until both sides have ended, or `end` comes. Then the client gets 1012 between two frames; the upstream's
+/// Copies until both sides have ended, or `end` comes, or nothing moves for `idle`. Then the client gets 1012 between two frames; the upstream's
 /// connection is closed without one, as if the client had gone: it has nothing to do but to let go.
-pub(super) async fn splice<C, U>(client: C, mut upstream: U, end: &mut End) -> io::Result<Over>
+pub(super) async fn splice<C, U>(
+    client: C,
+    mut upstream: U,
+    end: &mut End,
+    idle: Option<Duration>,
+) -> io::Result<Over>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let count = Rc::new(Count { frames: Cell::new(Frames::new()), ending: Cell::new(false) });
+    let count = Rc::new(Count {
+        frames: Cell::new(Frames::new()),
+        ending: Cell::new(false),
+        moved: Cell::new(now()),
+    });
     let mut client = Counted { stream: client, count: count.clone() };
     {
         let copy = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
@@ -50,6 +62,7 @@ where
         tokio::select! {
             copied = copy.as_mut() => return copied.map(|_| Over::Themselves),
             () = end.comes() => {}
+            () = count.rests(idle) => {}
         }
         count.ending.set(true);
         if !count.frames.get().between() && !count.frames.get().over() {
@@ -73,6 +86,18 @@ where
     Ok(Over::Ended)
 }
 
+// === impl Count ===
+
+impl Count {
+    /// Returns once nothing has moved for `idle`: one timer for as long as it is not due, whatever moves.
+    async fn rests(&self, idle: Option<Duration>) {
+        let Some(idle) = idle else { return std::future::pending().await };
+        while let Some(until) = self.moved.get().checked_add(idle).filter(|until| *until > now()) {
+            sleep_until(until).await;
+        }
+    }
+}
+
 // === impl Counted ===
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
@@ -81,7 +106,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            self.count.moved.set(now());
+        }
+        read
     }
 }
 
@@ -96,6 +125,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         if let Poll::Ready(Ok(count)) = written {
             frames.pass(&may[..count]);
             self.count.frames.set(frames);
+            self.count.moved.set(now());
             // Nothing need come behind the last frame to end the copy.
             if self.count.ending.get() && frames.between() && count == buf.len() {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -124,11 +154,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::duplex;
-    use tokio::time::Instant;
-
     use super::*;
     use crate::streams::Streams;
+    use tokio::io::duplex;
 
     /// What a client gets whose upstream sends `first`, then `then` once the tunnel has to end.
     fn received(first: &'static [u8], then: &'static [u8]) -> Vec<u8> {
@@ -137,7 +165,7 @@ mod tests {
             let ((mut client, front), (back, mut upstream)) = (duplex(64), duplex(64));
             let streams = Streams::new();
             let mut end = End::new(streams.open(None), None::<Instant>);
-            let tunnel = splice(front, back, &mut end);
+            let tunnel = splice(front, back, &mut end, None);
             let others = async {
                 upstream.write_all(first).await.unwrap();
                 let mut got = vec![0; first.len()];

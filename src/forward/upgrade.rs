@@ -1,5 +1,7 @@
 //! WebSocket upgrades: both sides agree on it, or there is none; never any other protocol.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -88,13 +90,19 @@ impl Tunnel {
 
 impl Switched {
     /// Joins both sides once each has switched. What either has sent already is kept by hyper and comes first.
-    pub(super) fn splice(self, answer: &mut Response<Incoming>, mut end: End, request_id: &HeaderValue) {
+    pub(super) fn splice(
+        self,
+        answer: &mut Response<Incoming>,
+        mut end: End,
+        idle: Option<Duration>,
+        request_id: &HeaderValue,
+    ) {
         let upstream = hyper::upgrade::on(answer);
         let request_id = request_id.clone();
         tokio::task::spawn_local(async move {
             let ended = async {
                 let (client, upstream) = (self.0.await?, upstream.await?);
-                let spliced = splice(TokioIo::new(client), TokioIo::new(upstream), &mut end);
+                let spliced = splice(TokioIo::new(client), TokioIo::new(upstream), &mut end, idle);
                 spliced.await.map_err(Box::<dyn std::error::Error>::from)
             };
             match ended.await {

@@ -99,6 +99,21 @@ fn a_stop_says_goodbye_to_open_websockets_and_waits_for_it() {
     assert!(!log.contains("did not finish in time"), "{log}");
 }
 
+#[test]
+fn a_websocket_on_which_nothing_moves_ends_after_its_idle_limit_and_a_busy_one_does_not() {
+    let world = Setup::bench().limits("stream_idle = \"2s\"").start();
+    world.upstream.behave(sends_then_echoes(b""));
+    let session = world.session(Who::User);
+    let mut wire = open(&world, &session, "/ws");
+    for _ in 0..6 {
+        // Not an event to wait for: what is shown is that nothing happens while something moves.
+        std::thread::sleep(Duration::from_millis(500));
+        wire.write(b"\x89\x00");
+        assert_eq!(wire.take(2).unwrap(), b"\x89\x00");
+    }
+    assert_eq!(wire.rest().0, CLOSE);
+}
+
 fn an_upgrade_passes_only_where_both_sides_mean_it(world: &World) {
     let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
     let wrong = format!("{head}Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n\x01\x02");
