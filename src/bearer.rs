@@ -53,7 +53,8 @@ pub struct Speaker {
     pub usual: bool,
     /// What an ALB would tell of them; empty where nobody is told.
     pub profile: Claims,
-    ends: u64,
+    /// When the token ends, leeway included; seconds since 1970.
+    pub ends: u64,
     keys: SeenKeys,
 }
 

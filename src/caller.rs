@@ -1,12 +1,14 @@
 //! Who came in: by a bearer token where those count, else by a session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
 use crate::authorize::{By, Person};
 use crate::bearer::{Bearers, Carried, Speaker};
 use crate::config::settings::{BearerUse, PassedOn, TokenChoice};
+use crate::forward::plan::Until;
 use crate::identity::Identity;
 use crate::identity::assertion::Handed;
 use crate::login::Visitor;
@@ -107,6 +109,21 @@ impl Caller {
                 let Identity { sub, user, roles, headers, facts, .. } = &speaker.identity;
                 let by = By::Bearer { token: speaker.token, usual: speaker.usual };
                 Some(Person { sub, user, roles, headers, facts, by })
+            }
+        }
+    }
+
+    /// How long what they open now may stay open.
+    pub fn until(&self, sessions: &Sessions, now: u64) -> Until {
+        match &self.who {
+            Who::Nobody => Until::default(),
+            Who::Session(session) => {
+                let left = sessions.stream_ends(session).saturating_sub(now);
+                Until { after: Some(Duration::from_secs(left)), session: Some(session.id.clone()) }
+            }
+            Who::Speaker(speaker) => {
+                let left = speaker.ends.saturating_sub(now);
+                Until { after: Some(Duration::from_secs(left)), session: None }
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::caller::Callers;
 use crate::clock;
 use crate::config::settings::{Config, PassedOn};
 use crate::forward::fault::Blame;
+use crate::forward::plan::Until;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::assertion::{Handed, Who};
@@ -116,7 +117,11 @@ impl Gate {
             Decision::Forward | Decision::ForwardAnonymous => {
                 let person = person.as_ref().filter(|_| decision == Decision::Forward);
                 let handed = caller.handed(carried);
-                let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), trip)?;
+                let until = match person {
+                    Some(_) => caller.until(&self.shared.callers.sessions, clock::now()),
+                    None => Until::default(),
+                };
+                let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), until, trip)?;
                 self.send(Request::from_parts(head, body), plan, trip).await
             }
             // A session that only an outage keeps from counting is not sent to a pool that cannot answer.
@@ -186,6 +191,7 @@ impl Gate {
         ask: &Ask,
         found: &Found<'_>,
         person: Option<(&Person<'_>, Handed<'_>)>,
+        until: Until,
         trip: &Trip,
     ) -> Result<Plan, Refusal> {
         let config = &self.shared.config;
@@ -217,6 +223,7 @@ impl Gate {
             host,
             request_id: trip.context.request_id.clone(),
             upgrade: ask.websocket,
+            until,
             upstream: found.rule().map_or(0, |rule| rule.upstream),
             cacheability,
         })

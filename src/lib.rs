@@ -42,6 +42,7 @@ pub mod rule;
 pub mod run;
 pub mod session;
 pub mod site;
+pub mod streams;
 pub mod telemetry;
 pub mod tls;
 pub mod vouch;

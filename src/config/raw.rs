@@ -406,6 +406,8 @@ pub(super) struct Limits {
     pub(super) upstream_idle: Option<String>,
     /// How long a stop waits for open requests. Default `20s`.
     pub(super) drain: Option<String>,
+    /// A WebSocket on which nothing moves either way is ended after this, or `off` (default).
+    pub(super) stream_idle: Option<String>,
     /// Logins that one client address may begin, and finish, a minute, before 429. Default: any number.
     pub(super) login_rate: Option<u64>,
 }

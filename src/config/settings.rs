@@ -204,6 +204,8 @@ pub struct Limits {
     pub upstream_idle: Duration,
     /// How long a stop waits for open requests. Default 20 s.
     pub drain: Duration,
+    /// A WebSocket on which nothing moves either way is ended after this. Default: none.
+    pub stream_idle: Option<Duration>,
     /// Logins that one client address may begin, and finish, a minute. Default: any number.
     pub login_rate: Option<u32>,
 }
@@ -326,6 +328,7 @@ impl Default for Limits {
             body_idle_timeout: Duration::from_secs(60),
             upstream_idle: Duration::from_secs(4),
             drain: Duration::from_secs(20),
+            stream_idle: None,
             login_rate: None,
         }
     }

@@ -233,5 +233,12 @@ static TRAILERS_NEVER: [HeaderName; 18] = [
     header::CONTENT_LOCATION,
 ];
 
+/// Whether it is an event stream: what ends early there is asked for again.
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
 #[cfg(test)]
 mod tests;

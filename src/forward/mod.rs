@@ -3,6 +3,7 @@
 //! One [`Forward`] a worker: its connections are shared with no other thread, so nothing here locks.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, Request, Version, header};
 use hyper::body::{Body as _, Incoming};
@@ -10,14 +11,18 @@ use tokio::time::Instant;
 
 use crate::body::{Answer, Body};
 use crate::config::settings::{Config, Limits, Upstream};
+use crate::streams::Streams;
 
 pub mod answer;
 mod connect;
+mod end;
 pub mod fault;
+pub mod frames;
 pub mod headers;
 pub mod plan;
 mod pool;
 mod relay;
+mod splice;
 pub mod upgrade;
 
 pub use answer::Cacheability;
@@ -31,6 +36,7 @@ pub struct Forward {
     /// In the configuration's order; a [`Plan`] says which.
     targets: Vec<Target>,
     limits: Limits,
+    streams: Arc<Streams>,
 }
 
 /// One upstream.
@@ -56,6 +62,7 @@ impl Forward {
         config: &Config,
         own_cookies: OwnCookies,
         identity_names: &[HeaderName],
+        streams: Arc<Streams>,
     ) -> Result<Self, SetupError> {
         let target = |upstream: &Upstream| {
             let own_host = if config.pass_host { None } else { Some(own_host(upstream)?) };
@@ -66,6 +73,7 @@ impl Forward {
             scrub: Rc::new(Scrub::new(own_cookies, identity_names)),
             targets: config.upstreams.iter().map(target).collect::<Result<_, SetupError>>()?,
             limits: config.limits.clone(),
+            streams,
         })
     }
 
@@ -78,6 +86,8 @@ impl Forward {
         let tunnel = if plan.upgrade { upgrade::Tunnel::begin(&mut request) } else { None };
         let (client, body) = request.into_parts();
         // Rules and targets are of one configuration; were they not, nothing is sent anywhere.
+        // A time beyond what the timer can tell is none.
+        let ends = plan.until.after.and_then(|after| now().checked_add(after));
         let target = self.targets.get(plan.upstream).ok_or(Fault::NoUpstream)?;
         let host = target.own_host.as_ref().unwrap_or(&plan.host);
         let empty = body.is_end_stream();
@@ -96,7 +106,9 @@ impl Forward {
             let sent = relay::await_head(lease.send(outgoing), &progress, self.limits.response_timeout).await;
             let error = match sent {
                 None => return Err(Fault::ResponseTimeout),
-                Some(Ok(response)) => return self.relay(response, lease, &client.method, &plan, tunnel),
+                Some(Ok(response)) => {
+                    return self.relay(response, lease, &client.method, &plan, (tunnel, ends));
+                }
                 Some(Err(error)) => error,
             };
             upload = match lease.after(error, &client.method, empty) {
@@ -114,9 +126,10 @@ impl Forward {
         mut lease: pool::Lease,
         method: &Method,
         plan: &Plan,
-        tunnel: Option<upgrade::Tunnel>,
+        (tunnel, ends): (Option<upgrade::Tunnel>, Option<Instant>),
     ) -> Result<Relayed, Fault> {
         let status = response.status();
+        let end = || end::End::new(self.streams.open(plan.until.session.as_deref()), ends);
         let switched = if status == http::StatusCode::SWITCHING_PROTOCOLS {
             // RFC 9110 §15.2.2: only to a client that asked, and only to what it asked for.
             let tunnel = tunnel.ok_or(Fault::BadAnswer("upgrade_unasked"))?;
@@ -133,7 +146,7 @@ impl Forward {
         let (mut parts, body) = {
             let mut response = response;
             if let Some(switched) = switched {
-                switched.splice(&mut response, &plan.request_id);
+                switched.splice(&mut response, end(), self.limits.stream_idle, &plan.request_id);
                 lease.spoil();
             }
             response.into_parts()
@@ -152,7 +165,11 @@ impl Forward {
             lease.finish();
             Body::Empty
         } else {
-            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), self.limits.body_idle_timeout))
+            // A browser asks again for an event stream that has ended, and is decided on anew. Everything else is
+            // one answer, which may come to its end.
+            let end = answer::is_event_stream(&parts.headers).then(end);
+            let time = self.limits.body_idle_timeout;
+            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), time, end))
         };
         Ok(Relayed { answer: http::Response::from_parts(parts, body), upstream_status: status.as_u16() })
     }

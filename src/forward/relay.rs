@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::end::End;
 use super::headers::Scrub;
 use super::now;
 use super::pool::Lease;
@@ -50,6 +51,8 @@ pub(super) struct Download {
     lease: Option<Lease>,
     scrub: Rc<Scrub>,
     patience: Patience,
+    /// When it ends before its end, as if that were it.
+    end: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 /// A timer that is armed only while something is waited for: a body that is there in time costs none.
@@ -175,8 +178,15 @@ impl Progress {
 // === impl Download ===
 
 impl Download {
-    pub(super) fn new(body: Incoming, lease: Lease, scrub: Rc<Scrub>, time: Duration) -> Self {
-        Self { body, lease: Some(lease), scrub, patience: Patience::new(time) }
+    pub(super) fn new(
+        body: Incoming,
+        lease: Lease,
+        scrub: Rc<Scrub>,
+        time: Duration,
+        end: Option<End>,
+    ) -> Self {
+        let end = end.map(|mut end| Box::pin(async move { end.comes().await }) as Pin<Box<_>>);
+        Self { body, lease: Some(lease), scrub, patience: Patience::new(time), end }
     }
 
     fn finish(&mut self) {
@@ -194,6 +204,14 @@ impl Body for Download {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(end) = &mut self.end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            // The upstream's connection ends as well.
+            self.lease = None;
+            self.end = Some(Box::pin(std::future::ready(())));
+            return Poll::Ready(None);
+        }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             ready!(self.patience.poll(cx));
             self.lease = None;

@@ -1,5 +1,7 @@
 //! WebSocket upgrades: both sides agree on it, or there is none; never any other protocol.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +11,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::end::End;
 use super::headers::trim;
+use super::splice::splice;
 
 /// Whether a request asks for a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,19 +90,23 @@ impl Tunnel {
 
 impl Switched {
     /// Joins both sides once each has switched. What either has sent already is kept by hyper and comes first.
-    pub(super) fn splice(self, answer: &mut Response<Incoming>, request_id: &HeaderValue) {
+    pub(super) fn splice(
+        self,
+        answer: &mut Response<Incoming>,
+        mut end: End,
+        idle: Option<Duration>,
+        request_id: &HeaderValue,
+    ) {
         let upstream = hyper::upgrade::on(answer);
         let request_id = request_id.clone();
         tokio::task::spawn_local(async move {
             let ended = async {
                 let (client, upstream) = (self.0.await?, upstream.await?);
-                let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-                let copied =
-                    tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
-                copied.await.map_err(Box::<dyn std::error::Error>::from)
+                let spliced = splice(TokioIo::new(client), TokioIo::new(upstream), &mut end, idle);
+                spliced.await.map_err(Box::<dyn std::error::Error>::from)
             };
             match ended.await {
-                Ok((sent, received)) => tracing::debug!(?request_id, sent, received, "websocket ended"),
+                Ok(over) => tracing::debug!(?request_id, ?over, "websocket ended"),
                 Err(error) => tracing::debug!(?request_id, %error, "websocket broke off"),
             }
         });
@@ -119,6 +127,3 @@ fn lists(head: &HeaderMap, name: &header::HeaderName, option: &[u8]) -> bool {
         .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
         .any(|said| trim(said).eq_ignore_ascii_case(option))
 }
-
-/// Each way; ten thousand idle sockets hold two of these each.
-const BUFFER: usize = 4096;

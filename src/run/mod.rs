@@ -26,6 +26,7 @@ use crate::rule::Rules;
 use crate::session::refresh::Refresher;
 use crate::session::visit::Sessions;
 use crate::site::sites;
+use crate::streams::Streams;
 use crate::telemetry::admin::Admin;
 use crate::telemetry::{Records, Telemetry};
 use crate::vouch::Vouch;
@@ -46,6 +47,7 @@ pub struct Running {
     workers: Vec<Arc<Workers>>,
     control: Control,
     background: Background,
+    streams: Arc<Streams>,
     drain: Duration,
 }
 
@@ -121,8 +123,10 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         workers.push(redirecting);
         tracing::info!(listen = %bound, "sending cleartext to TLS");
     }
-    let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &background)?);
-    let make = move |_| make_gate(&shared).map_err(io::Error::other);
+    let streams = Streams::new();
+    let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &background, &streams)?);
+    let opened = streams.clone();
+    let make = move |_| make_gate(&shared, opened.clone()).map_err(io::Error::other);
     let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
     let gates = Arc::new(gates);
     let keeping = provider.clone();
@@ -131,7 +135,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     workers.push(gates);
     tracing::info!(listen = %address, admin = %admin_address, tls = tls.is_some(), "listening");
     let drain = config.limits.drain;
-    Ok(Running { address, admin_address, provider, stop, workers, control, background, drain })
+    Ok(Running { address, admin_address, provider, stop, workers, control, background, streams, drain })
 }
 
 /// TLS as it is configured; an error never means cleartext.
@@ -147,11 +151,12 @@ fn share(
     provider: Arc<Provider>,
     telemetry: Arc<Telemetry>,
     background: &Background,
+    streams: &Arc<Streams>,
 ) -> Result<Shared, StartError> {
     let refresher = Arc::new(Refresher::new(provider.clone(), config.passed_on(), background.clone()));
     // The rest of the head needs room as well.
     let room = config.limits.header_bytes / 4 * 3;
-    let sessions = Arc::new(Sessions::new(config.session.clone(), room, refresher));
+    let sessions = Arc::new(Sessions::new(config.session.clone(), room, refresher, streams.clone()));
     let bearers = config.bearer.clone().map(|bearer| {
         let kind = config.provider.kind.clone();
         let profiles = config.passed_on_always().profile;
@@ -182,7 +187,7 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
+fn make_gate(shared: &Arc<Shared>, streams: Arc<Streams>) -> Result<Gate, SetupError> {
     let mut bases: Vec<_> = shared.sites.iter().map(|site| site.names.pass.clone()).collect();
     bases.dedup();
     let mut identity_names: Vec<_> = shared.config.identity.header_names().cloned().collect();
@@ -190,7 +195,7 @@ fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
     if shared.config.rules.iter().any(|rule| rule.methods.is_some()) {
         identity_names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));
     }
-    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names)?;
+    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names, streams)?;
     Ok(Gate::new(shared.clone(), forward))
 }
 
@@ -204,14 +209,15 @@ impl Running {
 
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
     pub fn stop(self) {
-        let Self { stop, workers, control, background, drain, .. } = self;
+        let Self { stop, workers, control, background, streams, drain, .. } = self;
         let (done, is_done) = std::sync::mpsc::channel();
         control.handle.spawn(async move {
             stop.begin();
+            streams.stop();
             let finished = async {
                 stop.done().await;
-                // A code that is being redeemed, a token that is being revoked.
-                while background.is_busy() {
+                // A code that is being redeemed, a token that is being revoked; WebSockets that say goodbye.
+                while background.is_busy() || streams.is_busy() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };

@@ -120,6 +120,15 @@ impl Session {
         now < self.access_ends.saturating_add(policy.outage_grace.as_secs()) && now < self.ends
     }
 
+    /// When the session ends if nobody comes back, seen at `now`: so long may stay open what it opens then. No answer
+    /// can bring a refreshed session to the browser in the middle of a stream, so that nothing is refreshed for one.
+    pub fn ends_by_itself(&self, now: u64, policy: &settings::Session) -> u64 {
+        let grace =
+            if self.has_ticket && now >= self.access_ends { policy.outage_grace.as_secs() } else { 0 };
+        let idle = policy.idle.map_or(u64::MAX, |idle| self.seen.saturating_add(idle.as_secs()));
+        self.access_ends.saturating_add(grace).min(self.ends).min(idle)
+    }
+
     /// Whether the pass should be sealed anew so that the idle limit sees this visit.
     pub fn wants_new_seal(&self, now: u64, policy: &settings::Session) -> bool {
         policy.idle.is_some_and(|idle| now.saturating_sub(self.seen) >= (idle.as_secs() / 10).max(1))

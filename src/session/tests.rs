@@ -74,6 +74,23 @@ fn during_an_outage_roles_are_served_for_the_grace_and_no_longer() {
 }
 
 #[test]
+fn what_a_session_opens_ends_with_the_first_of_its_ends() {
+    let (session, policy) = (session(true), policy());
+    assert_eq!(session.ends_by_itself(1000, &policy), 1000 + 3600, "the access token's");
+    assert_eq!(session.ends_by_itself(1000 + 3600, &policy), 1000 + 3600 + 3600, "the grace's, in an outage");
+    let without_ticket = Session { has_ticket: false, ..session.clone() };
+    assert_eq!(
+        without_ticket.ends_by_itself(1000 + 3600, &policy),
+        1000 + 3600,
+        "there is none without a ticket"
+    );
+    let old = Session { ends: 1500, ..session.clone() };
+    assert_eq!(old.ends_by_itself(1000, &policy), 1500, "its own");
+    let idle = settings::Session { idle: Some(Duration::from_secs(60)), ..policy };
+    assert_eq!(session.ends_by_itself(1000, &idle), 1060, "the idle limit's");
+}
+
+#[test]
 fn a_ticket_of_another_login_does_not_belong() {
     let session = session(true);
     let ticket =

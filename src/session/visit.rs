@@ -1,8 +1,8 @@
 //! Who came in: from the cookies of a request to a session that counts, refreshed where that is due.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod fetched;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -15,6 +15,8 @@ use super::{Session, Standing, Ticket};
 use crate::clock::{self, NoEntropy};
 use crate::config::settings::{self, PassedOn};
 use crate::site::{Site, seal_nonce};
+use crate::streams::Streams;
+use fetched::Fetched;
 
 /// The sessions of this process.
 pub struct Sessions {
@@ -22,7 +24,7 @@ pub struct Sessions {
     /// Bytes that all cookies of a session may take together: what the gate itself takes in one request.
     room: usize,
     refresher: Arc<Refresher>,
-    signed_out: SignedOut,
+    streams: Arc<Streams>,
     fetched: Fetched,
 }
 
@@ -41,25 +43,17 @@ pub struct Visit {
     pub lacks_tokens: bool,
 }
 
-/// Sessions that signed out in this process: their cookies may still be replayed from elsewhere.
-#[derive(Default)]
-struct SignedOut {
-    ids: Mutex<HashMap<String, u64>>,
-    /// How many there are, so that the common case costs no lock.
-    count: AtomicUsize,
-}
-
-/// Sessions whose missing tokens were fetched by a refresh: the generation that lacked them, and when. A browser that
-/// never keeps the cookie would cost a token call a request.
-#[derive(Default)]
-struct Fetched(Mutex<HashMap<String, (u64, u64)>>);
-
 // === impl Sessions ===
 
 impl Sessions {
     /// Sessions under `policy`, each in at most `room` bytes of cookies.
-    pub fn new(policy: settings::Session, room: usize, refresher: Arc<Refresher>) -> Self {
-        Self { policy, room, refresher, signed_out: SignedOut::default(), fetched: Fetched::default() }
+    pub fn new(
+        policy: settings::Session,
+        room: usize,
+        refresher: Arc<Refresher>,
+        streams: Arc<Streams>,
+    ) -> Self {
+        Self { policy, room, refresher, streams, fetched: Fetched::default() }
     }
 
     /// Who the cookies of a request say has come in. `renew`: whether a session that is due is refreshed first;
@@ -112,7 +106,7 @@ impl Sessions {
             .candidates(name)
             .filter_map(|text| site.sealer.open(Purpose::Pass, name, &text))
             .find_map(|plain| serde_json::from_slice(&plain).ok())?;
-        (!self.signed_out.contains(&session.id)).then_some(session)
+        (!self.streams.is_signed_out(&session.id)).then_some(session)
     }
 
     /// Every ticket that opens, whether or not its pass is still there.
@@ -154,9 +148,10 @@ impl Sessions {
         Ok((takes <= self.room).then_some(cookies))
     }
 
-    /// From now on this session counts no more in this process, nor what a refresh in flight makes of it.
+    /// From now on this session counts no more in this process, nor what a refresh in flight makes of it; what it
+    /// has open ends.
     pub fn sign_out(&self, session: &Session) {
-        self.signed_out.insert(session.id.clone(), session.ends, clock::now());
+        self.streams.sign_out(&session.id, session.ends, clock::now());
     }
 
     /// The session as the pass has it, sealed anew where the idle limit must see this visit.
@@ -229,7 +224,7 @@ impl Sessions {
         let session = &generation.session;
         let survives = session.survives_outage(now, &self.policy) && serves(&generation, needs, now);
         match renewal {
-            Renewal::Renewed(_) if self.signed_out.contains(&session.id) => Ok(Visit::default()),
+            Renewal::Renewed(_) if self.streams.is_signed_out(&session.id) => Ok(Visit::default()),
             Renewal::Renewed(next) => self.as_renewed(site, jar, &next, needs, now),
             // No cookie is deleted: a sibling replica may have given the browser newer ones.
             Renewal::Dead => Ok(Visit::default()),
@@ -242,6 +237,11 @@ impl Sessions {
             }
             Renewal::Unavailable => Ok(Visit { outage: true, ..Visit::default() }),
         }
+    }
+
+    /// Until when what `session` opens now may stay open.
+    pub fn stream_ends(&self, session: &Session) -> u64 {
+        session.ends_by_itself(clock::now(), &self.policy)
     }
 
     /// Whether a session that was just handed out wants refreshing again. One of this very second does not,
@@ -312,58 +312,7 @@ fn pair_len(line: &HeaderValue) -> usize {
     line.as_bytes().iter().position(|byte| *byte == b';').unwrap_or(line.len()) + 2
 }
 
-// === impl Fetched ===
-
-impl Fetched {
-    /// Whether the tokens of an earlier generation of `session` were fetched within the last minute; if not, this one's
-    /// are now.
-    fn lately(&self, session: &Session, now: u64) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(&session.id) {
-            Some((generation, at)) if now.saturating_sub(*at) < MINUTE => *generation < session.refreshed,
-            _ => {
-                if known.len() >= MAX_FETCHED {
-                    known.retain(|_, (_, at)| now.saturating_sub(*at) < MINUTE);
-                }
-                if known.len() < MAX_FETCHED {
-                    known.insert(session.id.clone(), (session.refreshed, now));
-                }
-                false
-            }
-        }
-    }
-}
-
-// === impl SignedOut ===
-
-impl SignedOut {
-    fn contains(&self, id: &str) -> bool {
-        self.count.load(Ordering::Relaxed) > 0
-            && self.ids.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
-    }
-
-    fn insert(&self, id: String, ends: u64, now: u64) {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if ids.len() >= MAX_SIGNED_OUT {
-            ids.retain(|_, ends| now < *ends);
-        }
-        if ids.len() < MAX_SIGNED_OUT {
-            ids.insert(id, ends);
-        } else {
-            tracing::warn!(
-                "too many sign-outs to remember: this one's cookies count until its access token ends"
-            );
-        }
-        self.count.store(ids.len(), Ordering::Relaxed);
-    }
-}
-
 /// How long a request waits for a refresh that it cannot do without: a token call's own limit and a little.
 const LAST_PATIENCE: Duration = Duration::from_secs(12);
 /// How long a request waits for a refresh that it could do without.
 const PATIENCE: Duration = Duration::from_secs(2);
-const MINUTE: u64 = 60;
-/// More are not remembered; each costs some hundred bytes.
-const MAX_FETCHED: usize = 10_000;
-/// Beyond this many the oldest protection is the access token's end alone.
-const MAX_SIGNED_OUT: usize = 100_000;

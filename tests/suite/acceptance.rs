@@ -17,6 +17,7 @@ mod manuals;
 mod people;
 mod slashes;
 pub mod step_up;
+mod streaming;
 
 /// What tests share while any of them runs: the process ends with the last of them.
 type Shared<T> = Mutex<Weak<T>>;

@@ -8,7 +8,9 @@ use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use crate::support::world::World;
-use crate::{bearer, cookies, forwarded, framing, headers, keys, login, paths, rate, redirects, tokens};
+use crate::{
+    bearer, cookies, forwarded, framing, headers, keys, login, paths, rate, redirects, streams, tokens,
+};
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
 pub struct Case {
@@ -34,6 +36,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "B", bench: paths::bench, cases: paths::cases },
     Section { name: "C", bench: redirects::bench, cases: redirects::cases },
     Section { name: "D", bench: World::bench, cases: framing::cases },
+    Section { name: "F", bench: World::bench, cases: streams::cases },
     Section { name: "G", bench: World::bench, cases: cookies::cases },
     Section { name: "H", bench: World::bench, cases: login::cases },
     Section { name: "I", bench: bearer::either, cases: tokens::cases },

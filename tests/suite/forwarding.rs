@@ -10,7 +10,7 @@ use crate::support::wire::{Answer, Ended, Wire};
 use crate::support::world::{Setup, Who, World};
 
 mod upstreams;
-mod websocket;
+pub mod websocket;
 
 #[test]
 fn a_piece_of_an_answer_arrives_before_the_next_one_is_sent() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Context;
-use super::duration::duration;
+use super::duration::{duration, duration_or_off};
 use crate::config::problem::Key;
 use crate::config::raw;
 use crate::config::settings::Limits;
@@ -23,6 +23,7 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
     let body_idle_timeout = time(&raw.body_idle_timeout, "body_idle_timeout", default.body_idle_timeout);
     let upstream_idle = time(&raw.upstream_idle, "upstream_idle", default.upstream_idle);
     let drain = time(&raw.drain, "drain", default.drain);
+    let stream_idle = duration_or_off(raw.stream_idle.as_deref(), &Key::of("limits").name("stream_idle"), cx);
     let mut count = |number: Option<u64>,
                      name: &str,
                      default: usize,
@@ -50,6 +51,7 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         body_idle_timeout,
         upstream_idle,
         drain,
+        stream_idle,
         login_rate: login_rate(raw.login_rate, cx),
     }
 }

@@ -6,7 +6,7 @@ use crate::support::world::{Setup, Who, World};
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+pub const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
 #[test]
 fn a_websocket_passes_with_a_session_and_a_right_or_no_origin() {
@@ -28,7 +28,12 @@ fn a_websocket_passes_with_a_session_and_a_right_or_no_origin() {
 
 #[test]
 fn a_websocket_from_elsewhere_without_a_session_or_without_the_role_is_refused() {
-    let world = world();
+    refused(&world());
+}
+
+/// Upgrades that reach no upstream.
+pub fn refused(world: &World) {
+    let before = world.upstream.count();
     let ours = "Origin: https://app.test\r\n";
     for (who, target, origin, status) in [
         (Who::User, "/ws", "Origin: https://evil.test\r\n", 403),
@@ -41,12 +46,12 @@ fn a_websocket_from_elsewhere_without_a_session_or_without_the_role_is_refused()
         (Who::Nobody, "/ws", "", 401),
         (Who::User, "/admin/ws", ours, 403),
     ] {
-        let mut wire = upgraded(&world, who, target, origin);
+        let mut wire = upgraded(world, who, target, origin);
         let answer = wire.answer(false).unwrap();
         assert_eq!(answer.status, status, "{who:?} {target} {origin}: {answer:#?}");
         assert!(answer.head.all("upgrade").is_empty() && answer.head.all("set-cookie").is_empty());
     }
-    assert_eq!(world.upstream.count(), 0);
+    assert_eq!(world.upstream.count(), before);
 }
 
 #[test]
@@ -87,8 +92,13 @@ fn world() -> World {
     world
 }
 
+/// An upgrade, with `{session}` where the session goes.
+pub fn request(target: &str, lines: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{UPGRADE}{lines}{{session}}\r\n")
+}
+
 fn upgraded(world: &World, who: Who, target: &str, lines: &str) -> Wire {
-    let request = format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{UPGRADE}{lines}{{session}}\r\n");
+    let request = request(target, lines);
     let mut wire = Wire::connect(world.gate.public);
     wire.write(&world.session(who).fill(request.as_bytes()));
     wire
