@@ -116,9 +116,9 @@ impl CanonicalPath<'_> {
         if !self.holds_slash {
             return is(path);
         }
-        // Whichever an upstream does first: decode slashes, or cut parameters.
+        // Whichever an upstream does first: decode slashes, or cut parameters. What has dots in it then is refused later.
         let decoded = self.text.replace(SLASH, "/");
-        is(path) || is(&path.replace(SLASH, "/")) || cut_parameters(&decoded).map_or(true, |cut| is(&cut))
+        is(path) || is(&path.replace(SLASH, "/")) || cut_parameters(&decoded).is_ok_and(|cut| is(&cut))
     }
 
     /// The same path, borrowing nothing.

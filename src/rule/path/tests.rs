@@ -124,8 +124,7 @@ fn an_escape_that_is_put_together_by_decoding_counts_as_one() {
 
 #[test]
 fn whichever_a_server_does_first_the_gates_own_pages_are_under_the_prefix() {
-    for raw in ["/oauth2%2Fx", "/;%2Foauth2/x", "/a;%2F..%2Foauth2/x", "/oauth2;a%2Fx", "/OAUTH2%2fcallback"]
-    {
+    for raw in ["/oauth2%2Fx", "/;%2Foauth2/x", "/oauth2;a%2Fx", "/OAUTH2%2fcallback"] {
         let path = canonical_with_slashes(raw).unwrap();
         assert!(path.holds_slash() && path.is_under("/oauth2"), "{raw}");
     }
