@@ -7,6 +7,7 @@ use crate::config::settings::{
     Access, BearerUse, MinAcr, Network, Requirement, Rule, TokenChoice, Unauthenticated,
 };
 use crate::identity::Facts;
+use crate::identity::token::LEEWAY;
 use crate::refusal::Refusal;
 use crate::rule::path::PathRefusal;
 use crate::rule::{Found, Rules};
@@ -162,32 +163,49 @@ fn without_session<'a>(unauthenticated: Unauthenticated, ask: &Ask) -> Decision<
     }
 }
 
-/// What `person` lacks of `requirement`, for whoever is told: that part of it which does not hold. How strongly
-/// someone signed in is no part of that: it is asked last, so that nobody signs in again for what they may not see.
-pub fn lacking(person: &Person<'_>, requirement: &Requirement) -> Requirement {
+/// Which parts of a requirement hold for someone; a part that asks nothing does. How strongly they signed in is no
+/// part of it: that is asked last, so that nobody signs in again for what they may not see.
+struct Held {
+    any_role: bool,
+    all_roles: bool,
+    any_scope: bool,
+    any_user: bool,
+    any_email_domain: bool,
+}
+
+fn held(person: &Person<'_>, requirement: &Requirement) -> Held {
     let Requirement { any_role, all_roles, any_scope, any_user, any_email_domain, .. } = requirement;
     let has = |role: &String| person.roles.contains(role);
-    let unless = |fulfilled: bool, part: &Vec<String>| if fulfilled { vec![] } else { part.clone() };
-    let domain = |domain: &String| Some(domain) == person.facts.email_domain.as_ref();
-    Requirement {
-        any_role: unless(any_role.iter().any(has), any_role),
-        all_roles: all_roles.iter().filter(|role| !has(role)).cloned().collect(),
-        any_scope: unless(any_scope.iter().any(|scope| person.facts.scopes.contains(scope)), any_scope),
-        any_user: unless(any_user.iter().any(|user| user == person.user), any_user),
-        any_email_domain: unless(any_email_domain.iter().any(domain), any_email_domain),
-        ..Requirement::default()
+    let domain = person.facts.email_domain.as_ref();
+    Held {
+        any_role: any_role.is_empty() || any_role.iter().any(has),
+        all_roles: all_roles.iter().all(has),
+        any_scope: any_scope.is_empty() || any_scope.iter().any(|scope| person.facts.scopes.contains(scope)),
+        any_user: any_user.is_empty() || any_user.iter().any(|user| user == person.user),
+        any_email_domain: any_email_domain.is_empty()
+            || domain.is_some_and(|domain| any_email_domain.contains(domain)),
     }
 }
 
-fn fulfils(person: &Person<'_>, requirement: &Requirement) -> bool {
-    let Requirement { any_role, all_roles, any_scope, any_user, any_email_domain, .. } = requirement;
-    let has = |role: &String| person.roles.contains(role);
-    (any_role.is_empty() || any_role.iter().any(has))
-        && all_roles.iter().all(has)
-        && (any_scope.is_empty() || any_scope.iter().any(|scope| person.facts.scopes.contains(scope)))
-        && (any_user.is_empty() || any_user.iter().any(|user| user == person.user))
-        && (any_email_domain.is_empty()
-            || person.facts.email_domain.as_ref().is_some_and(|domain| any_email_domain.contains(domain)))
+/// Whether all of a requirement holds for someone, but for how strongly they signed in.
+pub fn fulfils(person: &Person<'_>, requirement: &Requirement) -> bool {
+    let Held { any_role, all_roles, any_scope, any_user, any_email_domain } = held(person, requirement);
+    any_role && all_roles && any_scope && any_user && any_email_domain
+}
+
+/// What of a requirement does not hold for someone, for whoever is told.
+fn lacking(person: &Person<'_>, requirement: &Requirement) -> Requirement {
+    let held = held(person, requirement);
+    let unless = |held: bool, part: &Vec<String>| if held { vec![] } else { part.clone() };
+    let lacks = |role: &&String| !person.roles.contains(role);
+    Requirement {
+        any_role: unless(held.any_role, &requirement.any_role),
+        all_roles: requirement.all_roles.iter().filter(lacks).cloned().collect(),
+        any_scope: unless(held.any_scope, &requirement.any_scope),
+        any_user: unless(held.any_user, &requirement.any_user),
+        any_email_domain: unless(held.any_email_domain, &requirement.any_email_domain),
+        ..Requirement::default()
+    }
 }
 
 /// Whether who came this way counts on a rule at all.
@@ -220,9 +238,7 @@ impl Decision<'_> {
                 bearer,
             },
             Self::Stronger(requirement) => {
-                let Requirement { min_acr, max_auth_age, .. } = (*requirement).clone();
-                let requirement = Requirement { min_acr, max_auth_age, ..Requirement::default() };
-                Refusal::Stronger { requirement: Box::new(requirement), bearer }
+                Refusal::Stronger { requirement: Box::new(requirement.of_the_sign_in()), bearer }
             }
             Self::WrongToken => Refusal::Bearer("token_use"),
             Self::Forbid(Why::Method) => Refusal::MethodNotNamed,
@@ -245,9 +261,6 @@ impl Decision<'_> {
         }
     }
 }
-
-/// How far clocks may differ, seconds.
-const LEEWAY: u64 = 60;
 
 #[cfg(test)]
 mod tests;

@@ -111,14 +111,15 @@ impl Gate {
         let mut caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
         trip.context.cookies = std::mem::take(&mut caller.cookies);
         let person = caller.person();
-        let decision = decide(&found, person.as_ref(), &ask, clock::now());
+        let now = clock::now();
+        let decision = decide(&found, person.as_ref(), &ask, now);
         trip.record.decided(&decision, person.as_ref());
         match decision {
             Decision::Forward | Decision::ForwardAnonymous => {
                 let person = person.as_ref().filter(|_| decision == Decision::Forward);
                 let handed = caller.handed(carried);
                 let until = match person {
-                    Some(_) => caller.until(&self.shared.callers.sessions, clock::now()),
+                    Some(_) => caller.until(&self.shared.callers.sessions, now),
                     None => Until::default(),
                 };
                 let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), until, trip)?;

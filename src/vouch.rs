@@ -80,10 +80,7 @@ impl Vouch {
 }
 
 fn pass_token(found: &Found<'_>) -> Option<PassToken> {
-    match found {
-        Found::Rule(rule) => rule.pass_token,
-        _ => None,
-    }
+    found.rule().and_then(|rule| rule.pass_token)
 }
 
 fn assertions(settings: &settings::Assertion, config: &Config) -> Result<Assertions, BadKey> {

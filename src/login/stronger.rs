@@ -6,7 +6,7 @@
 use super::attempt::Attempt;
 use super::return_to::ReturnTo;
 use super::{Login, Visitor};
-use crate::authorize::{By, Person, is_strong_enough, lacking};
+use crate::authorize::{By, Person, fulfils, is_strong_enough};
 use crate::clock;
 use crate::config::settings::{Access, Requirement};
 use crate::provider::Wishes;
@@ -43,13 +43,10 @@ impl Login {
         let requirement = self.demanded(&attempt.target, "GET", visitor.site)?;
         let Session { sub, user, roles, headers, facts, .. } = session;
         let person = Person { sub, user, roles, headers, facts, by: By::Session };
-        if lacking(&person, requirement) != Requirement::default()
-            || is_strong_enough(facts, requirement, clock::now())
-        {
+        if !fulfils(&person, requirement) || is_strong_enough(facts, requirement, clock::now()) {
             return None;
         }
-        let Requirement { min_acr, max_auth_age, .. } = requirement.clone();
-        let requirement = Box::new(Requirement { min_acr, max_auth_age, ..Requirement::default() });
+        let requirement = Box::new(requirement.of_the_sign_in());
         Some(LoginRefusal::NotStrongEnough { user: user.clone(), requirement })
     }
 

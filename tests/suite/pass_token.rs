@@ -114,7 +114,7 @@ fn a_refresh_brings_the_new_token_to_all_who_wait_for_it_and_to_late_comers() {
     tokens.dedup();
     assert!(tokens.len() == 1 && tokens[0] != first, "everyone has the new one");
     // And the cookies of that answer hold it.
-    let fresh = kept(&session, &late);
+    let fresh = session.after(&late);
     assert_eq!(bearer(&seen(&world, &fresh, "/api/x")), tokens[0]);
     assert_eq!(world.pool.grants("refresh_token"), 1);
 }
@@ -139,11 +139,11 @@ fn a_token_that_is_missing_is_fetched_by_a_refresh_or_a_login() {
     wait_until_due(Instant::now());
     let answer = ask(&world, &session, Kind::Fetch, "/api/x");
     assert_eq!((answer.status, world.pool.grants("refresh_token")), (200, 1));
-    assert_eq!(bearer(&seen(&world, &kept(&session, &answer), "/api/x")).split('.').count(), 3);
+    assert_eq!(bearer(&seen(&world, &session.after(&answer), "/api/x")).split('.').count(), 3);
     assert_eq!(world.pool.grants("refresh_token"), 1);
 
     // A browser that throws it away again and again costs no call a request, and is told so.
-    let again = without(&kept(&session, &answer), TOKEN_COOKIE);
+    let again = without(&session.after(&answer), TOKEN_COOKIE);
     for _ in 0..3 {
         let answer = ask(&world, &again, Kind::Fetch, "/api/x");
         assert_eq!((answer.status, answer.json()["error"].as_str()), (403, Some("tokens_not_kept")));
@@ -315,17 +315,6 @@ fn sub(user: &str) -> String {
 
 fn forgets(line: &str, name: &str) -> bool {
     line.starts_with(&format!("{name}=;")) && line.contains("Max-Age=0")
-}
-
-fn kept(session: &Session, answer: &Answer) -> Session {
-    let mut cookies: Vec<String> = session.cookie.split("; ").map(str::to_owned).collect();
-    for line in answer.head.all("set-cookie") {
-        let pair = line.split(';').next().unwrap();
-        let name = pair.split('=').next().unwrap();
-        cookies.retain(|known| known.split('=').next() != Some(name));
-        cookies.push(pair.to_owned());
-    }
-    Session { cookie: cookies.join("; "), identity: session.identity.clone() }
 }
 
 #[test]

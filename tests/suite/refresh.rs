@@ -31,7 +31,7 @@ fn fifty_requests_at_the_moment_of_a_refresh_cause_one_token_call_and_all_pass()
         assert_eq!(world.pool.grants("refresh_token"), 1, "rotation {rotates}");
 
         // The cookie of any of them goes on without another call.
-        let fresh = kept(&session, &answers[AT_ONCE / 2]);
+        let fresh = session.after(&answers[AT_ONCE / 2]);
         let answer = ask(&world, &fresh, Kind::Navigate, "/x");
         assert_eq!((answer.status, cookie_names(&answer)), (200, vec![]), "rotation {rotates}");
         assert_eq!(world.pool.grants("refresh_token"), 1, "rotation {rotates}");
@@ -102,7 +102,7 @@ fn a_group_that_is_taken_away_at_the_pool_is_gone_within_the_age_that_roles_may_
     let changed = Instant::now();
     let refused = until("the role is gone", || {
         let answer = ask(&world, &session, Kind::Navigate, "/admin");
-        session = kept(&session, &answer);
+        session = session.after(&answer);
         (answer.status != 200).then_some(answer)
     });
     assert_eq!(refused.status, 403, "{refused:#?}");
@@ -259,18 +259,6 @@ fn request(session: &Session, kind: Kind, target: &str) -> Vec<u8> {
 
 fn cookie_names(answer: &Answer) -> Vec<&str> {
     answer.head.all("set-cookie").iter().map(|line| line.split('=').next().unwrap()).collect()
-}
-
-/// The session as a browser has it after this answer.
-fn kept(session: &Session, answer: &Answer) -> Session {
-    let mut cookies: Vec<String> = session.cookie.split("; ").map(str::to_owned).collect();
-    for line in answer.head.all("set-cookie") {
-        let pair = line.split(';').next().unwrap();
-        let name = pair.split('=').next().unwrap();
-        cookies.retain(|known| known.split('=').next() != Some(name));
-        cookies.push(pair.to_owned());
-    }
-    Session { cookie: cookies.join("; "), identity: session.identity.clone() }
 }
 
 #[test]

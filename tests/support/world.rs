@@ -621,6 +621,18 @@ impl Session {
         replace(bytes, b"{session}", self.line().as_bytes())
     }
 
+    /// The session as a browser has it after this answer.
+    pub fn after(&self, answer: &Answer) -> Self {
+        let mut cookies: Vec<String> = self.cookie.split("; ").map(str::to_owned).collect();
+        for line in answer.head.all("set-cookie") {
+            let pair = line.split(';').next().unwrap();
+            let name = pair.split('=').next().unwrap();
+            cookies.retain(|known| known.split('=').next() != Some(name));
+            cookies.push(pair.to_owned());
+        }
+        Self { cookie: cookies.join("; "), identity: self.identity.clone() }
+    }
+
     /// The Cookie line with its CRLF; empty without a session.
     pub fn line(&self) -> String {
         if self.cookie.is_empty() { String::new() } else { format!("Cookie: {}\r\n", self.cookie) }

@@ -104,3 +104,13 @@ pub enum Unauthenticated {
     /// A 401 page.
     Refuse,
 }
+
+// === impl Requirement ===
+
+impl Requirement {
+    /// The part that is about how strongly and how recently someone signed in.
+    pub fn of_the_sign_in(&self) -> Self {
+        let (min_acr, max_auth_age) = (self.min_acr.clone(), self.max_auth_age);
+        Self { min_acr, max_auth_age, ..Self::default() }
+    }
+}
