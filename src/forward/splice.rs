@@ -60,8 +60,10 @@ where
         let copy = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
         let mut copy = pin!(copy);
         tokio::select! {
-            copied = copy.as_mut() => return copied.map(|_| Over::Themselves),
+            // What has to end begins no frame more, however much there is to copy.
+            biased;
             () = end.comes() => {}
+            copied = copy.as_mut() => return copied.map(|_| Over::Themselves),
             () = count.rests(idle) => {}
         }
         count.ending.set(true);
