@@ -119,7 +119,7 @@ impl Caller {
             Who::Nobody => Until::default(),
             Who::Session(session) => {
                 let left = sessions.stream_ends(session).saturating_sub(now);
-                Until { after: Some(Duration::from_secs(left)), session: Some(session.id.clone()) }
+                Until { after: Some(Duration::from_secs(left)), session: Some(session.clone()) }
             }
             Who::Speaker(speaker) => {
                 let left = speaker.ends.saturating_sub(now);

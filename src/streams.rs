@@ -3,22 +3,31 @@
 //! Nothing here polls: a stream waits for its session's channel and for the stop's, and each is silent until then.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-/// The open streams of this process, and the sessions that signed out in it: their cookies may still be replayed.
+use crate::session::Session;
+use crate::session::revoked::{Revocation, Revoked, Taken};
+
+/// The open streams of this process, and what has been called off: the cookies may still be replayed.
 #[derive(Debug)]
 pub struct Streams {
-    /// Session ids, and until when they must be remembered.
-    signed_out: Mutex<HashMap<String, u64>>,
-    /// How many there are, so that the common case costs no lock.
-    signed_out_count: AtomicUsize,
+    revoked: RwLock<Revoked>,
+    /// Whether anything is, so that the common case costs no lock.
+    any_revoked: AtomicBool,
     /// By session id; a sender that is dropped ends its streams.
-    open: Mutex<HashMap<String, watch::Sender<()>>>,
+    open: Mutex<HashMap<String, Held>>,
     open_count: AtomicUsize,
     stop: watch::Sender<bool>,
+}
+
+/// What a session holds open.
+#[derive(Debug)]
+struct Held {
+    session: Session,
+    end: watch::Sender<()>,
 }
 
 /// One open stream, for as long as it lives.
@@ -32,54 +41,56 @@ pub struct Open {
 // === impl Streams ===
 
 impl Streams {
-    /// Nothing open, nobody signed out.
+    /// Nothing open, nothing called off.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
-            signed_out: Mutex::default(),
-            signed_out_count: AtomicUsize::new(0),
+            revoked: RwLock::default(),
+            any_revoked: AtomicBool::new(false),
             open: Mutex::default(),
             open_count: AtomicUsize::new(0),
             stop: watch::channel(false).0,
         })
     }
 
-    /// A stream is open from here on, of the session with this id if it is one's.
-    pub fn open(self: &Arc<Self>, session: Option<&str>) -> Open {
+    /// A stream is open from here on, of `session` if it is one's.
+    pub fn open(self: &Arc<Self>, session: Option<&Session>) -> Open {
         self.open_count.fetch_add(1, Ordering::Relaxed);
-        let session = session.map(|id| {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let receiver = open.entry(id.to_owned()).or_insert_with(|| watch::channel(()).0).subscribe();
+        let session = session.map(|session| {
+            let mut open = self.held();
+            let held = open
+                .entry(session.id.clone())
+                .or_insert_with(|| Held { session: session.clone(), end: watch::channel(()).0 });
+            let receiver = held.end.subscribe();
             // Asked for after it is known as open: a sign-out in between finds it.
-            if self.is_signed_out(id) {
-                open.remove(id);
+            if self.is_revoked(session) {
+                open.remove(&session.id);
             }
-            (id.to_owned(), receiver)
+            (session.id.clone(), receiver)
         });
         Open { streams: self.clone(), session, stop: self.stop.subscribe() }
     }
 
-    /// Whether the session with this id signed out in this process.
-    pub fn is_signed_out(&self, id: &str) -> bool {
-        self.signed_out_count.load(Ordering::SeqCst) > 0
-            && self.signed_out.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    /// Whether `session` has been called off.
+    pub fn is_revoked(&self, session: &Session) -> bool {
+        self.any_revoked.load(Ordering::SeqCst)
+            && self.revoked.read().unwrap_or_else(PoisonError::into_inner).covers(session)
     }
 
-    /// From now on this session counts no more here, and its streams end. `ends` and `now` in seconds since 1970.
-    pub fn sign_out(&self, id: &str, ends: u64, now: u64) {
-        let mut ids = self.signed_out.lock().unwrap_or_else(PoisonError::into_inner);
-        if ids.len() >= MAX_SIGNED_OUT {
-            ids.retain(|_, ends| now < *ends);
-        }
-        if ids.len() < MAX_SIGNED_OUT {
-            ids.insert(id.to_owned(), ends);
-        } else {
+    /// From now on what `revocation` names counts no more here, and its streams end. `now` in seconds since 1970.
+    pub fn revoke(&self, revocation: &Revocation, now: u64) -> Taken {
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        let taken = revoked.take(revocation, now);
+        self.any_revoked.store(!revoked.is_empty(), Ordering::SeqCst);
+        drop(revoked);
+        if taken == Taken::Full {
             tracing::warn!(
-                "too many sign-outs to remember: this one's cookies count until its access token ends"
+                "too much is called off to remember this as well: its cookies count until the access token ends"
             );
         }
-        self.signed_out_count.store(ids.len(), Ordering::SeqCst);
-        drop(ids);
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        // Where there is no room for it, what is open ends all the same.
+        let named = |session: &Session| self.is_revoked(session) || revocation.names(session);
+        self.held().retain(|_, held| !named(&held.session));
+        taken
     }
 
     /// Ends all that are open, and all that will be.
@@ -91,14 +102,18 @@ impl Streams {
     pub fn is_busy(&self) -> bool {
         self.open_count.load(Ordering::Relaxed) > 0
     }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 // === impl Open ===
 
 impl Open {
-    /// Returns once the session has signed out, or the process stops; never otherwise.
+    /// Returns once the session has been called off, or the process stops; never otherwise.
     pub async fn called_off(&mut self) {
-        let signed_out = async {
+        let revoked = async {
             match &mut self.session {
                 // Nothing is ever sent: what ends this is the sender's going away.
                 Some((_, session)) => while session.changed().await.is_ok() {},
@@ -106,7 +121,7 @@ impl Open {
             }
         };
         tokio::select! {
-            () = signed_out => {}
+            () = revoked => {}
             _ = self.stop.wait_for(|stop| *stop) => {}
         }
     }
@@ -115,9 +130,9 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if let Some((id, _)) = &self.session {
-            let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut open = self.streams.held();
             // Ours is still one of them.
-            if open.get(id).is_some_and(|sender| sender.receiver_count() <= 1) {
+            if open.get(id).is_some_and(|held| held.end.receiver_count() <= 1) {
                 open.remove(id);
             }
         }
@@ -125,14 +140,13 @@ impl Drop for Open {
     }
 }
 
-/// Beyond this many the oldest protection is the access token's end alone.
-const MAX_SIGNED_OUT: usize = 100_000;
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::identity::Facts;
+    use crate::session::revoked::Whose;
 
     async fn is_over(open: &mut Open) -> bool {
         tokio::time::timeout(Duration::from_millis(20), open.called_off()).await.is_ok()
@@ -146,11 +160,15 @@ mod tests {
     fn a_sign_out_ends_that_sessions_streams_alone_even_those_that_open_after_it() {
         run(async {
             let streams = Streams::new();
-            let (mut one, mut two) = (streams.open(Some("a")), streams.open(Some("a")));
-            let (mut other, mut nobodys) = (streams.open(Some("b")), streams.open(None));
-            drop(streams.open(Some("a")));
-            streams.sign_out("a", 10, 0);
-            let mut late = streams.open(Some("a"));
+            let (a, b) = (session("a"), session("b"));
+            let (mut one, mut two) = (streams.open(Some(&a)), streams.open(Some(&a)));
+            let (mut other, mut nobodys) = (streams.open(Some(&b)), streams.open(None));
+            drop(streams.open(Some(&a)));
+            assert_eq!(
+                streams.revoke(&Revocation { whose: Whose::Session("a".into()), ends: 10 }, 0),
+                Taken::New
+            );
+            let mut late = streams.open(Some(&a));
             for open in [&mut one, &mut two, &mut late] {
                 assert!(is_over(open).await);
             }
@@ -163,10 +181,27 @@ mod tests {
     #[test]
     fn what_is_over_is_forgotten() {
         let streams = Streams::new();
-        let open =
-            [streams.open(Some("a")), streams.open(Some("a")), streams.open(Some("b")), streams.open(None)];
+        let (a, b) = (session("a"), session("b"));
+        let open = [Some(&a), Some(&a), Some(&b), None].map(|session| streams.open(session));
         assert!(streams.is_busy());
         drop(open);
         assert!(!streams.is_busy() && streams.open.lock().unwrap().is_empty());
+    }
+
+    fn session(id: &str) -> Session {
+        Session {
+            id: id.into(),
+            sub: "s".into(),
+            user: "u".into(),
+            roles: vec![],
+            headers: vec![],
+            facts: Facts::default(),
+            begun: 0,
+            ends: 1000,
+            refreshed: 0,
+            access_ends: 400,
+            seen: 0,
+            has_ticket: true,
+        }
     }
 }

@@ -129,7 +129,7 @@ impl Forward {
         (tunnel, ends): (Option<upgrade::Tunnel>, Option<Instant>),
     ) -> Result<Relayed, Fault> {
         let status = response.status();
-        let end = || end::End::new(self.streams.open(plan.until.session.as_deref()), ends);
+        let end = || end::End::new(self.streams.open(plan.until.session.as_ref()), ends);
         let switched = if status == http::StatusCode::SWITCHING_PROTOCOLS {
             // RFC 9110 §15.2.2: only to a client that asked, and only to what it asked for.
             let tunnel = tunnel.ok_or(Fault::BadAnswer("upgrade_unasked"))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::answer::Cacheability;
+use crate::session::Session;
 
 /// Everything decided about a request before it leaves.
 #[derive(Debug, Clone)]
@@ -36,8 +37,8 @@ pub struct Plan {
 pub struct Until {
     /// So long from now on.
     pub after: Option<Duration>,
-    /// Not beyond the sign-out of the session with this id.
-    pub session: Option<String>,
+    /// Not beyond the end of this session.
+    pub session: Option<Session>,
 }
 
 /// `X-Forwarded-For`, `-Proto` and `-Host`.

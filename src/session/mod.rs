@@ -11,6 +11,7 @@ use crate::identity::Facts;
 
 pub mod cookie;
 pub mod refresh;
+pub mod revoked;
 pub mod seal;
 pub mod tokens;
 pub mod visit;

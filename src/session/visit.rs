@@ -9,6 +9,7 @@ use http::HeaderValue;
 
 use super::cookie::{Jar, PART_LEN};
 use super::refresh::{Generation, Refresher, Renewal};
+use super::revoked::{Revocation, Whose};
 use super::seal::Purpose;
 use super::tokens::TokenBox;
 use super::{Session, Standing, Ticket};
@@ -106,7 +107,7 @@ impl Sessions {
             .candidates(name)
             .filter_map(|text| site.sealer.open(Purpose::Pass, name, &text))
             .find_map(|plain| serde_json::from_slice(&plain).ok())?;
-        (!self.streams.is_signed_out(&session.id)).then_some(session)
+        (!self.streams.is_revoked(&session)).then_some(session)
     }
 
     /// Every ticket that opens, whether or not its pass is still there.
@@ -151,7 +152,8 @@ impl Sessions {
     /// From now on this session counts no more in this process, nor what a refresh in flight makes of it; what it
     /// has open ends.
     pub fn sign_out(&self, session: &Session) {
-        self.streams.sign_out(&session.id, session.ends, clock::now());
+        let whose = Whose::Session(session.id.clone());
+        self.streams.revoke(&Revocation { whose, ends: session.ends }, clock::now());
     }
 
     /// The session as the pass has it, sealed anew where the idle limit must see this visit.
@@ -224,7 +226,7 @@ impl Sessions {
         let session = &generation.session;
         let survives = session.survives_outage(now, &self.policy) && serves(&generation, needs, now);
         match renewal {
-            Renewal::Renewed(_) if self.streams.is_signed_out(&session.id) => Ok(Visit::default()),
+            Renewal::Renewed(_) if self.streams.is_revoked(session) => Ok(Visit::default()),
             Renewal::Renewed(next) => self.as_renewed(site, jar, &next, needs, now),
             // No cookie is deleted: a sibling replica may have given the browser newer ones.
             Renewal::Dead => Ok(Visit::default()),
