@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::clock::{self, NoEntropy};
 use crate::config::settings::{Config, Origin};
 use crate::session::cookie::Names;
-use crate::session::seal::{BadKey, Ring, Sealer};
+use crate::session::keyring::{Keyring, Sealer};
 
 /// What belongs to one public origin alone.
 pub struct Site {
@@ -21,13 +21,12 @@ pub struct Site {
     pub landing: String,
 }
 
-/// One site for each public origin, in order.
-pub fn sites(config: &Config) -> Result<Vec<Site>, BadKey> {
-    let ring = Arc::new(Ring::new(&config.session.keys)?);
+/// One site for each public origin, in order, all sealing with what `keyring` holds.
+pub fn sites(config: &Config, keyring: &Arc<Keyring>) -> Vec<Site> {
     let site = |origin: &Origin| Site {
         names: Names::new(&config.session.cookie_name, origin.secure()),
         sealer: Sealer::new(
-            ring.clone(),
+            keyring.clone(),
             &config.provider.issuer,
             &config.provider.client_id,
             &origin.to_string(),
@@ -36,7 +35,7 @@ pub fn sites(config: &Config) -> Result<Vec<Site>, BadKey> {
         landing: format!("{origin}{}/signout", config.auth_prefix),
         origin: origin.clone(),
     };
-    Ok(config.origins.iter().map(site).collect())
+    config.origins.iter().map(site).collect()
 }
 
 /// A fresh nonce for a seal.

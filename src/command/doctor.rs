@@ -7,6 +7,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use http::Request;
 use http::header::{ACCEPT, AGE, DATE, LOCATION, USER_AGENT};
@@ -21,6 +22,7 @@ use crate::login::attempt::Attempt;
 use crate::provider::client::{self, AttemptValues, Caller, TokenEndpointFault, Wishes};
 use crate::provider::discovery::Endpoints;
 use crate::provider::outbound::{Outbound, OutboundFault};
+use crate::session::keyring::Keyring;
 use crate::site::{Site, sites};
 
 mod answers;
@@ -69,7 +71,7 @@ pub fn run(path: Option<&Path>, env: &[(String, String)], as_json: bool) -> Exit
 fn examine(config: &Config) -> Result<Report, Box<dyn std::error::Error>> {
     let provider = &config.provider;
     let outbound = Outbound::new(provider.ca_file.as_deref())?.with_shortcut(provider.shortcut.clone());
-    let sites = sites(config)?;
+    let sites = sites(config, &Arc::new(Keyring::new(&config.session.keys)?));
     let attempt = Attempt::new(clock::random()?, clock::now_millis(), false, "/".into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut doctor = Doctor { config, outbound, sites, attempt, samples: Vec::new() };

@@ -9,7 +9,8 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 use crate::config::secret::Secret;
 use crate::login::attempt::Attempt;
 use crate::session::cookie::{Jar, Names, PART_LEN};
-use crate::session::seal::{Purpose, Ring, Sealer};
+use crate::session::keyring::{Keyring, Sealer};
+use crate::session::seal::Purpose;
 
 const PURPOSES: [Purpose; 5] =
     [Purpose::Pass, Purpose::Ticket, Purpose::Token, Purpose::Attempt, Purpose::Return];
@@ -43,7 +44,7 @@ fn what_is_sealed_opens_once(plain: &[u8]) {
         assert!(plain.len() > PART_LEN * 3, "{} bytes did not fit", plain.len());
         return;
     };
-    assert_eq!(SEALER.open(purpose, NAME, &text).as_deref(), Some(plain));
+    assert_eq!(SEALER.open(purpose, NAME, &text).map(|opened| opened.plain).as_deref(), Some(plain));
     for other in PURPOSES.into_iter().filter(|other| *other != purpose) {
         assert!(SEALER.open(other, NAME, &text).is_none(), "{purpose:?} opens as {other:?}");
     }
@@ -73,11 +74,16 @@ fn through_a_browser(purpose: Purpose, plain: &[u8], text: &str) {
     head.insert(COOKIE, HeaderValue::try_from(back).unwrap());
     let jar = Jar::read(&head, &names);
     let opened = jar.candidates(NAME).find_map(|text| SEALER.open(purpose, NAME, &text));
-    assert_eq!(opened.as_deref(), Some(plain), "{} parts did not come together", pairs.len());
+    assert_eq!(
+        opened.map(|opened| opened.plain).as_deref(),
+        Some(plain),
+        "{} parts did not come together",
+        pairs.len()
+    );
 }
 
 fn sealer(origin: &str) -> Sealer {
     let key: Vec<u8> = (0..32).map(|at| at * 7 + 1).collect();
-    let ring = Ring::new(&[Secret::new(key)]).expect("a key of 32 bytes");
-    Sealer::new(Arc::new(ring), "https://issuer.test", "client", origin)
+    let keyring = Keyring::new(&[Secret::new(key)]).expect("a key of 32 bytes");
+    Sealer::new(Arc::new(keyring), "https://issuer.test", "client", origin)
 }

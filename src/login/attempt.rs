@@ -9,7 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::session::cookie::{Jar, Names};
-use crate::session::seal::{Purpose, Sealer};
+use crate::session::keyring::Sealer;
+use crate::session::seal::Purpose;
 
 /// What is sealed.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl Attempt {
 
     /// Opens a cookie of a request; `None` if it is none of ours or older than [`LIFE`].
     pub fn open(sealer: &Sealer, name: &str, text: &str, now: u64) -> Option<Self> {
-        let plain = sealer.open(Purpose::Attempt, name, text)?;
+        let plain = sealer.open(Purpose::Attempt, name, text)?.plain;
         let (head, target) = plain.split_at_checked(41)?;
         let attempt = Self {
             id: head[..16].try_into().ok()?,

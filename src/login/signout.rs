@@ -101,7 +101,7 @@ impl Login {
         let afterwards: Option<Afterwards> = jar
             .candidates(name)
             .filter_map(|text| site.sealer.open(Purpose::Return, name, &text))
-            .filter_map(|plain| serde_json::from_slice(&plain).ok())
+            .filter_map(|opened| serde_json::from_slice(&opened.plain).ok())
             .find(|afterwards: &Afterwards| now < afterwards.begun.saturating_add(LIFE));
         let forget = site.names.forget(name).filter(|_| jar.has(name));
 

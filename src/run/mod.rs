@@ -23,6 +23,7 @@ use crate::login::Login;
 use crate::provider::Provider;
 use crate::redirect::Redirect;
 use crate::rule::Rules;
+use crate::session::keyring::Keyring;
 use crate::session::refresh::Refresher;
 use crate::session::visit::Sessions;
 use crate::site::sites;
@@ -163,9 +164,10 @@ fn share(
         Bearers::new(bearer, config.identity.clone(), kind, profiles, provider.clone())
     });
     let rules = Arc::new(Rules::new(config.rules.clone(), config.default.clone()));
+    let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
     Ok(Shared {
         rules: rules.clone(),
-        sites: sites(&config).map_err(other)?,
+        sites: sites(&config, &keyring),
         vouch: Vouch::new(config.clone()).map_err(other)?,
         login: Login::new(config.clone(), rules, provider, sessions.clone(), background.clone()),
         callers: Callers { sessions, bearers },

@@ -10,6 +10,7 @@ use crate::config::settings;
 use crate::identity::Facts;
 
 pub mod cookie;
+pub mod keyring;
 pub mod refresh;
 pub mod revoked;
 pub mod seal;

@@ -5,7 +5,7 @@
 //! nothing but the knowledge that two plaintexts were equal. The associated data binds the text to where it
 //! belongs; every part is length-prefixed, so that no two frames share an encoding.
 
-use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use base64::Engine;
@@ -33,12 +33,19 @@ pub struct Ring {
     keys: Vec<Key>,
 }
 
-/// A ring at one public origin of one client at one issuer.
-pub struct Sealer {
-    ring: std::sync::Arc<Ring>,
+/// Where a sealed text belongs: one public origin of one client at one issuer.
+pub struct Place {
     issuer: String,
     client_id: String,
     origin: String,
+}
+
+/// What was in a sealed text.
+pub struct Opened {
+    /// The bytes that were sealed.
+    pub plain: Vec<u8>,
+    /// Whether the key that opened it is the one that seals now; otherwise it is to be sealed anew.
+    pub current: bool,
 }
 
 /// A key could not be used. Only a key of a wrong length can cause it.
@@ -59,32 +66,24 @@ impl Ring {
         let keys = keys.iter().map(|key| Key::derive(key.expose())).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() { Err(BadKey) } else { Ok(Self { keys }) }
     }
-}
-
-// === impl Sealer ===
-
-impl Sealer {
-    /// Binds a ring to where its texts belong.
-    pub fn new(ring: std::sync::Arc<Ring>, issuer: &str, client_id: &str, origin: &str) -> Self {
-        Self { ring, issuer: issuer.into(), client_id: client_id.into(), origin: origin.into() }
-    }
 
     /// Seals `plain` for the cookie `name`. `part_len` is how much text one cookie holds; the number of parts
     /// that follows from it is part of the seal. `None` if it would take more than [`MAX_PARTS`].
     pub fn seal(
         &self,
+        place: &Place,
         purpose: Purpose,
         name: &str,
         plain: &[u8],
         part_len: usize,
         nonce: [u8; NONCE_LEN],
     ) -> Option<String> {
-        let key = self.ring.keys.first()?;
+        let key = self.keys.first()?;
         let text_len = ((HEAD_LEN + plain.len() + TAG_LEN) * 4).div_ceil(3);
         let parts = u8::try_from(text_len.div_ceil(part_len)).ok().filter(|parts| *parts <= MAX_PARTS)?;
 
         let mut sealed = plain.to_vec();
-        let aad = self.frame(key, purpose, name, parts);
+        let aad = place.frame(key, purpose, name, parts);
         let nonce_of = Nonce::assume_unique_for_key(nonce);
         key.of(purpose).seal_in_place_append_tag(nonce_of, Aad::from(aad), &mut sealed).ok()?;
 
@@ -96,9 +95,9 @@ impl Sealer {
         Some(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Opens what [`Sealer::seal`] made for the same purpose, cookie, origin, client and issuer. Anything
-    /// else is `None`, whatever the reason: the answer must not tell them apart.
-    pub fn open(&self, purpose: Purpose, name: &str, text: &str) -> Option<Vec<u8>> {
+    /// Opens what [`Ring::seal`] made for the same purpose, cookie and place, by any of its keys. Anything else is
+    /// `None`, whatever the reason: the answer must not tell them apart.
+    pub fn open(&self, place: &Place, purpose: Purpose, name: &str, text: &str) -> Option<Opened> {
         if text.len() > MAX_TEXT {
             return None;
         }
@@ -110,13 +109,24 @@ impl Sealer {
             return None;
         }
         let (id, nonce) = rest.split_at(KEY_ID_LEN);
-        let key = self.ring.keys.iter().find(|key| key.id == id)?;
+        let at = self.keys.iter().position(|key| key.id == id)?;
+        let key = self.keys.get(at)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let aad = self.frame(key, purpose, name, parts);
+        let aad = place.frame(key, purpose, name, parts);
         let plain = key.of(purpose).open_in_place(nonce, Aad::from(aad), sealed).ok()?;
-        Some(plain.to_vec())
+        Some(Opened { plain: plain.to_vec(), current: at == 0 })
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// That origin (as browsers write it) of that client at that issuer.
+    pub fn new(issuer: &str, client_id: &str, origin: &str) -> Self {
+        Self { issuer: issuer.into(), client_id: client_id.into(), origin: origin.into() }
     }
 
+    /// The associated data of a text that belongs here.
     fn frame(&self, key: &Key, purpose: Purpose, name: &str, parts: u8) -> Vec<u8> {
         let mut aad = Vec::with_capacity(192);
         for part in [
@@ -187,6 +197,8 @@ impl Purpose {
     }
 }
 
+/// Bytes of a nonce.
+pub const NONCE_LEN: usize = aws_lc_rs::aead::NONCE_LEN;
 /// No cookie value of ours is split into more parts than this.
 pub const MAX_PARTS: u8 = 5;
 const VERSION: u8 = 1;

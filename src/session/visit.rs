@@ -106,7 +106,7 @@ impl Sessions {
         let session: Session = jar
             .candidates(name)
             .filter_map(|text| site.sealer.open(Purpose::Pass, name, &text))
-            .find_map(|plain| serde_json::from_slice(&plain).ok())?;
+            .find_map(|opened| serde_json::from_slice(&opened.plain).ok())?;
         (!self.streams.is_revoked(&session)).then_some(session)
     }
 
@@ -115,7 +115,7 @@ impl Sessions {
         let name = &site.names.ticket;
         jar.candidates(name)
             .filter_map(|text| site.sealer.open(Purpose::Ticket, name, &text))
-            .filter_map(|plain| serde_json::from_slice(&plain).ok())
+            .filter_map(|opened| serde_json::from_slice(&opened.plain).ok())
             .collect()
     }
 
@@ -269,7 +269,7 @@ impl Sessions {
         let name = &site.names.token;
         jar.candidates(name)
             .filter_map(|text| site.sealer.open(Purpose::Token, name, &text))
-            .filter_map(|plain| serde_json::from_slice::<TokenBox>(&plain).ok())
+            .filter_map(|opened| serde_json::from_slice::<TokenBox>(&opened.plain).ok())
             .find(|tokens| tokens.counts(session, needs, now))
     }
 

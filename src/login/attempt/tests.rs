@@ -5,10 +5,11 @@ use http::{HeaderMap, HeaderValue};
 
 use super::*;
 use crate::config::secret::Secret;
-use crate::session::seal::Ring;
+use crate::session::keyring::Keyring;
 
 fn sealer() -> Sealer {
-    Sealer::new(Arc::new(Ring::new(&[Secret::new([1; 32])]).unwrap()), "i", "c", "https://app.test")
+    let keyring = Keyring::new(&[Secret::new([1; 32])]).unwrap();
+    Sealer::new(Arc::new(keyring), "i", "c", "https://app.test")
 }
 
 fn names() -> Names {

@@ -1,25 +1,37 @@
-use std::sync::Arc;
-
 use super::*;
 
 const NONCE: [u8; 12] = [7; 12];
 
-fn sealer(keys: &[u8], issuer: &str, client: &str, origin: &str) -> Sealer {
-    let keys: Vec<_> = keys.iter().map(|byte| Secret::new(vec![*byte; 32])).collect();
-    Sealer::new(Arc::new(Ring::new(&keys).unwrap()), issuer, client, origin)
+/// A ring at one place.
+struct At(Ring, Place);
+
+impl At {
+    fn seal(&self, purpose: Purpose, name: &str, plain: &[u8], part_len: usize) -> Option<String> {
+        self.0.seal(&self.1, purpose, name, plain, part_len, NONCE)
+    }
+
+    fn open(&self, purpose: Purpose, name: &str, text: &str) -> Option<Opened> {
+        self.0.open(&self.1, purpose, name, text)
+    }
 }
 
-fn here(keys: &[u8]) -> Sealer {
-    sealer(keys, "https://issuer", "client", "https://app.test")
+fn at(keys: &[u8], issuer: &str, client: &str, origin: &str) -> At {
+    let keys: Vec<_> = keys.iter().map(|byte| Secret::new(vec![*byte; 32])).collect();
+    At(Ring::new(&keys).unwrap(), Place::new(issuer, client, origin))
+}
+
+fn here(keys: &[u8]) -> At {
+    at(keys, "https://issuer", "client", "https://app.test")
 }
 
 fn sealed() -> String {
-    here(&[1]).seal(Purpose::Pass, "pass", b"who came in", 3800, NONCE).unwrap()
+    here(&[1]).seal(Purpose::Pass, "pass", b"who came in", 3800).unwrap()
 }
 
 #[test]
 fn what_is_sealed_opens() {
-    assert_eq!(here(&[1]).open(Purpose::Pass, "pass", &sealed()).unwrap(), b"who came in");
+    let opened = here(&[1]).open(Purpose::Pass, "pass", &sealed()).unwrap();
+    assert_eq!(opened.plain, b"who came in");
 }
 
 #[test]
@@ -29,11 +41,11 @@ fn nothing_opens_outside_the_frame_it_was_sealed_in() {
     assert!(here(&[1]).open(Purpose::Pass, "other", &text).is_none());
     assert!(here(&[2]).open(Purpose::Pass, "pass", &text).is_none());
     let elsewhere = [
-        sealer(&[1], "https://issuer2", "client", "https://app.test"),
-        sealer(&[1], "https://issuer", "client2", "https://app.test"),
-        sealer(&[1], "https://issuer", "client", "https://app2.test"),
+        at(&[1], "https://issuer2", "client", "https://app.test"),
+        at(&[1], "https://issuer", "client2", "https://app.test"),
+        at(&[1], "https://issuer", "client", "https://app2.test"),
         // The same bytes, cut elsewhere.
-        sealer(&[1], "https://issuerc", "lient", "https://app.test"),
+        at(&[1], "https://issuerc", "lient", "https://app.test"),
     ];
     for other in elsewhere {
         assert!(other.open(Purpose::Pass, "pass", &text).is_none());
@@ -74,17 +86,18 @@ fn only_the_canonical_encoding_opens() {
 
 #[test]
 fn the_first_key_seals_and_every_key_opens() {
-    let old = here(&[1]).seal(Purpose::Pass, "pass", b"x", 3800, NONCE).unwrap();
+    let old = here(&[1]).seal(Purpose::Pass, "pass", b"x", 3800).unwrap();
     let rolled = here(&[2, 1]);
-    assert!(rolled.open(Purpose::Pass, "pass", &old).is_some());
-    let new = rolled.seal(Purpose::Pass, "pass", b"x", 3800, NONCE).unwrap();
-    assert!(here(&[2]).open(Purpose::Pass, "pass", &new).is_some());
+    assert!(!rolled.open(Purpose::Pass, "pass", &old).unwrap().current, "to be sealed anew");
+    let new = rolled.seal(Purpose::Pass, "pass", b"x", 3800).unwrap();
+    assert!(rolled.open(Purpose::Pass, "pass", &new).unwrap().current);
+    assert!(here(&[2]).open(Purpose::Pass, "pass", &new).unwrap().current);
     assert!(here(&[2]).open(Purpose::Pass, "pass", &old).is_none());
 }
 
 #[test]
 fn the_number_of_parts_is_sealed_and_bounded() {
-    let long = here(&[1]).seal(Purpose::Pass, "pass", &[b'x'; 6000], 3800, NONCE).unwrap();
+    let long = here(&[1]).seal(Purpose::Pass, "pass", &[b'x'; 6000], 3800).unwrap();
     assert_eq!(parts_of(&long), Some(3));
-    assert!(here(&[1]).seal(Purpose::Pass, "pass", &[b'x'; 30_000], 3800, NONCE).is_none());
+    assert!(here(&[1]).seal(Purpose::Pass, "pass", &[b'x'; 30_000], 3800).is_none());
 }
