@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::support::balancer::Balancer;
 use crate::support::browser::{Browser, Cookie, Jar, address};
 use crate::support::gate::{Access, Start};
-use crate::support::pool::{CLIENT_ID, CLIENT_SECRET, Endpoint, FakePool, Reply};
+use crate::support::pool::{CLIENT_ID, CLIENT_SECRET, Endpoint, FakePool, Reply, Rotation};
 use crate::support::token::{Key, Use, b64, sha256};
 use crate::support::upstream::{self, Recorder};
 use crate::support::wire::{Ended, Framing, Head, Wire, parse_head};
@@ -240,4 +241,57 @@ fn placeholders_are_replaced_in_bytes() {
 fn a_gate_that_refuses_its_configuration_is_told_from_one_that_listens() {
     let Err(refused) = Start::with("no = [").start() else { panic!("it started") };
     assert_ne!(refused.code, Some(0), "{refused:?}");
+}
+
+#[test]
+fn a_balancer_sends_where_it_is_told_holds_back_what_it_is_told_and_goes_around_what_is_gone() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (one, two) = (Recorder::start(), Recorder::start());
+    let balancer = Balancer::start(vec![gone, one.address, two.address]);
+    let send = |target: &str, gate: &str| {
+        let mut wire = Wire::connect(balancer.address);
+        wire.write(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{gate}\r\n").as_bytes());
+        wire
+    };
+    balancer.hold("/held");
+    let mut held = send("/held", "X-To-Gate: 2\r\n").patient_for(Duration::from_millis(50));
+    balancer.wait_held("/held");
+    assert_eq!(held.answer(false).unwrap_err(), Ended::Silent);
+    for _ in 0..3 {
+        assert_eq!(send("/x", "").answer(false).unwrap().status, 200);
+    }
+    assert_eq!(send("/x", "X-To-Gate: 0\r\n").answer(false).unwrap().status, 200);
+    balancer.release("/held");
+    held.set_patience(Duration::from_secs(10));
+    assert_eq!(held.answer(false).unwrap().status, 200);
+    let gates: Vec<usize> = balancer.passed().iter().map(|passed| passed.gate).collect();
+    // The first is gone, so its turns are the second one's.
+    assert_eq!(gates, [2, 1, 2, 1, 1]);
+}
+
+#[test]
+fn a_pool_with_a_grace_takes_the_replaced_token_for_that_long_and_no_longer() {
+    let pool = FakePool::start();
+    let refresh = |token: &str| {
+        let form = format!(
+            "grant_type=refresh_token&refresh_token={token}&client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}"
+        );
+        let mut wire = Wire::connect(pool.address);
+        wire.write(
+            format!("POST /oauth2/token HTTP/1.1\r\nHost: p\r\nContent-Length: {}\r\n\r\n{form}", form.len())
+                .as_bytes(),
+        );
+        let answer = wire.answer(false).unwrap();
+        (answer.status, answer.json()["refresh_token"].as_str().map(str::to_owned))
+    };
+    let first = pool.issue_refresh_tokens("user", 1).remove(0);
+    assert_eq!(refresh(&first), (200, None));
+    pool.rotate(Rotation::Grace(Duration::from_secs(3600)));
+    let (_, second) = refresh(&first);
+    assert!(refresh(&first).1.is_some(), "within the grace");
+    pool.rotate(Rotation::Grace(Duration::ZERO));
+    let second = second.unwrap();
+    let (_, third) = refresh(&second);
+    assert_eq!(refresh(&second), (400, None));
+    assert_eq!(refresh(&third.unwrap()).0, 200, "showing the old one spoils nothing");
 }

@@ -11,12 +11,18 @@
 //! | [`token`] | JSON Web Tokens, honest and forged |
 //! | [`browser`] | redirects and a cookie jar (RFC 6265) |
 //! | [`dev`] | `rolegate dev`, with the real dev pool |
+//! | [`balancer`] | in front of several gates: who gets which request, and when its answer comes |
+//! | [`replicas`] | several gates of one deployment behind it |
+//! | [`sealed`] | sessions by the thousand and of any age, sealed with the gate's key |
 //! | [`world`] | all of them wired together, with ready sessions and the oracle |
 
+pub mod balancer;
 pub mod browser;
 pub mod dev;
 pub mod gate;
 pub mod pool;
+pub mod replicas;
+pub mod sealed;
 pub mod tls;
 pub mod token;
 pub mod upstream;

@@ -70,6 +70,18 @@ pub enum Reply {
     Hangup,
     /// The truth after this long.
     Late(Duration),
+    /// The truth of this moment, told after this long: what it does is done even if nobody hears of it.
+    Withheld(Duration),
+}
+
+/// What becomes of refresh tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// They stay.
+    Off,
+    /// A refresh hands out a new one, and the old one counts this long from then on; after that it is
+    /// `invalid_grant`, and showing it spoils nothing else.
+    Grace(Duration),
 }
 
 /// Somebody who can sign in.
@@ -117,6 +129,8 @@ struct State {
     once: HashMap<Endpoint, Vec<Reply>>,
     codes: HashMap<String, Code>,
     refresh_tokens: HashMap<String, Grant>,
+    /// Those that a refresh has replaced, and until when they still count.
+    replaced: HashMap<String, Instant>,
     asked: Vec<Asked>,
     grants: BTreeMap<String, usize>,
     revoked: Vec<String>,
@@ -130,8 +144,9 @@ struct State {
     access_key: Key,
     life: i64,
     clock: i64,
-    rotate: bool,
+    rotation: Rotation,
     check_pkce: bool,
+    under_way: HashMap<Endpoint, (usize, usize)>,
 }
 
 #[derive(Clone)]
@@ -204,6 +219,7 @@ impl FakePool {
                 once: HashMap::new(),
                 codes: HashMap::new(),
                 refresh_tokens: HashMap::new(),
+                replaced: HashMap::new(),
                 asked: Vec::new(),
                 grants: BTreeMap::new(),
                 revoked: Vec::new(),
@@ -217,8 +233,9 @@ impl FakePool {
                 access_key: Key::ForAccess,
                 life: 3600,
                 clock: 0,
-                rotate: false,
+                rotation: Rotation::Off,
                 check_pkce: true,
+                under_way: HashMap::new(),
             }),
             changed: Condvar::new(),
         });
@@ -270,7 +287,8 @@ impl FakePool {
             (state.tamper, state.tamper_answer, state.tamper_discovery) = (None, None, None);
             state.keys = vec![jwk(&Key::ForId), jwk(&Key::ForAccess)];
             (state.id_key, state.access_key) = (Key::ForId, Key::ForAccess);
-            (state.life, state.clock, state.rotate, state.check_pkce) = (3600, 0, false, true);
+            (state.life, state.clock, state.check_pkce) = (3600, 0, true);
+            state.rotation = Rotation::Off;
         });
     }
 
@@ -311,7 +329,12 @@ impl FakePool {
 
     /// Whether a refresh hands out a new refresh token and ends the old one.
     pub fn set_rotation(&self, rotate: bool) {
-        self.state(|state| state.rotate = rotate);
+        self.rotate(if rotate { Rotation::Grace(Duration::ZERO) } else { Rotation::Off });
+    }
+
+    /// What becomes of refresh tokens from now on.
+    pub fn rotate(&self, rotation: Rotation) {
+        self.state(|state| state.rotation = rotation);
     }
 
     /// Whether the PKCE verifier is looked at.
@@ -331,6 +354,38 @@ impl FakePool {
     /// Forgets every refresh token: the next refresh is `invalid_grant`.
     pub fn revoke_all(&self) {
         self.state(|state| state.refresh_tokens.clear());
+    }
+
+    /// Forgets this refresh token.
+    pub fn revoke(&self, refresh_token: &str) {
+        let known = self.state(|state| state.refresh_tokens.remove(refresh_token));
+        assert!(known.is_some(), "no refresh token of this pool's");
+    }
+
+    /// Forgets every refresh token of somebody, as a global sign-out does.
+    pub fn sign_out_everywhere(&self, user: &str) {
+        self.state(|state| state.refresh_tokens.retain(|_, grant| grant.user != user));
+    }
+
+    /// From now on this user does not count: no sign-in, no refresh.
+    pub fn disable(&self, user: &str) {
+        self.state(|state| state.users.remove(user));
+    }
+
+    /// Refresh tokens of somebody, each as of a login of its own.
+    pub fn issue_refresh_tokens(&self, user: &str, count: usize) -> Vec<String> {
+        self.state(|state| {
+            let grant = Grant {
+                user: user.to_owned(),
+                nonce: None,
+                scope: "openid email profile".into(),
+                auth_time: now() + state.clock,
+            };
+            let tokens: Vec<String> = (0..count).map(|_| random(96)).collect();
+            state.refresh_tokens.extend(tokens.iter().map(|token| (token.clone(), grant.clone())));
+            state.secrets.extend(tokens.iter().cloned());
+            tokens
+        })
     }
 
     /// A token for somebody as the pool would write it, changed by `change`.
@@ -375,6 +430,11 @@ impl FakePool {
         self.state(|state| state.grants.get(grant_type).copied().unwrap_or(0))
     }
 
+    /// The most requests that one endpoint ever had unanswered at the same time.
+    pub fn most_at_once(&self, endpoint: Endpoint) -> usize {
+        self.state(|state| state.under_way.get(&endpoint).map_or(0, |(_, most)| *most))
+    }
+
     /// The refresh tokens that were revoked.
     pub fn revoked(&self) -> Vec<String> {
         self.state(|state| state.revoked.clone())
@@ -417,6 +477,9 @@ impl Shared {
             let reply = {
                 let mut state = self.state.lock().unwrap();
                 state.asked.push(asked.clone());
+                let (now, most) = state.under_way.entry(endpoint).or_default();
+                *now += 1;
+                *most = (*most).max(*now);
                 if endpoint == Endpoint::Token {
                     let grant = asked.parameter("grant_type").unwrap_or("none").to_owned();
                     *state.grants.entry(grant).or_default() += 1;
@@ -432,21 +495,47 @@ impl Shared {
         }
     }
 
+    /// Ends one request's being under way: before its answer is written, so that the next one that this answer
+    /// makes room for is never counted beside it.
+    fn answered(&self, endpoint: Endpoint) {
+        if let Some((now, _)) = self.state.lock().unwrap().under_way.get_mut(&endpoint) {
+            *now -= 1;
+        }
+    }
+
     /// Whether the connection goes on.
     fn reply(&self, wire: &mut Wire, asked: &Asked, reply: Option<Reply>) -> bool {
-        match reply {
-            None => wire.write(&self.truth(asked)),
+        let truth = match reply {
             Some(Reply::Late(pause)) => {
                 std::thread::sleep(pause);
-                wire.write(&self.truth(asked))
+                self.truth(asked)
             }
-            Some(Reply::Status(status, kind, body)) => wire.write(&answer(status, kind, "", &body)),
-            Some(Reply::Redirect(to)) => wire.write(&redirect(&to, "")),
-            Some(Reply::Raw(bytes)) => {
+            Some(Reply::Withheld(pause)) => {
+                let truth = self.truth(asked);
+                std::thread::sleep(pause);
+                truth
+            }
+            Some(other) => {
+                let goes_on = self.misbehave(wire, asked, other);
+                self.answered(asked.endpoint);
+                return goes_on;
+            }
+            None => self.truth(asked),
+        };
+        self.answered(asked.endpoint);
+        wire.write(&truth)
+    }
+
+    fn misbehave(&self, wire: &mut Wire, asked: &Asked, reply: Reply) -> bool {
+        match reply {
+            Reply::Late(_) | Reply::Withheld(_) => unreachable!("these are the truth"),
+            Reply::Status(status, kind, body) => wire.write(&answer(status, kind, "", &body)),
+            Reply::Redirect(to) => wire.write(&redirect(&to, "")),
+            Reply::Raw(bytes) => {
                 wire.write(&bytes);
                 false
             }
-            Some(Reply::Drip(body, every)) => {
+            Reply::Drip(body, every) => {
                 let head = answer(200, "application/json", "", &body);
                 let head = &head[..head.len() - body.len()];
                 wire.write(head)
@@ -455,7 +544,7 @@ impl Shared {
                         wire.write(&[*byte])
                     })
             }
-            Some(Reply::Endless(bytes)) => {
+            Reply::Endless(bytes) => {
                 wire.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"x\":\"");
                 let piece = vec![b'x'; 64 * 1024];
                 let mut left = bytes;
@@ -464,17 +553,17 @@ impl Shared {
                 }
                 false
             }
-            Some(Reply::HalfClosed) => {
+            Reply::HalfClosed => {
                 let truth = self.truth(asked);
                 wire.write(&truth[..truth.len() / 2]);
                 false
             }
-            Some(Reply::Silence) => {
+            Reply::Silence => {
                 wire.set_patience(Duration::from_secs(60));
                 let _ = wire.rest();
                 false
             }
-            Some(Reply::Hangup) => false,
+            Reply::Hangup => false,
         }
     }
 
@@ -597,18 +686,25 @@ impl Shared {
             }
             Some("refresh_token") => {
                 let token = asked.parameter("refresh_token").unwrap_or_default().to_owned();
+                if state.replaced.get(&token).is_some_and(|end| *end <= Instant::now()) {
+                    state.refresh_tokens.remove(&token);
+                }
                 let Some(grant) = state.refresh_tokens.get(&token).cloned() else {
                     return oauth_error("invalid_grant");
                 };
                 if !state.users.contains_key(&grant.user) {
                     return oauth_error("invalid_grant");
                 }
-                let rotated = state.rotate.then(|| {
-                    state.refresh_tokens.remove(&token);
-                    let fresh = random(96);
-                    state.refresh_tokens.insert(fresh.clone(), grant.clone());
-                    fresh
-                });
+                let rotated = match state.rotation {
+                    Rotation::Off => None,
+                    Rotation::Grace(grace) => {
+                        // Showing it again within its grace does not prolong that.
+                        state.replaced.entry(token).or_insert_with(|| Instant::now() + grace);
+                        let fresh = random(96);
+                        state.refresh_tokens.insert(fresh.clone(), grant.clone());
+                        Some(fresh)
+                    }
+                };
                 (grant, rotated, true)
             }
             _ => return oauth_error("unsupported_grant_type"),

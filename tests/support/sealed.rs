@@ -1,0 +1,106 @@
+//! Sessions by the thousand, and of any age: a real one's cookies opened, changed and sealed again with the gate's own
+//! key. What a session looks like inside is taken from that real one, so that nothing here repeats it.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rolegate::config::secret::Secret;
+use rolegate::session::cookie::{Names, PART_LEN};
+use rolegate::session::seal::{Purpose, Ring, Sealer};
+use serde_json::{Value, json};
+
+use super::browser::ORIGIN;
+use super::pool::{CLIENT_ID, FakePool};
+use super::token::random;
+use super::world::{Session, Setup};
+
+/// A session opened, from which others are made.
+pub struct Mould {
+    sealer: Sealer,
+    names: Names,
+    pass: Value,
+    ticket: Value,
+    identity: Option<(String, String)>,
+    pool: FakePool,
+    user: String,
+}
+
+/// Where a session is in its life: seconds, seen from now.
+#[derive(Debug, Clone, Copy)]
+pub struct Age {
+    /// Since its last refresh, or since its login.
+    pub refreshed: i64,
+    /// Until its access token ends; negative once it has.
+    pub left: i64,
+}
+
+impl Mould {
+    /// From this session of a bench with this setup.
+    pub fn of(setup: &Setup, pool: &FakePool, session: &Session) -> Self {
+        let key = URL_SAFE_NO_PAD.decode(setup.keys.lines().next().unwrap()).unwrap();
+        let ring = Ring::new(&[Secret::new(<[u8; 32]>::try_from(key).unwrap())]).unwrap();
+        let sealer = Sealer::new(Arc::new(ring), &pool.issuer(), CLIENT_ID, ORIGIN);
+        let names = Names::new("rolegate", true);
+        let [pass, ticket] =
+            [Purpose::Pass, Purpose::Ticket].map(|purpose| open(&sealer, &names, purpose, session));
+        let user = session.identity.as_ref().expect("a session of somebody").0.clone();
+        Self { pass, ticket, identity: session.identity.clone(), pool: pool.clone(), user, sealer, names }
+    }
+
+    /// Sessions of that user, each as of a login of its own, of this age.
+    pub fn cast(&self, count: usize, age: Age) -> Vec<Session> {
+        let tokens = self.pool.issue_refresh_tokens(&self.user, count);
+        tokens.iter().map(|token| self.one(token, age)).collect()
+    }
+
+    fn one(&self, refresh_token: &str, age: Age) -> Session {
+        let now = i64::try_from(rolegate::clock::now()).unwrap();
+        let (mut pass, mut ticket) = (self.pass.clone(), self.ticket.clone());
+        let begun = now - age.refreshed;
+        for (of, key, value) in
+            [(&mut pass, "i", json!(random(16))), (&mut ticket, "r", json!(refresh_token))]
+        {
+            assert!(of.get(key).is_some(), "a session looks otherwise: {key:?} is gone");
+            of[key] = value;
+        }
+        for (key, value) in [("b", begun), ("f", begun), ("l", now), ("a", now + age.left)] {
+            assert!(pass.get(key).is_some(), "a session looks otherwise: {key:?} is gone");
+            pass[key] = json!(value);
+        }
+        for key in ["i", "b", "e"] {
+            ticket[key] = pass[key].clone();
+        }
+        let pair = |purpose, name: &str, value: &Value| {
+            let nonce = rolegate::clock::random().unwrap();
+            let plain = value.to_string();
+            let text = self.sealer.seal(purpose, name, plain.as_bytes(), PART_LEN, nonce).unwrap();
+            assert!(text.len() <= PART_LEN, "more than one part");
+            format!("{name}={text}")
+        };
+        let pass = pair(Purpose::Pass, &self.names.pass, &pass);
+        let ticket = pair(Purpose::Ticket, &self.names.ticket, &ticket);
+        Session { cookie: format!("{pass}; {ticket}"), identity: self.identity.clone() }
+    }
+
+    /// When the session in these cookies was last refreshed, seconds since 1970.
+    pub fn refreshed(&self, session: &Session) -> u64 {
+        self.open(Purpose::Pass, session)["f"].as_u64().expect("a time")
+    }
+
+    /// The refresh token in these cookies.
+    pub fn refresh_token(&self, session: &Session) -> String {
+        self.open(Purpose::Ticket, session)["r"].as_str().expect("a token").to_owned()
+    }
+
+    fn open(&self, purpose: Purpose, session: &Session) -> Value {
+        open(&self.sealer, &self.names, purpose, session)
+    }
+}
+
+fn open(sealer: &Sealer, names: &Names, purpose: Purpose, session: &Session) -> Value {
+    let name = if purpose == Purpose::Pass { &names.pass } else { &names.ticket };
+    let mut pairs = session.cookie.split("; ").filter_map(|pair| pair.split_once('='));
+    let text = pairs.find(|(own, _)| own == name).expect("a small session's cookie").1;
+    serde_json::from_slice(&sealer.open(purpose, name, text).expect("it opens")).unwrap()
+}
