@@ -4,12 +4,14 @@
 //! its last refresh and the refresh token, so no two people can share one (OWASP calls the opposite
 //! "single-flight key collision").
 
+mod turns;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::tokens::TokenBox;
 use super::{Session, Ticket};
@@ -18,6 +20,7 @@ use crate::clock;
 use crate::config::settings::PassedOn;
 use crate::identity::Facts;
 use crate::provider::{Granted, Provider};
+use turns::Turns;
 
 /// All refreshes of this process.
 pub struct Refresher {
@@ -27,8 +30,7 @@ pub struct Refresher {
     /// Where token calls run: a request that goes away does not lose what the pool answered.
     background: Background,
     flights: Mutex<HashMap<Key, Result>>,
-    /// One for each token call that may be under way.
-    turns: Semaphore,
+    turns: Turns,
 }
 
 /// How a refresh ended.
@@ -62,19 +64,14 @@ type Result = watch::Receiver<Option<Renewal>>;
 impl Refresher {
     /// A refresher whose token calls run in the `background`.
     pub fn new(provider: Arc<Provider>, passed_on: PassedOn, background: Background) -> Self {
-        Self {
-            provider,
-            passed_on,
-            background,
-            flights: Mutex::default(),
-            turns: Semaphore::new(MOST_AT_ONCE),
-        }
+        Self { provider, passed_on, background, flights: Mutex::default(), turns: Turns::new() }
     }
 
-    /// Refreshes `session`, or takes the result of whoever is doing so or has just done so.
-    pub async fn renew(self: &Arc<Self>, session: &Session, ticket: &Ticket) -> Renewal {
+    /// Refreshes `session`, or takes the result of whoever is doing so or has just done so. `urgent`: it cannot be
+    /// served without.
+    pub async fn renew(self: &Arc<Self>, session: &Session, ticket: &Ticket, urgent: bool) -> Renewal {
         let key = key(session, ticket);
-        let mut result = self.flight(key, session, ticket);
+        let mut result = self.flight(key, session, ticket, urgent);
         match result.wait_for(Option::is_some).await {
             Ok(renewal) => renewal.clone().unwrap_or(Renewal::Unavailable),
             // The task is gone without a word: that is an outage of ours, and nobody is logged out for it.
@@ -82,7 +79,7 @@ impl Refresher {
         }
     }
 
-    fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket) -> Result {
+    fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket, urgent: bool) -> Result {
         let mut flights = self.flights();
         if let Some(result) = flights.get(&key) {
             return result.clone();
@@ -96,7 +93,7 @@ impl Refresher {
             // Whatever happens to the flight, nothing of it stays: it holds a refresh token.
             let _forget = Forget { refresher: refresher.clone(), key };
             let work = refresher.background.begin();
-            let (renewal, mut keep) = refresher.fly(&session, &ticket).await;
+            let (renewal, mut keep) = refresher.fly(&session, &ticket, urgent).await;
             // One receiver is the map's own: where there is no other, everyone gave up waiting, and a rotated
             // token exists nowhere else.
             if let (Renewal::Renewed(renewed), 1) = (&renewal, sender.receiver_count()) {
@@ -115,8 +112,8 @@ impl Refresher {
     }
 
     /// The one token call, and for how long its result is kept.
-    async fn fly(&self, session: &Session, ticket: &Ticket) -> (Renewal, Duration) {
-        let Ok(Ok(_turn)) = tokio::time::timeout(TURN_PATIENCE, self.turns.acquire()).await else {
+    async fn fly(&self, session: &Session, ticket: &Ticket, urgent: bool) -> (Renewal, Duration) {
+        let Some(_turn) = self.turns.take(urgent).await else {
             tracing::warn!(reason = "refresh_queue", "a session could not be refreshed: too many others are");
             return (Renewal::Unavailable, KEEP_UNAVAILABLE);
         };
@@ -199,9 +196,3 @@ const KEEP_RENEWED: Duration = Duration::from_secs(60);
 const KEEP_DEAD: Duration = Duration::from_secs(60);
 /// While the pool is unwell each session asks it no more often than this.
 const KEEP_UNAVAILABLE: Duration = Duration::from_secs(5);
-/// Token calls for refreshes under way at once. Cognito takes 120 a second for an account and 300 for a source
-/// address, and answers in about a tenth of a second: this keeps one process at about a hundred a second.
-const MOST_AT_ONCE: usize = 10;
-/// A flight waits this long for its turn: as long as anyone waits for it. Without the bound a pool that hangs
-/// would leave a queue behind that outlasts it.
-const TURN_PATIENCE: Duration = Duration::from_secs(10);

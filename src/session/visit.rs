@@ -211,7 +211,8 @@ impl Sessions {
         };
         let (mut generation, mut moved_on) = (Arc::new(Generation { session, ticket, tokens }), false);
         let renewal = loop {
-            let renewal = self.refresher.renew(&generation.session, &generation.ticket);
+            let urgent = standing == Standing::Overdue;
+            let renewal = self.refresher.renew(&generation.session, &generation.ticket, urgent);
             // While the session still counts a slow pool is not waited for; the flight goes on without us.
             let patience = if standing == Standing::Due { PATIENCE } else { LAST_PATIENCE };
             let renewal = tokio::time::timeout(patience, renewal).await.unwrap_or(Renewal::Unavailable);
