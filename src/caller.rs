@@ -128,6 +128,14 @@ impl Caller {
         }
     }
 
+    /// Whether the cookies that their answer carries would undo what other answers have told the browser meanwhile.
+    pub fn is_outdated(&self, sessions: &Sessions) -> bool {
+        match &self.who {
+            Who::Session(session) => !self.cookies.is_empty() && sessions.is_outdated(session),
+            Who::Nobody | Who::Speaker(_) => false,
+        }
+    }
+
     /// What of theirs may be handed on: what the session kept for that, or the token that they came with.
     pub fn handed<'a>(&'a self, carried: Carried<'a>) -> Handed<'a> {
         match (&self.who, carried, &self.tokens) {

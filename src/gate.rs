@@ -10,7 +10,7 @@ use crate::ask::{Ask, Kind};
 use crate::authorize::{By, Decision, Person, cover, decide};
 use crate::bearer::Carried;
 use crate::body::Answer;
-use crate::caller::Callers;
+use crate::caller::{Caller, Callers};
 use crate::clock;
 use crate::config::settings::{Config, PassedOn};
 use crate::forward::fault::Blame;
@@ -108,8 +108,8 @@ impl Gate {
         let needs = self.shared.vouch.needs(&found);
         let renew = !found.is_public();
         let come = self.shared.callers.come(carried, visitor.as_ref(), renew, needs).await;
-        let mut caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
-        trip.context.cookies = std::mem::take(&mut caller.cookies);
+        let caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
+        trip.context.cookies = caller.cookies.clone();
         let person = caller.person();
         let now = clock::now();
         let decision = decide(&found, person.as_ref(), &ask, now);
@@ -123,7 +123,7 @@ impl Gate {
                     None => Until::default(),
                 };
                 let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), until, trip)?;
-                self.send(Request::from_parts(head, body), plan, trip).await
+                self.send(Request::from_parts(head, body), plan, &caller, trip).await
             }
             // A session that only an outage keeps from counting is not sent to a pool that cannot answer.
             Decision::Login | Decision::Challenge if caller.outage => Err(Refusal::Outage),
@@ -230,9 +230,20 @@ impl Gate {
         })
     }
 
-    async fn send(&self, request: Request<Incoming>, plan: Plan, trip: &mut Trip) -> Result<Answer, Refusal> {
+    async fn send(
+        &self,
+        request: Request<Incoming>,
+        plan: Plan,
+        caller: &Caller,
+        trip: &mut Trip,
+    ) -> Result<Answer, Refusal> {
         trip.record.leaves();
-        let relayed = self.forward.send(request, plan).await.map_err(|fault| {
+        let relayed = self.forward.send(request, plan).await;
+        // An upstream may take its time: what was decided before it was asked must not come after what is newer.
+        if caller.is_outdated(&self.shared.callers.sessions) {
+            trip.context.cookies.clear();
+        }
+        let relayed = relayed.map_err(|fault| {
             tracing::warn!(reason = fault.reason(), %fault, "the upstream gave no answer");
             Refusal::of_fault(&fault)
         })?;

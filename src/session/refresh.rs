@@ -4,6 +4,7 @@
 //! its last refresh and the refresh token, so no two people can share one (OWASP calls the opposite
 //! "single-flight key collision").
 
+mod newest;
 mod turns;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use crate::clock;
 use crate::config::settings::PassedOn;
 use crate::identity::Facts;
 use crate::provider::{Granted, Provider};
+use newest::Newest;
 use turns::Turns;
 
 /// All refreshes of this process.
@@ -31,6 +33,7 @@ pub struct Refresher {
     background: Background,
     flights: Mutex<HashMap<Key, Result>>,
     turns: Turns,
+    newest: Newest,
 }
 
 /// How a refresh ended.
@@ -64,7 +67,14 @@ type Result = watch::Receiver<Option<Renewal>>;
 impl Refresher {
     /// A refresher whose token calls run in the `background`.
     pub fn new(provider: Arc<Provider>, passed_on: PassedOn, background: Background) -> Self {
-        Self { provider, passed_on, background, flights: Mutex::default(), turns: Turns::new() }
+        Self {
+            provider,
+            passed_on,
+            background,
+            flights: Mutex::default(),
+            turns: Turns::new(),
+            newest: Newest::default(),
+        }
     }
 
     /// Refreshes `session`, or takes the result of whoever is doing so or has just done so. `urgent`: it cannot be
@@ -77,6 +87,11 @@ impl Refresher {
             // The task is gone without a word: that is an outage of ours, and nobody is logged out for it.
             Err(_) => Renewal::Unavailable,
         }
+    }
+
+    /// Whether this process has refreshed `session` since it was as it is here.
+    pub fn outdates(&self, session: &Session) -> bool {
+        self.newest.outdates(session)
     }
 
     fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket, urgent: bool) -> Result {
@@ -120,7 +135,9 @@ impl Refresher {
         match self.provider.refresh(&ticket.refresh_token, &session.sub).await {
             Ok(granted) => {
                 tracing::debug!(session = %session.id, "session refreshed");
-                let next = renewed(session, ticket, granted, self.passed_on, clock::now());
+                let now = clock::now();
+                let next = renewed(session, ticket, granted, self.passed_on, now);
+                self.newest.learn(&next.session, now);
                 (Renewal::Renewed(Arc::new(next)), KEEP_RENEWED)
             }
             Err(fault) if fault.grant_is_dead() || fault.is_about_the_person() => {
@@ -168,7 +185,8 @@ fn renewed(
         roles: identity.roles,
         headers: identity.headers,
         facts,
-        refreshed: now,
+        // Two generations of one session are never of the same second: the newer is told by this.
+        refreshed: now.max(session.refreshed.saturating_add(1)),
         seen: now,
         access_ends,
         ..session.clone()

@@ -10,6 +10,7 @@ use crate::support::until;
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::{Session, Setup, World, identity_seen};
 
+mod late;
 mod storm;
 
 /// How many requests are sent at the same moment.
