@@ -11,6 +11,7 @@ use crate::support::wire::{Answer, Wire};
 use crate::support::world::{Session, Setup, World, identity_seen};
 
 mod late;
+mod outage;
 mod storm;
 
 /// How many requests are sent at the same moment.
