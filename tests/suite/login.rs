@@ -8,9 +8,12 @@ use url::Url;
 use crate::acceptance::step_up;
 use crate::cookies::{PASS, shape};
 use crate::corpus::{Case, case};
+use crate::refresh::ROTATIONS;
+use crate::replicas;
 use crate::support::browser::{Browser, Kind, address};
 use crate::support::gate::Gate;
 use crate::support::pool::{CLIENT_ID, Endpoint, FakePool, Reply, User};
+use crate::support::replicas::Kind as Replicas;
 use crate::support::token::{Key, Use, b64, random, sha256};
 use crate::support::until;
 use crate::support::upstream::Recorder;
@@ -766,37 +769,9 @@ fn one_refresh_serves_everyone_who_waits_and_no_one_else() {
 }
 
 fn two_replicas_and_answers_out_of_order() {
-    let keys = random(32);
-    let one = short_lived().keys(&keys).start();
-    let two = short_lived().keys(&keys).start_with(one.pool.clone(), Recorder::start());
-    for rotation in [false, true] {
-        one.pool.set_rotation(rotation);
-        let session = session_of(&one, "user", "user");
-        wait_until_due(Instant::now());
-        let at_one = ask(&one, &session, "/x");
-        let at_two = ask(&two, &session, "/x");
-        assert_eq!(at_one.status, 200, "{at_one:#?}");
-        assert_eq!(at_two.status, if rotation { 401 } else { 200 }, "{at_two:#?}");
-        assert!(rotation || !at_two.head.all("set-cookie").is_empty());
-        // A refusal takes no cookie away: the other replica's are newer.
-        assert!(!at_two.head.all("set-cookie").iter().any(|line| line.contains("Max-Age=0")), "{at_two:#?}");
-        for order in [[&at_one, &at_two], [&at_two, &at_one]] {
-            for world in [&one, &two] {
-                let mut browser = world.browser();
-                for pair in session.cookie.split("; ").filter(|pair| pair.starts_with(PASS)) {
-                    let (name, value) = pair.split_once('=').unwrap();
-                    browser.jar.plant(name, value);
-                }
-                for answer in order {
-                    browser.jar.keep(&address("/x"), answer);
-                }
-                browser.signs_in_as = Some("user".into());
-                let page = browser.navigate("/x");
-                assert_eq!(page.answer.status, 200, "{:?}", page.hops);
-                // At most one silent login on the way.
-                assert!(page.hops.len() <= 5, "{:?}", page.hops);
-            }
-        }
+    for rotation in ROTATIONS {
+        replicas::answers_out_of_order(&Replicas::Cookies, 2, rotation);
+        replicas::late_at_another_gate(&Replicas::Cookies, 2, rotation);
     }
 }
 

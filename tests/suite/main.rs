@@ -39,6 +39,7 @@ mod random;
 mod rate;
 mod redirects;
 mod refresh;
+mod replicas;
 mod secrets;
 mod streams;
 #[path = "../support/mod.rs"]
