@@ -245,7 +245,7 @@ impl Sessions {
     /// Whether the browser may have newer cookies than those of `session`, or should have none any more: it has been
     /// refreshed since, or has signed out.
     pub fn is_outdated(&self, session: &Session) -> bool {
-        self.streams.is_signed_out(&session.id) || self.refresher.outdates(session)
+        self.streams.is_revoked(session) || self.refresher.outdates(session)
     }
 
     /// Until when what `session` opens now may stay open.
