@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rolegate::config::secret::Secret;
 use rolegate::session::cookie::{Names, PART_LEN};
-use rolegate::session::seal::{Purpose, Ring, Sealer};
+use rolegate::session::keyring::{Keyring, Sealer};
+use rolegate::session::seal::Purpose;
 use serde_json::{Value, json};
 
 use super::browser::ORIGIN;
@@ -39,8 +40,8 @@ impl Mould {
     /// From this session of a bench with this setup.
     pub fn of(setup: &Setup, pool: &FakePool, session: &Session) -> Self {
         let key = URL_SAFE_NO_PAD.decode(setup.keys.lines().next().unwrap()).unwrap();
-        let ring = Ring::new(&[Secret::new(<[u8; 32]>::try_from(key).unwrap())]).unwrap();
-        let sealer = Sealer::new(Arc::new(ring), &pool.issuer(), CLIENT_ID, ORIGIN);
+        let keyring = Keyring::new(&[Secret::new(<[u8; 32]>::try_from(key).unwrap())]).unwrap();
+        let sealer = Sealer::new(Arc::new(keyring), &pool.issuer(), CLIENT_ID, ORIGIN);
         let names = Names::new("rolegate", true);
         let [pass, ticket] =
             [Purpose::Pass, Purpose::Ticket].map(|purpose| open(&sealer, &names, purpose, session));
@@ -102,5 +103,5 @@ fn open(sealer: &Sealer, names: &Names, purpose: Purpose, session: &Session) -> 
     let name = if purpose == Purpose::Pass { &names.pass } else { &names.ticket };
     let mut pairs = session.cookie.split("; ").filter_map(|pair| pair.split_once('='));
     let text = pairs.find(|(own, _)| own == name).expect("a small session's cookie").1;
-    serde_json::from_slice(&sealer.open(purpose, name, text).expect("it opens")).unwrap()
+    serde_json::from_slice(&sealer.open(purpose, name, text).expect("it opens").plain).unwrap()
 }
