@@ -136,6 +136,9 @@ impl Login {
         };
         let visit = self.sessions.visit(visitor.site, visitor.jar, true).await;
         let visit = visit.map_err(|_| Refusal::NoEntropy)?;
+        if visit.too_large {
+            return Err(Refusal::SessionTooLarge.into());
+        }
         if visit.session.is_some() {
             return Ok((Reply::Redirect(target.as_str().to_owned()), visit.cookies));
         }

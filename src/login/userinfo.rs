@@ -18,6 +18,9 @@ impl Login {
         if visit.outage {
             return Err(Refusal::Outage.into());
         }
+        if visit.too_large {
+            return Err(Refusal::SessionTooLarge.into());
+        }
         let session = visit.session.ok_or(Refusal::LoginRequired)?;
         let reply = if visitor.ask.kind.wants_page() {
             let prefix = &self.config.auth_prefix;

@@ -207,6 +207,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::Address
         | Refusal::Origin
         | Refusal::TokensNotKept
+        | Refusal::SessionTooLarge
         | Refusal::Nameless(_)
         | Refusal::Unwritable => StatusCode::FORBIDDEN,
         Refusal::Outage => StatusCode::SERVICE_UNAVAILABLE,

@@ -50,6 +50,11 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             detail: "You are signed in, but the cookie that this page needs besides was not kept. It may be blocked, or too large for a proxy on the way.".into(),
             links: retry(context),
         },
+        Refusal::SessionTooLarge => Words {
+            title: "There is too much about your account",
+            detail: "You are signed in, but what the sign-in service now says about your account does not fit into your browser's cookies any more. Once there is less, sign out and in again.".into(),
+            links: vec![Link::new("Sign out", format!("{}/signout", context.auth_prefix))],
+        },
         Refusal::NoEntropy => say("Something is wrong here", "The system has no randomness to give, so nothing can be signed in."),
         Refusal::NotFound => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
         Refusal::MethodNotAllowed { .. } | Refusal::Method => say("This method is not allowed here", "The address does not answer this kind of request."),

@@ -5,7 +5,7 @@
 //! "single-flight key collision").
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -51,6 +51,8 @@ pub struct Generation {
     pub ticket: Ticket,
     /// The tokens that are handed on, where any is.
     pub tokens: Option<TokenBox>,
+    /// Done once it has been told that this does not fit into cookies: many requests find that out.
+    pub too_large: Arc<Once>,
 }
 
 type Key = [u8; 32];
@@ -138,6 +140,15 @@ impl Refresher {
     }
 }
 
+// === impl Generation ===
+
+impl Generation {
+    /// A generation.
+    pub fn new(session: Session, ticket: Ticket, tokens: Option<TokenBox>) -> Self {
+        Self { session, ticket, tokens, too_large: Arc::new(Once::new()) }
+    }
+}
+
 /// Takes a flight's result away at the end of its task.
 struct Forget {
     refresher: Arc<Refresher>,
@@ -179,7 +190,7 @@ fn renewed(
     // Without rotation no new token comes, and the old one stays good.
     let refresh_token = refresh_token.unwrap_or_else(|| ticket.refresh_token.clone());
     let tokens = TokenBox::new(&session, issued, passed_on);
-    Generation { session, ticket: Ticket { refresh_token, ..ticket.clone() }, tokens }
+    Generation::new(session, Ticket { refresh_token, ..ticket.clone() }, tokens)
 }
 
 fn key(session: &Session, ticket: &Ticket) -> Key {

@@ -41,6 +41,8 @@ pub struct Visit {
     pub outage: bool,
     /// A session would count, had the browser kept the tokens that came with it.
     pub lacks_tokens: bool,
+    /// A session would count, did what its refresh brought fit into cookies.
+    pub too_large: bool,
 }
 
 // === impl Sessions ===
@@ -180,12 +182,15 @@ impl Sessions {
         needs: PassedOn,
         now: u64,
     ) -> Result<Visit, NoEntropy> {
-        let Generation { session, ticket, tokens } = next;
-        let cookies = self.cookies(site, jar, (session, Some(ticket), tokens.as_ref()), now)?;
-        if cookies.is_none() {
-            tracing::warn!(session = %session.id, "the refreshed session is too large for cookies");
-        }
-        let cookies = cookies.unwrap_or_default();
+        let Generation { session, ticket, tokens, .. } = next;
+        // Without its cookies each further request would be a refresh, and a rotated token would be lost.
+        let Some(cookies) = self.cookies(site, jar, (session, Some(ticket), tokens.as_ref()), now)? else {
+            next.too_large.call_once(|| {
+                let (roles, with_tokens) = (session.roles.len(), tokens.is_some());
+                tracing::warn!(session = %session.id, roles, with_tokens, "a refreshed session is too large for cookies");
+            });
+            return Ok(Visit { too_large: true, ..Visit::default() });
+        };
         if !serves(next, needs, now) {
             return Ok(Visit { cookies, ..Visit::default() });
         }
@@ -207,7 +212,7 @@ impl Sessions {
         let Some(ticket) = tickets.into_iter().find(|ticket| ticket.belongs_to(&session)) else {
             return Ok(Visit::default());
         };
-        let (mut generation, mut moved_on) = (Arc::new(Generation { session, ticket, tokens }), false);
+        let (mut generation, mut moved_on) = (Arc::new(Generation::new(session, ticket, tokens)), false);
         let renewal = loop {
             let renewal = self.refresher.renew(&generation.session, &generation.ticket);
             // While the session still counts a slow pool is not waited for; the flight goes on without us.

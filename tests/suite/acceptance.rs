@@ -15,6 +15,7 @@ mod houses;
 pub mod keys_of_rules;
 mod manuals;
 mod people;
+mod sizes;
 mod slashes;
 pub mod step_up;
 mod streaming;
