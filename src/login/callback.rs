@@ -119,7 +119,7 @@ impl Login {
         let before = self.sessions.pass(visitor.site, visitor.jar);
         if let Some(before) = before.filter(|before| before.sub != session.sub) {
             self.sessions.sign_out(&before);
-            self.revoke_tickets(visitor);
+            self.revocations.revoke(Some(&before), self.sessions.tickets(visitor.site, visitor.jar));
         }
     }
 

@@ -84,6 +84,24 @@ impl Refresher {
         }
     }
 
+    /// The tickets that refreshes of this generation gave or are about to give instead of `ticket`, one after
+    /// another. Begins no refresh.
+    pub async fn successors(&self, session: &Session, ticket: &Ticket) -> Vec<Ticket> {
+        let mut found: Vec<Ticket> = Vec::new();
+        let (mut session, mut ticket) = (session.clone(), ticket.clone());
+        while found.len() < MOST_SUCCESSORS {
+            let flight = self.flights().get(&key(&session, &ticket)).cloned();
+            let Some(mut flight) = flight else { break };
+            let next = match flight.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(Renewal::Renewed(next))) => next.clone(),
+                _ => break,
+            };
+            (session, ticket) = (next.session.clone(), next.ticket.clone());
+            found.push(ticket.clone());
+        }
+        found
+    }
+
     fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket) -> Result {
         let mut flights = self.flights();
         if let Some(result) = flights.get(&key) {
@@ -210,6 +228,8 @@ const KEEP_RENEWED: Duration = Duration::from_secs(60);
 const KEEP_DEAD: Duration = Duration::from_secs(60);
 /// While the pool is unwell each session asks it no more often than this.
 const KEEP_UNAVAILABLE: Duration = Duration::from_secs(5);
+/// Results are kept for a minute, in which a session is not refreshed more often than this.
+const MOST_SUCCESSORS: usize = 8;
 /// Token calls for refreshes under way at once. Cognito takes 120 a second for an account and 300 for a source
 /// address, and answers in about a tenth of a second: this keeps one process at about a hundred a second.
 const MOST_AT_ONCE: usize = 10;

@@ -156,6 +156,11 @@ impl Sessions {
         self.streams.sign_out(&session.id, session.ends, clock::now());
     }
 
+    /// The tickets that refreshes of this generation gave or are about to give instead of `ticket`.
+    pub async fn successors(&self, session: &Session, ticket: &Ticket) -> Vec<Ticket> {
+        self.refresher.successors(session, ticket).await
+    }
+
     /// The session as the pass has it, sealed anew where the idle limit must see this visit.
     fn as_it_is(
         &self,
@@ -229,7 +234,8 @@ impl Sessions {
         let session = &generation.session;
         let survives = session.survives_outage(now, &self.policy) && serves(&generation, needs, now);
         match renewal {
-            Renewal::Renewed(_) if self.streams.is_signed_out(&session.id) => Ok(Visit::default()),
+            // Whoever waited since before the sign-out, for whatever, does not bring the session back.
+            _ if self.streams.is_signed_out(&session.id) => Ok(Visit::default()),
             Renewal::Renewed(next) => self.as_renewed(site, jar, &next, needs, now),
             // No cookie is deleted: a sibling replica may have given the browser newer ones.
             Renewal::Dead => Ok(Visit::default()),
