@@ -147,7 +147,7 @@ impl Kind {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (mode, dest) = (text("sec-fetch-mode"), text("sec-fetch-dest"));
         let metadata = headers.contains_key("sec-fetch-mode") || headers.contains_key("sec-fetch-dest");
-        let prefetch = text("sec-purpose").is_some_and(|purpose| purpose.contains("prefetch"));
+        let prefetch = is_prefetch(headers);
         let reads = matches!(*method, Method::GET | Method::HEAD);
         match (metadata, mode, dest) {
             (true, Some("navigate"), Some("document")) if reads && !prefetch => Self::Navigation,
@@ -233,6 +233,12 @@ fn preflight(head: &Parts) -> Option<Method> {
         return None;
     }
     Method::from_bytes(method.as_bytes()).ok()
+}
+
+/// Whether a browser fetches this before anybody wants it.
+pub fn is_prefetch(headers: &HeaderMap) -> bool {
+    let purpose = headers.get("sec-purpose").and_then(|value| value.to_str().ok());
+    purpose.is_some_and(|purpose| purpose.contains("prefetch"))
 }
 
 /// Whether Accept names text/html, as only browsers do.

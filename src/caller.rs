@@ -88,6 +88,9 @@ impl Callers {
                 if visit.lacks_tokens {
                     return Err(Refusal::TokensNotKept);
                 }
+                if visit.too_large {
+                    return Err(Refusal::SessionTooLarge);
+                }
                 let who = visit.session.map_or(Who::Nobody, Who::Session);
                 Ok(Caller { who, tokens: visit.tokens, cookies: visit.cookies, outage: visit.outage })
             }

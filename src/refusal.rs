@@ -61,6 +61,8 @@ pub enum Refusal {
     Outage,
     /// The browser does not keep the cookie with the tokens that this path hands on.
     TokensNotKept,
+    /// What a refresh brought about this person does not fit into cookies.
+    SessionTooLarge,
     /// The system's random generator failed.
     NoEntropy,
     /// No such page of the gate.
@@ -155,6 +157,7 @@ impl Refusal {
             Self::Unwritable => "unwritable_identity",
             Self::Outage => "pool_outage",
             Self::TokensNotKept => "tokens_not_kept",
+            Self::SessionTooLarge => LoginRefusal::TooLarge.code(),
             Self::NoEntropy => "no_entropy",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",

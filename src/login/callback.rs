@@ -119,7 +119,7 @@ impl Login {
         let before = self.sessions.pass(visitor.site, visitor.jar);
         if let Some(before) = before.filter(|before| before.sub != session.sub) {
             self.sessions.sign_out(&before);
-            self.revoke_tickets(visitor);
+            self.revocations.revoke(Some(&before), self.sessions.tickets(visitor.site, visitor.jar));
         }
     }
 
@@ -136,6 +136,9 @@ impl Login {
         };
         let visit = self.sessions.visit(visitor.site, visitor.jar, true).await;
         let visit = visit.map_err(|_| Refusal::NoEntropy)?;
+        if visit.too_large {
+            return Err(Refusal::SessionTooLarge.into());
+        }
         if visit.session.is_some() {
             return Ok((Reply::Redirect(target.as_str().to_owned()), visit.cookies));
         }

@@ -21,6 +21,7 @@ mod callback;
 mod parameters;
 mod rate;
 pub mod return_to;
+mod revocation;
 mod signout;
 mod stronger;
 mod used;
@@ -31,6 +32,7 @@ use attempt::Attempt;
 use parameters::Parameters;
 use rate::Rate;
 use return_to::{Bounds, ReturnTo};
+use revocation::Revocations;
 
 /// Everything that signing in and out needs.
 pub struct Login {
@@ -40,6 +42,7 @@ pub struct Login {
     sessions: Arc<Sessions>,
     /// Where calls to the pool run: a tab that is closed does not lose a redeemed code.
     background: Background,
+    revocations: Revocations,
     used: used::States,
     /// `login_rate`, for logins that are begun and for those that are finished: one of each is one login.
     begun: Rate,
@@ -57,6 +60,8 @@ pub struct Visitor<'a> {
     pub jar: &'a Jar<'a>,
     /// `Sec-Fetch-Site`: where the navigation came from.
     pub fetch_site: Option<&'a str>,
+    /// Whether a browser fetches it before anybody wants it.
+    pub prefetch: bool,
 }
 
 /// An answer of the gate's own, and the cookies that go with it.
@@ -124,7 +129,9 @@ impl Login {
     ) -> Self {
         let rate = config.limits.login_rate;
         let (begun, finished) = (Rate::new(rate), Rate::new(rate));
-        Self { config, rules, provider, sessions, background, used: used::States::default(), begun, finished }
+        let revocations = Revocations::new(provider.clone(), sessions.clone(), background.clone());
+        let used = used::States::default();
+        Self { config, rules, provider, sessions, background, revocations, used, begun, finished }
     }
 
     /// Answers one of the gate's own pages.

@@ -48,7 +48,10 @@ impl Login {
         // Cookies that are Lax do not come with another site's POST, so a POST is the visitor's own.
         let own_doing = match visitor.ask.method {
             Method::POST => true,
-            Method::GET => matches!(visitor.fetch_site, None | Some("none" | "same-origin")),
+            // What is fetched before anybody wants it is nobody's doing.
+            Method::GET => {
+                !visitor.prefetch && matches!(visitor.fetch_site, None | Some("none" | "same-origin"))
+            }
             _ => false,
         };
         // Who was refused at the end of a login has no session here, but one at the pool: that is what another account
@@ -69,28 +72,18 @@ impl Login {
             .provider
             .logout_url(&site.landing)
             .map_or_else(|| site.landing.clone(), |url| url.to_string());
-        Ok((Reply::Redirect(to), cookies))
+        Ok((Reply::SignedOut(to), cookies))
     }
 
     /// Ends the session in this process and revokes its refresh token at the pool, without waiting for it.
     fn end(&self, visitor: &Visitor<'_>) {
         let Visitor { site, jar, .. } = visitor;
-        if let Some(session) = self.sessions.pass(site, jar) {
+        let session = self.sessions.pass(site, jar);
+        if let Some(session) = &session {
             tracing::info!(user = %encode(&session.user), session = %session.id, "signed out");
-            self.sessions.sign_out(&session);
+            self.sessions.sign_out(session);
         }
-        self.revoke_tickets(visitor);
-    }
-
-    pub(super) fn revoke_tickets(&self, visitor: &Visitor<'_>) {
-        for ticket in self.sessions.tickets(visitor.site, visitor.jar) {
-            let provider = self.provider.clone();
-            let work = self.background.begin();
-            self.background.spawn(async move {
-                provider.revoke(&ticket.refresh_token).await;
-                drop(work);
-            });
-        }
+        self.revocations.revoke(session.as_ref(), self.sessions.tickets(site, jar));
     }
 
     /// The public page after signing out, and for anyone who comes by.

@@ -18,14 +18,23 @@ impl Login {
         if visit.outage {
             return Err(Refusal::Outage.into());
         }
+        if visit.too_large {
+            return Err(Refusal::SessionTooLarge.into());
+        }
         let session = visit.session.ok_or(Refusal::LoginRequired)?;
         let reply = if visitor.ask.kind.wants_page() {
             let prefix = &self.config.auth_prefix;
-            let roles = if session.roles.is_empty() { "none".into() } else { session.roles.join(", ") };
+            let row = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            let mut rows = vec![row("User", &session.user)];
+            match session.roles.as_slice() {
+                [] => rows.push(row("Roles", "none")),
+                // One a line: a role may hold whatever would separate them.
+                roles => rows.extend(roles.iter().map(|role| row("Roles", role))),
+            }
             Reply::Page(Page {
                 name: PageName::UserInfo,
                 title: "You are signed in".into(),
-                rows: vec![("User".into(), session.user.clone()), ("Roles".into(), roles)],
+                rows,
                 user: session.user,
                 roles: session.roles,
                 links: vec![Link::new("Start page", "/"), Link::new("Sign out", format!("{prefix}/signout"))],

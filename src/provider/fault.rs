@@ -55,6 +55,12 @@ impl PoolFault {
         matches!(self, Self::Endpoint(TokenEndpointFault::Refused { error, .. }) if error == "invalid_grant")
     }
 
+    /// Whether the pool looked at what it was asked and said no, so that asking again would change nothing.
+    pub fn is_a_refusal(&self) -> bool {
+        const IN_PASSING: [&str; 3] = ["server_error", "temporarily_unavailable", "slow_down"];
+        matches!(self, Self::Endpoint(TokenEndpointFault::Refused { error, .. }) if !IN_PASSING.contains(&error.as_str()))
+    }
+
     /// Whether the pool did answer, and not with anyone who may come in. A provider that gives no ID token at
     /// refresh (OpenID Connect Core §12.2 lets it) leaves the roles unsaid: the person signs in anew.
     pub fn is_about_the_person(&self) -> bool {

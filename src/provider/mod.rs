@@ -174,21 +174,14 @@ impl Provider {
         if granted.identity.sub == sub { Ok(granted) } else { Err(PoolFault::OtherSubject) }
     }
 
-    /// Revokes a refresh token; tried once more, since signing out must not wait for an unwell pool.
-    pub async fn revoke(&self, refresh_token: &str) {
-        for last in [false, true] {
-            let Ok(endpoints) = self.endpoints() else { return };
-            let mut turn = self.secrets.turn();
-            let revoked = loop {
-                let answer = self.caller(&endpoints, turn.secret()).revoke(refresh_token).await;
-                if !turn.goes_on(&answer) {
-                    break answer;
-                }
-            };
-            match revoked {
-                Ok(_) => return,
-                Err(error) if last => tracing::warn!(%error, "a refresh token could not be revoked"),
-                Err(_) => tokio::time::sleep(FIRST_PAUSE).await,
+    /// Revokes a refresh token, with one call.
+    pub async fn revoke(&self, refresh_token: &str) -> Result<(), PoolFault> {
+        let endpoints = self.endpoints()?;
+        let mut turn = self.secrets.turn();
+        loop {
+            let answer = self.caller(&endpoints, turn.secret()).revoke(refresh_token).await;
+            if !turn.goes_on(&answer) {
+                return Ok(answer.map(drop)?);
             }
         }
     }

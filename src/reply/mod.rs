@@ -58,6 +58,8 @@ pub struct TemplateFailed(pub String);
 pub enum Reply {
     /// 302.
     Redirect(String),
+    /// 302 after a sign-out. The browser is told to forget what it has shown of this origin: going back must not.
+    SignedOut(String),
     /// 308, which no client answers with another method than before.
     Moved(String),
     /// 200, a page that goes on to an address by itself and minds the browser's `#fragment`.
@@ -163,6 +165,11 @@ fn challenge(answer: &mut Answer, refusal: &Refusal, context: &Context) {
 pub fn from_reply(reply: Reply, context: &Context) -> Answer {
     match reply {
         Reply::Redirect(to) => redirect(StatusCode::FOUND, to, context),
+        Reply::SignedOut(to) => {
+            let mut answer = redirect(StatusCode::FOUND, to, context);
+            answer.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
+            answer
+        }
         Reply::Moved(to) => redirect(StatusCode::PERMANENT_REDIRECT, to, context),
         Reply::Onward { to, carry, key } => {
             let text = onward::document(&to, carry, &key, context.request_id.to_str().unwrap_or_default());
@@ -207,6 +214,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::Address
         | Refusal::Origin
         | Refusal::TokensNotKept
+        | Refusal::SessionTooLarge
         | Refusal::Nameless(_)
         | Refusal::Unwritable => StatusCode::FORBIDDEN,
         Refusal::Outage => StatusCode::SERVICE_UNAVAILABLE,
@@ -311,4 +319,5 @@ fn hash(text: &str) -> String {
 
 /// Names the request, in answers and toward the upstream.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");

@@ -15,7 +15,7 @@ pub struct Page {
     pub eyebrow: String,
     /// Paragraphs.
     pub paragraphs: Vec<String>,
-    /// Rows of a small table.
+    /// Rows of a small table; a name that repeats the one above it is shown once for all its values.
     pub rows: Vec<(String, String)>,
     /// What to do next; the first one is the obvious one.
     pub links: Vec<Link>,
@@ -57,8 +57,13 @@ impl Page {
         }
         if !self.rows.is_empty() {
             out.push_str("<dl>\n");
+            let mut above = None;
             for (name, value) in &self.rows {
-                let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+                if above != Some(name) {
+                    let _ = write!(out, "<dt>{}</dt>", escape(name));
+                }
+                let _ = writeln!(out, "<dd>{}</dd>", escape(value));
+                above = Some(name);
             }
             out.push_str("</dl>\n");
         }
@@ -139,7 +144,7 @@ h1{margin:0 0 1rem;font-size:1.5rem;line-height:1.25;overflow-wrap:anywhere}\
 p{margin:0 0 1rem;overflow-wrap:anywhere}\
 .eyebrow{margin:0 0 .25rem;color:var(--soft);font-size:.875rem}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:0 0 1rem}\
-dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}\
+dt{color:var(--soft)}dd{grid-column:2;margin:0;overflow-wrap:anywhere}\
 nav{display:flex;flex-wrap:wrap;gap:.75rem;margin-top:1.5rem}\
 a{color:var(--go);padding:.5rem 1rem;border:1px solid var(--go);border-radius:.5rem;text-decoration:none}\
 a.first{background:var(--go);color:var(--card)}\

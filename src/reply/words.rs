@@ -50,6 +50,11 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             detail: "You are signed in, but the cookie that this page needs besides was not kept. It may be blocked, or too large for a proxy on the way.".into(),
             links: retry(context),
         },
+        Refusal::SessionTooLarge => Words {
+            title: "There is too much about your account",
+            detail: "You are signed in, but what the sign-in service now says about your account does not fit into your browser's cookies any more. Once there is less, sign out and in again.".into(),
+            links: vec![Link::new("Sign out", format!("{}/signout", context.auth_prefix))],
+        },
         Refusal::NoEntropy => say("Something is wrong here", "The system has no randomness to give, so nothing can be signed in."),
         Refusal::NotFound => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
         Refusal::MethodNotAllowed { .. } | Refusal::Method => say("This method is not allowed here", "The address does not answer this kind of request."),
@@ -122,49 +127,50 @@ fn page_name(refusal: &Refusal, status: StatusCode) -> PageName {
 }
 
 fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
-    let again = || vec![Link::new("Sign in again", login_url(context))];
+    // Not "again": most who see these pages never were signed in.
+    let sign_in = || vec![Link::new("Sign in", login_url(context))];
     let words = |title, detail: &str, links| Words { title, detail: detail.to_owned(), links };
     match refusal {
         LoginRefusal::Parameters(what) if what.starts_with("start_") => words(
             "This link to sign in does not work",
             "It is cut short, or asks for something that is not offered here.",
-            again(),
+            sign_in(),
         ),
         LoginRefusal::Parameters(_) => words(
             "The sign-in could not be finished",
             "The sign-in service sent your browser back with an address that is not as it should be.",
-            again(),
+            sign_in(),
         ),
         LoginRefusal::CookiesOff => words(
             "Your browser did not send the sign-in cookie",
-            "Signing in needs cookies for this site. Allow them, and sign in again.",
-            again(),
+            "Signing in needs cookies for this site. Allow them, then sign in.",
+            sign_in(),
         ),
         LoginRefusal::Denied { description } => Words {
             title: "The sign-in was refused",
             detail: said("The sign-in service did not let you in.", "access_denied", description.as_deref()),
-            links: again(),
+            links: sign_in(),
         },
         LoginRefusal::PoolSaid { error, description } => Words {
             title: "The sign-in did not work",
             detail: said("The sign-in service reported an error.", error, description.as_deref()),
-            links: again(),
+            links: sign_in(),
         },
         LoginRefusal::PoolAnswer(_) => words(
             "The sign-in did not work",
             "The sign-in service gave an answer that cannot be trusted. The administrator can see why in the log.",
-            again(),
+            sign_in(),
         ),
         LoginRefusal::PoolUnreachable(_) => words(
             "Signing in is not possible right now",
             "The sign-in service cannot be reached. Whoever is signed in already stays so.",
-            again(),
+            sign_in(),
         ),
         LoginRefusal::NoIdentity(code) => words(
             "Your account cannot be used here",
             match *code {
                 "email_not_verified" => {
-                    "Your e-mail address is not verified at the sign-in service. Verify it there, then sign in again."
+                    "Your e-mail address is not verified at the sign-in service. Verify it there, then sign in."
                 }
                 "claim_unwritable" => {
                     "The sign-in service says something about your account that this service cannot pass on. Its operator finds it in the log under the number below."
@@ -196,7 +202,7 @@ fn of_login(refusal: &LoginRefusal, context: &Context) -> Words {
             detail: format!(
                 "So many sign-ins came from your network address within a minute that this one has to wait; try again in {seconds} s."
             ),
-            links: again(),
+            links: sign_in(),
         },
     }
 }

@@ -8,7 +8,7 @@ mod newest;
 mod turns;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -56,6 +56,8 @@ pub struct Generation {
     pub ticket: Ticket,
     /// The tokens that are handed on, where any is.
     pub tokens: Option<TokenBox>,
+    /// Done once it has been told that this does not fit into cookies: many requests find that out.
+    pub too_large: Arc<Once>,
 }
 
 type Key = [u8; 32];
@@ -92,6 +94,24 @@ impl Refresher {
     /// Whether this process has refreshed `session` since it was as it is here.
     pub fn outdates(&self, session: &Session) -> bool {
         self.newest.outdates(session)
+    }
+
+    /// The tickets that refreshes of this generation gave or are about to give instead of `ticket`, one after
+    /// another. Begins no refresh.
+    pub async fn successors(&self, session: &Session, ticket: &Ticket) -> Vec<Ticket> {
+        let mut found: Vec<Ticket> = Vec::new();
+        let (mut session, mut ticket) = (session.clone(), ticket.clone());
+        while found.len() < MOST_SUCCESSORS {
+            let flight = self.flights().get(&key(&session, &ticket)).cloned();
+            let Some(mut flight) = flight else { break };
+            let next = match flight.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(Renewal::Renewed(next))) => next.clone(),
+                _ => break,
+            };
+            (session, ticket) = (next.session.clone(), next.ticket.clone());
+            found.push(ticket.clone());
+        }
+        found
     }
 
     fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket, urgent: bool) -> Result {
@@ -152,6 +172,15 @@ impl Refresher {
     }
 }
 
+// === impl Generation ===
+
+impl Generation {
+    /// A generation.
+    pub fn new(session: Session, ticket: Ticket, tokens: Option<TokenBox>) -> Self {
+        Self { session, ticket, tokens, too_large: Arc::new(Once::new()) }
+    }
+}
+
 /// Takes a flight's result away at the end of its task.
 struct Forget {
     refresher: Arc<Refresher>,
@@ -194,7 +223,7 @@ fn renewed(
     // Without rotation no new token comes, and the old one stays good.
     let refresh_token = refresh_token.unwrap_or_else(|| ticket.refresh_token.clone());
     let tokens = TokenBox::new(&session, issued, passed_on);
-    Generation { session, ticket: Ticket { refresh_token, ..ticket.clone() }, tokens }
+    Generation::new(session, Ticket { refresh_token, ..ticket.clone() }, tokens)
 }
 
 fn key(session: &Session, ticket: &Ticket) -> Key {
@@ -214,3 +243,5 @@ const KEEP_RENEWED: Duration = Duration::from_secs(60);
 const KEEP_DEAD: Duration = Duration::from_secs(60);
 /// While the pool is unwell each session asks it no more often than this.
 const KEEP_UNAVAILABLE: Duration = Duration::from_secs(5);
+/// Results are kept for a minute, in which a session is not refreshed more often than this.
+const MOST_SUCCESSORS: usize = 8;

@@ -131,3 +131,38 @@ fn no_age_and_no_life_is_too_long_or_too_short_to_spread() {
     policy.max_role_age = Duration::from_secs(9);
     assert_eq!(session(true).standing(1008, &policy), Standing::Fresh);
 }
+
+#[test]
+fn a_session_ends_at_its_absolute_limit_to_the_second_whatever_happened_in_between() {
+    for (has_ticket, seen, refreshed) in [(true, 1000, 1000), (true, 44_000, 44_000), (false, 44_000, 1000)] {
+        let session = Session { seen, refreshed, access_ends: 99_999, ..session(has_ticket) };
+        for idle in [None, Some(Duration::from_secs(43_200))] {
+            let policy = settings::Session { idle, ..policy() };
+            assert_eq!(session.ends, 44_200);
+            assert_ne!(session.standing(44_199, &policy), Standing::Ended, "{session:?}");
+            assert_eq!(session.standing(44_200, &policy), Standing::Ended, "{session:?}");
+            assert_eq!(session.standing(44_201, &policy), Standing::Ended, "{session:?}");
+            assert!(!session.survives_outage(44_200, &policy), "no outage prolongs it");
+            assert!(session.ends_by_itself(1000, &policy) <= 44_200, "nor does a stream");
+        }
+    }
+}
+
+#[test]
+fn a_session_ends_at_its_idle_limit_to_the_second_counted_from_the_last_seal() {
+    let policy = settings::Session { idle: Some(Duration::from_secs(600)), ..policy() };
+    for has_ticket in [true, false] {
+        for seen in [1000, 1060, 3000] {
+            let session = Session { seen, access_ends: 99_999, ..session(has_ticket) };
+            assert_ne!(session.standing(seen + 599, &policy), Standing::Ended);
+            assert_eq!(session.standing(seen + 600, &policy), Standing::Ended);
+            assert_eq!(session.standing(seen + 601, &policy), Standing::Ended);
+            // What is open does not count as a visit: there is no answer left that could seal the pass anew.
+            assert_eq!(session.ends_by_itself(seen, &policy), seen + 600);
+        }
+    }
+    // A visit is seen when a tenth of the limit has passed, so nobody is ended who comes back within nine.
+    let session = Session { access_ends: 99_999, ..session(true) };
+    assert!(!session.wants_new_seal(1059, &policy) && session.wants_new_seal(1060, &policy));
+    assert_eq!(session.standing(0, &policy), Standing::Fresh, "a clock that was set back ends nothing");
+}

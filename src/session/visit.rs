@@ -42,6 +42,8 @@ pub struct Visit {
     pub outage: bool,
     /// A session would count, had the browser kept the tokens that came with it.
     pub lacks_tokens: bool,
+    /// A session would count, did what its refresh brought fit into cookies.
+    pub too_large: bool,
 }
 
 // === impl Sessions ===
@@ -156,6 +158,11 @@ impl Sessions {
         self.streams.revoke(&Revocation { whose, ends: session.ends }, clock::now());
     }
 
+    /// The tickets that refreshes of this generation gave or are about to give instead of `ticket`.
+    pub async fn successors(&self, session: &Session, ticket: &Ticket) -> Vec<Ticket> {
+        self.refresher.successors(session, ticket).await
+    }
+
     /// The session as the pass has it, sealed anew where the idle limit must see this visit.
     fn as_it_is(
         &self,
@@ -182,12 +189,15 @@ impl Sessions {
         needs: PassedOn,
         now: u64,
     ) -> Result<Visit, NoEntropy> {
-        let Generation { session, ticket, tokens } = next;
-        let cookies = self.cookies(site, jar, (session, Some(ticket), tokens.as_ref()), now)?;
-        if cookies.is_none() {
-            tracing::warn!(session = %session.id, "the refreshed session is too large for cookies");
-        }
-        let cookies = cookies.unwrap_or_default();
+        let Generation { session, ticket, tokens, .. } = next;
+        // Without its cookies each further request would be a refresh, and a rotated token would be lost.
+        let Some(cookies) = self.cookies(site, jar, (session, Some(ticket), tokens.as_ref()), now)? else {
+            next.too_large.call_once(|| {
+                let (roles, with_tokens) = (session.roles.len(), tokens.is_some());
+                tracing::warn!(session = %session.id, roles, with_tokens, "a refreshed session is too large for cookies");
+            });
+            return Ok(Visit { too_large: true, ..Visit::default() });
+        };
         if !serves(next, needs, now) {
             return Ok(Visit { cookies, ..Visit::default() });
         }
@@ -209,7 +219,7 @@ impl Sessions {
         let Some(ticket) = tickets.into_iter().find(|ticket| ticket.belongs_to(&session)) else {
             return Ok(Visit::default());
         };
-        let (mut generation, mut moved_on) = (Arc::new(Generation { session, ticket, tokens }), false);
+        let (mut generation, mut moved_on) = (Arc::new(Generation::new(session, ticket, tokens)), false);
         let renewal = loop {
             let urgent = standing == Standing::Overdue;
             let renewal = self.refresher.renew(&generation.session, &generation.ticket, urgent);
@@ -227,7 +237,8 @@ impl Sessions {
         let session = &generation.session;
         let survives = session.survives_outage(now, &self.policy) && serves(&generation, needs, now);
         match renewal {
-            Renewal::Renewed(_) if self.streams.is_revoked(session) => Ok(Visit::default()),
+            // Whoever waited since before the sign-out, for whatever, does not bring the session back.
+            _ if self.streams.is_revoked(session) => Ok(Visit::default()),
             Renewal::Renewed(next) => self.as_renewed(site, jar, &next, needs, now),
             // No cookie is deleted: a sibling replica may have given the browser newer ones.
             Renewal::Dead => Ok(Visit::default()),

@@ -59,10 +59,12 @@ function launchOptions() {
 
 /**
  * Runs `body` in a browser that has never been anywhere.
- * @param options as Playwright's newContext, for example `{ javaScriptEnabled: false }`
+ * @param options as Playwright's newContext, for example `{ javaScriptEnabled: false }`; with `keepsPages` the browser
+ *   keeps pages whole in memory for going back, as it does for people
  */
-export async function withBrowser(options, body) {
-  const browser = await chromium.launch(launchOptions());
+export async function withBrowser({ keepsPages = false, ...options }, body) {
+  const kept = keepsPages ? { ignoreDefaultArgs: ['--disable-back-forward-cache'] } : {};
+  const browser = await chromium.launch({ ...launchOptions(), ...kept });
   try {
     const context = await browser.newContext(options);
     context.setDefaultTimeout(PATIENCE);

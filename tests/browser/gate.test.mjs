@@ -161,6 +161,44 @@ test('sign_out_ends_the_gates_and_the_pools_session', LIMIT, async () => {
   });
 });
 
+test('going_back_after_the_sign_out_shows_nothing_protected', LIMIT, async () => {
+  // As Playwright starts Chromium, where going back asks the disk cache, and as people do, with pages kept whole.
+  for (const keepsPages of [false, true]) {
+    await withBrowser({ keepsPages }, async (context) => {
+      const page = await context.newPage();
+      await page.goto(gate('/reports/1'));
+      await signIn(page, 'admin');
+      for (const report of [1, 2, 3]) {
+        await page.goto(gate(`/reports/${report}`));
+        assert.match(await text(page), /Protected/);
+      }
+      // A page that was kept whole is not loaded again, so only its address is waited for.
+      await page.goBack({ waitUntil: 'commit' });
+      assert.equal(page.url(), gate('/reports/2'));
+      assert.match(await text(page), /Protected/, 'while one is signed in, going back is as ever');
+      await page.goto(gate('/oauth2/userinfo'));
+      assert.deepEqual(await page.locator('dd').allInnerTexts(), ['admin', 'admin', 'editor', 'viewer'], 'a role a line');
+      await picture(page, 'userinfo-with-roles');
+      await page.click('text=Sign out');
+      await page.waitForURL(gate('/oauth2/signout'));
+      assert.match(await text(page), /signed out/i);
+      await picture(page, `signed-out-${keepsPages}`);
+
+      await page.goBack({ waitUntil: 'commit' });
+      assert.equal(page.url(), gate('/oauth2/userinfo'));
+      assert.match(await text(page), /please sign in/i);
+      for (const report of [2, 1]) {
+        await page.goBack({ waitUntil: 'commit' });
+        await picture(page, `back-after-sign-out-${keepsPages}-${report}`);
+        assert.doesNotMatch(await text(page), /Protected/, `at ${page.url()}`);
+        await atLoginPage(page);
+      }
+      const left = (await ourCookies(context)).map(({ name }) => name).filter((name) => !name.includes('-login-'));
+      assert.deepEqual(left, [], 'nobody is signed in');
+    });
+  }
+});
+
 test('the_landing_page_of_someone_signed_in_offers_to_sign_out', LIMIT, async () => {
   await withBrowser({}, async (context) => {
     const page = await context.newPage();

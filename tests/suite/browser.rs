@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::upstream::{self, Recorder};
+
 /// How long one browser test may take before it counts as stuck: node's own limit is shorter and says more.
 const NODE_PATIENCE: Duration = Duration::from_secs(300);
 /// How long a program may take to say that it is ready.
@@ -47,6 +49,18 @@ fn a_stopped_upstream_is_a_page_with_a_request_id() {
     // Port 1 of loopback: nothing listens there, so the connection is refused.
     let gate = Dev::start(&["--upstream", "http://127.0.0.1:1"]);
     in_node("gate.test.mjs", "a_stopped_upstream_is_a_page_with_a_request_id", &[("GATE", &gate.address)]);
+}
+
+#[test]
+fn going_back_after_the_sign_out_shows_nothing_protected() {
+    // An application whose pages a browser may keep.
+    let upstream = Recorder::start();
+    let lines = "Content-Type: text/html\r\nCache-Control: max-age=3600\r\n";
+    let page = "<!doctype html><html lang=\"en\"><title>Report</title><h1>Protected</h1></html>";
+    upstream.behave(upstream::answers_headers(lines, page));
+    let gate = Dev::start(&["--upstream", &format!("http://{}", upstream.address)]);
+    let name = "going_back_after_the_sign_out_shows_nothing_protected";
+    in_node("gate.test.mjs", name, &[("GATE", &gate.address)]);
 }
 
 #[test]

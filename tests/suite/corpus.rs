@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, cookies, forwarded, framing, headers, keys, login, paths, rate, redirects, streams, tokens,
+    bearer, cookies, forwarded, framing, headers, keys, login, logout, paths, rate, redirects, streams,
+    tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -41,6 +42,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "H", bench: World::bench, cases: login::cases },
     Section { name: "I", bench: bearer::either, cases: tokens::cases },
     Section { name: "J", bench: World::bench, cases: keys::cases },
+    Section { name: "K", bench: World::bench, cases: logout::cases },
     Section { name: "L", bench: rate::bench, cases: rate::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
 ];

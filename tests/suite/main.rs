@@ -29,6 +29,7 @@ mod headers;
 mod issuers;
 mod keys;
 mod login;
+mod logout;
 mod operation;
 mod pages;
 mod pass_token;
