@@ -18,6 +18,7 @@ use crate::clock;
 use crate::config::settings::PassedOn;
 use crate::identity::Facts;
 use crate::provider::{Granted, Provider};
+use crate::streams::Streams;
 
 /// All refreshes of this process.
 pub struct Refresher {
@@ -29,6 +30,8 @@ pub struct Refresher {
     flights: Mutex<HashMap<Key, Result>>,
     /// One for each token call that may be under way.
     turns: Semaphore,
+    /// Where what a session holds open hears how it fares.
+    streams: Arc<Streams>,
 }
 
 /// How a refresh ended.
@@ -60,14 +63,20 @@ type Result = watch::Receiver<Option<Renewal>>;
 // === impl Refresher ===
 
 impl Refresher {
-    /// A refresher whose token calls run in the `background`.
-    pub fn new(provider: Arc<Provider>, passed_on: PassedOn, background: Background) -> Self {
+    /// A refresher whose token calls run in the `background`, and that tells `streams` what comes of them.
+    pub fn new(
+        provider: Arc<Provider>,
+        passed_on: PassedOn,
+        background: Background,
+        streams: Arc<Streams>,
+    ) -> Self {
         Self {
             provider,
             passed_on,
             background,
             flights: Mutex::default(),
             turns: Semaphore::new(MOST_AT_ONCE),
+            streams,
         }
     }
 
@@ -124,10 +133,12 @@ impl Refresher {
             Ok(granted) => {
                 tracing::debug!(session = %session.id, "session refreshed");
                 let next = renewed(session, ticket, granted, self.passed_on, clock::now());
+                self.streams.renewed(&next.session);
                 (Renewal::Renewed(Arc::new(next)), KEEP_RENEWED)
             }
             Err(fault) if fault.grant_is_dead() || fault.is_about_the_person() => {
                 tracing::info!(session = %session.id, reason = fault.code(), "session ended at refresh");
+                self.streams.ended(session);
                 (Renewal::Dead, KEEP_DEAD)
             }
             Err(fault) => {
