@@ -93,6 +93,26 @@ impl Streams {
         taken
     }
 
+    /// A refresh made `session`: what it has open belongs to this generation from now on.
+    pub fn renewed(&self, session: &Session) {
+        if !self.is_busy() {
+            return;
+        }
+        if let Some(held) = self.held().get_mut(&session.id)
+            && held.session.refreshed <= session.refreshed
+        {
+            held.session = session.clone();
+        }
+    }
+
+    /// The pool ended `session`: what it has open ends, unless that has moved on to a later generation.
+    pub fn ended(&self, session: &Session) {
+        let mut open = self.held();
+        if open.get(&session.id).is_some_and(|held| held.session.refreshed <= session.refreshed) {
+            open.remove(&session.id);
+        }
+    }
+
     /// Ends all that are open, and all that will be.
     pub fn stop(&self) {
         self.stop.send_replace(true);
@@ -175,6 +195,21 @@ mod tests {
             assert!(!is_over(&mut other).await && !is_over(&mut nobodys).await);
             streams.stop();
             assert!(is_over(&mut other).await && is_over(&mut nobodys).await);
+        });
+    }
+
+    #[test]
+    fn a_session_that_the_pool_ended_ends_its_streams_unless_a_later_refresh_is_known() {
+        run(async {
+            let streams = Streams::new();
+            let (old, other) = (session("a"), session("b"));
+            let new = Session { refreshed: 5, ..old.clone() };
+            let (mut one, mut two) = (streams.open(Some(&old)), streams.open(Some(&other)));
+            streams.renewed(&new);
+            streams.ended(&old);
+            assert!(!is_over(&mut one).await, "an old cookie's end is not its");
+            streams.ended(&new);
+            assert!(is_over(&mut one).await && !is_over(&mut two).await);
         });
     }
 

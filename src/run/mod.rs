@@ -154,7 +154,8 @@ fn share(
     background: &Background,
     streams: &Arc<Streams>,
 ) -> Result<Shared, StartError> {
-    let refresher = Arc::new(Refresher::new(provider.clone(), config.passed_on(), background.clone()));
+    let refresher = Refresher::new(provider.clone(), config.passed_on(), background.clone(), streams.clone());
+    let refresher = Arc::new(refresher);
     // The rest of the head needs room as well.
     let room = config.limits.header_bytes / 4 * 3;
     let sessions = Arc::new(Sessions::new(config.session.clone(), room, refresher, streams.clone()));

@@ -21,6 +21,7 @@ use crate::clock;
 use crate::config::settings::PassedOn;
 use crate::identity::Facts;
 use crate::provider::{Granted, Provider};
+use crate::streams::Streams;
 use newest::Newest;
 use turns::Turns;
 
@@ -34,6 +35,8 @@ pub struct Refresher {
     flights: Mutex<HashMap<Key, Result>>,
     turns: Turns,
     newest: Newest,
+    /// Where what a session holds open hears how it fares.
+    streams: Arc<Streams>,
 }
 
 /// How a refresh ended.
@@ -67,8 +70,13 @@ type Result = watch::Receiver<Option<Renewal>>;
 // === impl Refresher ===
 
 impl Refresher {
-    /// A refresher whose token calls run in the `background`.
-    pub fn new(provider: Arc<Provider>, passed_on: PassedOn, background: Background) -> Self {
+    /// A refresher whose token calls run in the `background`, and that tells `streams` what comes of them.
+    pub fn new(
+        provider: Arc<Provider>,
+        passed_on: PassedOn,
+        background: Background,
+        streams: Arc<Streams>,
+    ) -> Self {
         Self {
             provider,
             passed_on,
@@ -76,6 +84,7 @@ impl Refresher {
             flights: Mutex::default(),
             turns: Turns::new(),
             newest: Newest::default(),
+            streams,
         }
     }
 
@@ -158,10 +167,12 @@ impl Refresher {
                 let now = clock::now();
                 let next = renewed(session, ticket, granted, self.passed_on, now);
                 self.newest.learn(&next.session, now);
+                self.streams.renewed(&next.session);
                 (Renewal::Renewed(Arc::new(next)), KEEP_RENEWED)
             }
             Err(fault) if fault.grant_is_dead() || fault.is_about_the_person() => {
                 tracing::info!(session = %session.id, reason = fault.code(), "session ended at refresh");
+                self.streams.ended(session);
                 (Renewal::Dead, KEEP_DEAD)
             }
             Err(fault) => {
