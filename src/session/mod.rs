@@ -14,6 +14,7 @@ pub mod keyring;
 pub mod refresh;
 pub mod revoked;
 pub mod seal;
+pub mod store;
 pub mod tokens;
 pub mod visit;
 

@@ -42,6 +42,7 @@ mod redirects;
 mod refresh;
 mod replicas;
 mod secrets;
+mod store;
 mod streams;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
