@@ -16,6 +16,7 @@ use crate::provider::PoolFault;
 use crate::refusal::Refusal;
 use crate::rule::Found;
 use crate::session::Session;
+use crate::session::refresh::Outage;
 use crate::session::tokens::TokenBox;
 use crate::session::visit::Sessions;
 
@@ -35,8 +36,8 @@ pub struct Caller {
     tokens: Option<TokenBox>,
     /// What the answer must carry whatever it will be.
     pub cookies: Vec<HeaderValue>,
-    /// There is a session that only an outage of the pool keeps from counting.
-    pub outage: bool,
+    /// There is a session that only this outage keeps from counting.
+    pub outage: Option<Outage>,
 }
 
 #[derive(Default)]
@@ -155,6 +156,15 @@ impl Caller {
                 id_token: tokens.id.as_deref(),
             },
             _ => Handed::default(),
+        }
+    }
+}
+
+impl From<Outage> for Refusal {
+    fn from(outage: Outage) -> Self {
+        match outage {
+            Outage::Pool => Self::Outage,
+            Outage::Store => Self::StoreOutage,
         }
     }
 }

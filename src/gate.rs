@@ -126,8 +126,8 @@ impl Gate {
                 let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), until, trip)?;
                 self.send(Request::from_parts(head, body), plan, &caller, trip).await
             }
-            // A session that only an outage keeps from counting is not sent to a pool that cannot answer.
-            Decision::Login | Decision::Challenge if caller.outage => Err(Refusal::Outage),
+            // A session that only an outage keeps from counting is not sent to sign in anew.
+            Decision::Login | Decision::Challenge if let Some(outage) = caller.outage => Err(outage.into()),
             Decision::Login | Decision::StepUp(_) => {
                 let visitor = visitor.as_ref().ok_or(Refusal::Misdirected)?;
                 self.answered(self.shared.login.send_to_pool(visitor), trip)

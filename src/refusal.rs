@@ -59,6 +59,8 @@ pub enum Refusal {
     Unwritable,
     /// The session needs the pool, and the pool cannot be reached.
     Outage,
+    /// The session, or a sign-in, needs the store that gates share, and that cannot be reached.
+    StoreOutage,
     /// The browser does not keep the cookie with the tokens that this path hands on.
     TokensNotKept,
     /// What a refresh brought about this person does not fit into cookies.
@@ -156,6 +158,7 @@ impl Refusal {
             Self::Origin => "origin",
             Self::Unwritable => "unwritable_identity",
             Self::Outage => "pool_outage",
+            Self::StoreOutage => "store_outage",
             Self::TokensNotKept => "tokens_not_kept",
             Self::SessionTooLarge => LoginRefusal::TooLarge.code(),
             Self::NoEntropy => "no_entropy",

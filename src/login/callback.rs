@@ -97,7 +97,7 @@ impl Login {
         let granted = self.redeem(visitor, code, attempt).await?;
         let Visitor { site, jar, .. } = visitor;
         let now = clock::now();
-        let (session, ticket, tokens) = self.session(granted, now)?;
+        let (session, ticket, tokens) = self.session(granted, now).await?;
         let cookies = self
             .sessions
             .cookies(site, jar, (&session, ticket.as_ref(), tokens.as_ref()), now)
@@ -188,7 +188,7 @@ impl Login {
     }
 
     /// A new session, with an id of its own: one that was there before is simply replaced.
-    fn session(&self, granted: Granted, now: u64) -> Result<Begun, Refusal> {
+    async fn session(&self, granted: Granted, now: u64) -> Result<Begun, Refusal> {
         let Granted { identity, access_ends, refresh_token, issued } = granted;
         let values = header_values(&self.config.identity, &identity.user, &identity.roles, &identity.headers);
         if values.is_none() {
@@ -209,13 +209,11 @@ impl Login {
             access_ends,
             has_ticket: refresh_token.is_some(),
         };
-        let ticket = refresh_token.map(|refresh_token| Ticket {
-            id: session.id.clone(),
-            begun: session.begun,
-            ends: session.ends,
-            refresh_token,
-        });
         let tokens = TokenBox::new(&session, issued, self.config.passed_on());
+        let ticket = self.sessions.ticket(&session, refresh_token, tokens.as_ref()).await.map_err(|fault| {
+            tracing::warn!(reason = fault.code(), %fault, "a login failed: its session could not be kept");
+            Refusal::StoreOutage
+        })?;
         Ok((session, ticket, tokens))
     }
 }

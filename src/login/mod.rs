@@ -178,6 +178,10 @@ impl Login {
         wishes: &Wishes<'_>,
     ) -> Answered {
         let Visitor { site, jar, .. } = visitor;
+        // Whoever signs in now could not be kept.
+        if self.sessions.store().is_some_and(|store| !store.is_heard()) {
+            return Err(Refused::on_the_way_to(target, site, Refusal::StoreOutage));
+        }
         let now = clock::now_millis();
         self.begun.take(visitor.ask.client, now).map_err(|seconds| {
             Refused::on_the_way_to(target, site, LoginRefusal::TooMany { seconds }.into())

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::background::Background;
 use crate::provider::{PoolFault, Provider};
 use crate::session::visit::Sessions;
-use crate::session::{Session, Ticket};
+use crate::session::{Grant, Session, Ticket};
 
 /// The revocations of this process.
 #[derive(Clone)]
@@ -38,14 +38,14 @@ impl Revocations {
     /// Revokes `tickets`, and what a refresh of `session` under way makes of them. A stop waits for it, within its
     /// drain.
     pub(super) fn revoke(&self, session: Option<&Session>, tickets: Vec<Ticket>) {
-        let mut given: Vec<String> = Vec::new();
+        let mut given: Vec<Grant> = Vec::new();
         for ticket in tickets {
             if let Some(session) = session.filter(|session| ticket.belongs_to(session)) {
                 self.revoke_successors(session.clone(), ticket.clone());
             }
-            if !given.contains(&ticket.refresh_token) {
-                given.push(ticket.refresh_token.clone());
-                self.give_back(ticket.refresh_token);
+            if !given.contains(&ticket.grant) {
+                given.push(ticket.grant.clone());
+                self.give_back(ticket);
             }
         }
     }
@@ -54,32 +54,40 @@ impl Revocations {
     fn revoke_successors(&self, session: Session, ticket: Ticket) {
         let (this, sessions, work) = (self.clone(), self.sessions.clone(), self.background.begin());
         self.background.spawn(async move {
-            let mut before = ticket.refresh_token.clone();
-            for Ticket { refresh_token, .. } in sessions.successors(&session, &ticket).await {
-                // Without rotation it is the same one again.
-                if refresh_token != before {
-                    before.clone_from(&refresh_token);
-                    this.give_back(refresh_token);
+            let mut before = ticket.grant.clone();
+            for ticket in sessions.successors(&session, &ticket).await {
+                // Without rotation it is the same one again, and so it is with a store.
+                if ticket.grant != before {
+                    before.clone_from(&ticket.grant);
+                    this.give_back(ticket);
                 }
             }
             drop(work);
         });
     }
 
-    fn give_back(&self, refresh_token: String) {
+    fn give_back(&self, ticket: Ticket) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             return drop(Unrevoked { reason: "too_many" });
         };
-        let (provider, work) = (self.provider.clone(), self.background.begin());
+        let (this, work) = (self.clone(), self.background.begin());
         self.background.spawn(async move {
             // Also dropped where the process ends first.
             let mut unrevoked = Unrevoked { reason: "stopped" };
-            match persist(&PAUSES, || provider.revoke(&refresh_token)).await {
+            match this.release_and_revoke(&ticket).await {
                 Ok(()) => unrevoked.reason = DONE,
-                Err(fault) => unrevoked.reason = fault.code(),
+                Err(reason) => unrevoked.reason = reason,
             }
             drop((unrevoked, place, work));
         });
+    }
+
+    /// With a store the refresh token is fetched from there first, where nothing is kept for it any more.
+    async fn release_and_revoke(&self, ticket: &Ticket) -> Result<(), &'static str> {
+        let released = persist(&PAUSES, || self.sessions.release(ticket), |_| false).await;
+        let Some(token) = released.map_err(|fault| fault.code())? else { return Ok(()) };
+        let revoked = persist(&PAUSES, || self.provider.revoke(&token), PoolFault::is_a_refusal).await;
+        revoked.map_err(|fault| fault.code())
     }
 }
 
@@ -96,15 +104,19 @@ impl Drop for Unrevoked {
     }
 }
 
-/// Tries until it is well, or refused, or the pauses between tries are used up.
-async fn persist<F, T>(pauses: &[Duration], attempt: F) -> Result<(), PoolFault>
+/// Tries until it is well, or hopeless, or the pauses between tries are used up.
+async fn persist<F, T, Done, Fault>(
+    pauses: &[Duration],
+    attempt: F,
+    is_hopeless: fn(&Fault) -> bool,
+) -> Result<Done, Fault>
 where
     F: Fn() -> T,
-    T: Future<Output = Result<(), PoolFault>>,
+    T: Future<Output = Result<Done, Fault>>,
 {
     for pause in pauses {
         match attempt().await {
-            Err(fault) if !fault.is_a_refusal() => tokio::time::sleep(*pause).await,
+            Err(fault) if !is_hopeless(&fault) => tokio::time::sleep(*pause).await,
             outcome => return outcome,
         }
     }
@@ -127,11 +139,15 @@ mod tests {
     fn tried(outcomes: &[fn() -> Result<(), PoolFault>]) -> (usize, bool) {
         let calls = Cell::new(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let outcome = runtime.block_on(persist(&[Duration::ZERO; PAUSES.len()], || {
-            let outcome = outcomes[calls.get().min(outcomes.len() - 1)]();
-            calls.set(calls.get() + 1);
-            async { outcome }
-        }));
+        let outcome = runtime.block_on(persist(
+            &[Duration::ZERO; PAUSES.len()],
+            || {
+                let outcome = outcomes[calls.get().min(outcomes.len() - 1)]();
+                calls.set(calls.get() + 1);
+                async { outcome }
+            },
+            PoolFault::is_a_refusal,
+        ));
         (calls.get(), outcome.is_ok())
     }
 

@@ -15,8 +15,8 @@ impl Login {
         only(visitor, &[Method::GET, Method::HEAD], "GET, HEAD")?;
         let visit =
             self.sessions.visit(visitor.site, visitor.jar, true).await.map_err(|_| Refusal::NoEntropy)?;
-        if visit.outage {
-            return Err(Refusal::Outage.into());
+        if let Some(outage) = visit.outage {
+            return Err(Refusal::from(outage).into());
         }
         if visit.too_large {
             return Err(Refusal::SessionTooLarge.into());

@@ -45,6 +45,11 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             detail: "What your request carries has to be checked with the sign-in service, and that cannot be reached.".into(),
             links: retry(context),
         },
+        Refusal::StoreOutage => Words {
+            title: "Please try again in a moment",
+            detail: "Who is signed in here is kept at a place that cannot be reached. Nobody has been signed out.".into(),
+            links: retry(context),
+        },
         Refusal::TokensNotKept => Words {
             title: "Your browser did not send all of the sign-in",
             detail: "You are signed in, but the cookie that this page needs besides was not kept. It may be blocked, or too large for a proxy on the way.".into(),

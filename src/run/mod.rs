@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,8 +24,7 @@ use crate::provider::Provider;
 use crate::redirect::Redirect;
 use crate::rule::Rules;
 use crate::session::keyring::Keyring;
-use crate::session::refresh::Refresher;
-use crate::session::visit::Sessions;
+use crate::session::store::Store;
 use crate::site::sites;
 use crate::streams::Streams;
 use crate::telemetry::admin::Admin;
@@ -34,6 +33,7 @@ use crate::vouch::Vouch;
 
 pub mod dev;
 pub mod serve;
+mod sessions;
 pub mod signals;
 
 /// A running gate. Dropping it does not stop it; [`Running::stop`] does.
@@ -108,7 +108,9 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     let provider = Arc::new(provider);
 
     let (stop, stopping) = listen::stop::pair();
-    let admin_handler = Admin { telemetry: telemetry.clone(), provider: provider.clone() };
+    let awaited = Arc::new(OnceLock::new());
+    let admin_handler =
+        Admin { telemetry: telemetry.clone(), provider: provider.clone(), store: awaited.clone() };
     let control = Control::start(admin, admin_handler, stopping.clone())?;
     let background = Background::new(control.handle.clone());
     let tls = tls(&config)?;
@@ -125,7 +127,8 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         tracing::info!(listen = %bound, "sending cleartext to TLS");
     }
     let streams = Streams::new();
-    let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &background, &streams)?);
+    let shared =
+        Arc::new(share(config.clone(), provider.clone(), telemetry, &background, &streams, &awaited)?);
     let opened = streams.clone();
     let make = move |_| make_gate(&shared, opened.clone()).map_err(io::Error::other);
     let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
@@ -153,19 +156,20 @@ fn share(
     telemetry: Arc<Telemetry>,
     background: &Background,
     streams: &Arc<Streams>,
+    awaited: &OnceLock<Arc<Store>>,
 ) -> Result<Shared, StartError> {
-    let refresher = Refresher::new(provider.clone(), config.passed_on(), background.clone(), streams.clone());
-    let refresher = Arc::new(refresher);
-    // The rest of the head needs room as well.
-    let room = config.limits.header_bytes / 4 * 3;
-    let sessions = Arc::new(Sessions::new(config.session.clone(), room, refresher, streams.clone()));
+    let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
+    let store = sessions::store(&config, &keyring, background, streams)?;
+    if let Some(store) = &store {
+        let _ = awaited.set(store.clone());
+    }
+    let sessions = sessions::sessions(&config, &provider, background, streams, store);
     let bearers = config.bearer.clone().map(|bearer| {
         let kind = config.provider.kind.clone();
         let profiles = config.passed_on_always().profile;
         Bearers::new(bearer, config.identity.clone(), kind, profiles, provider.clone())
     });
     let rules = Arc::new(Rules::new(config.rules.clone(), config.default.clone()));
-    let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
     Ok(Shared {
         rules: rules.clone(),
         sites: sites(&config, &keyring),

@@ -59,6 +59,11 @@ impl Sealer {
     pub fn open(&self, purpose: Purpose, name: &str, text: &str) -> Option<Opened> {
         self.keyring.0.load().open(&self.place, purpose, name, text)
     }
+
+    /// [`Ring::pseudonyms`], here and now.
+    pub fn pseudonyms(&self, sub: &str) -> Vec<String> {
+        self.keyring.0.load().pseudonyms(&self.place, sub)
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Who came in before: the session and its life, as functions of `now`. ★
 //!
 //! A session is two sealed cookies. The *pass* is opened on every request and says who this is; the *ticket*
-//! holds the refresh token, is opened when a refresh is due or the session ends, and counts only with its pass. Neither
-//! holds an access or ID token: where the configuration passes one on, `tokens` is a third.
+//! leads to the refresh token, is opened when a refresh is due or the session ends, and counts only with its pass.
+//! Neither holds an access or ID token: where the configuration passes one on, `tokens` is a third. With a store the
+//! refresh token is `kept` there, and the ticket says what opens it.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +11,17 @@ use crate::config::settings;
 use crate::identity::Facts;
 
 pub mod cookie;
+pub mod kept;
 pub mod keyring;
 pub mod refresh;
 pub mod revoked;
 pub mod seal;
 pub mod store;
+pub mod ticket;
 pub mod tokens;
 pub mod visit;
+
+pub use ticket::{Grant, Ticket};
 
 /// Who this is, as the pass says. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,24 +63,6 @@ pub struct Session {
     /// Whether a ticket was given with this pass.
     #[serde(rename = "t")]
     pub has_ticket: bool,
-}
-
-/// What the refresh ticket holds. It repeats what ties it to its pass.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ticket {
-    /// [`Session::id`].
-    #[serde(rename = "i")]
-    pub id: String,
-    /// [`Session::begun`].
-    #[serde(rename = "b")]
-    pub begun: u64,
-    /// [`Session::ends`].
-    #[serde(rename = "e")]
-    pub ends: u64,
-    /// The pool's refresh token.
-    #[serde(rename = "r")]
-    pub refresh_token: String,
 }
 
 /// Where a session stands.
@@ -153,21 +140,6 @@ impl Session {
         let share = hash % 1001;
         // `seconds` comes from a file or a token: no product of it may overflow.
         (seconds / 10).saturating_mul(share) / 1000
-    }
-}
-
-// === impl Ticket ===
-
-impl Ticket {
-    /// Whether this ticket belongs to `session`: a ticket of another login counts for nothing.
-    pub fn belongs_to(&self, session: &Session) -> bool {
-        self.id == session.id && self.begun == session.begun && self.ends == session.ends
-    }
-}
-
-impl std::fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticket").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@
 //! "single-flight key collision").
 
 mod newest;
+mod shared;
 mod turns;
 
 use std::collections::HashMap;
@@ -14,8 +15,10 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use tokio::sync::watch;
 
+use super::kept::Handle;
+use super::store::Store;
 use super::tokens::TokenBox;
-use super::{Session, Ticket};
+use super::{Grant, Session, Ticket};
 use crate::background::Background;
 use crate::clock;
 use crate::config::settings::PassedOn;
@@ -23,6 +26,7 @@ use crate::identity::Facts;
 use crate::provider::{Granted, Provider};
 use crate::streams::Streams;
 use newest::Newest;
+use shared::Shared;
 use turns::Turns;
 
 /// All refreshes of this process.
@@ -32,6 +36,8 @@ pub struct Refresher {
     passed_on: PassedOn,
     /// Where token calls run: a request that goes away does not lose what the pool answered.
     background: Background,
+    /// Where several gates share sessions.
+    store: Option<Arc<Store>>,
     flights: Mutex<HashMap<Key, Result>>,
     turns: Turns,
     newest: Newest,
@@ -46,8 +52,17 @@ pub enum Renewal {
     Renewed(Arc<Generation>),
     /// The pool says that this refresh token counts no more.
     Dead,
-    /// The pool could not be reached, or answered nonsense.
-    Unavailable,
+    /// Nobody who could say so was there.
+    Unavailable(Outage),
+}
+
+/// Who could not be reached, or answered nonsense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// The user pool.
+    Pool,
+    /// The store.
+    Store,
 }
 
 /// A session between two refreshes.
@@ -76,11 +91,13 @@ impl Refresher {
         passed_on: PassedOn,
         background: Background,
         streams: Arc<Streams>,
+        store: Option<Arc<Store>>,
     ) -> Self {
         Self {
             provider,
             passed_on,
             background,
+            store,
             flights: Mutex::default(),
             turns: Turns::new(),
             newest: Newest::default(),
@@ -94,9 +111,9 @@ impl Refresher {
         let key = key(session, ticket);
         let mut result = self.flight(key, session, ticket, urgent);
         match result.wait_for(Option::is_some).await {
-            Ok(renewal) => renewal.clone().unwrap_or(Renewal::Unavailable),
+            Ok(renewal) => renewal.clone().unwrap_or(Renewal::Unavailable(Outage::Pool)),
             // The task is gone without a word: that is an outage of ours, and nobody is logged out for it.
-            Err(_) => Renewal::Unavailable,
+            Err(_) => Renewal::Unavailable(Outage::Pool),
         }
     }
 
@@ -138,6 +155,7 @@ impl Refresher {
             let _forget = Forget { refresher: refresher.clone(), key };
             let work = refresher.background.begin();
             let (renewal, mut keep) = refresher.fly(&session, &ticket, urgent).await;
+            refresher.tell(&session, &renewal);
             // One receiver is the map's own: where there is no other, everyone gave up waiting, and a rotated
             // token exists nowhere else.
             if let (Renewal::Renewed(renewed), 1) = (&renewal, sender.receiver_count()) {
@@ -155,29 +173,76 @@ impl Refresher {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one token call, and for how long its result is kept.
+    /// What came of a refresh, to those who must know beside whoever waits for it.
+    fn tell(&self, before: &Session, renewal: &Renewal) {
+        match renewal {
+            Renewal::Renewed(next) => {
+                self.newest.learn(&next.session, clock::now());
+                self.streams.renewed(&next.session);
+            }
+            // A cookie from before a refresh that was somebody's here says nothing of the session as it is now.
+            Renewal::Dead if !self.newest.outdates(before) => self.streams.ended(before),
+            Renewal::Dead | Renewal::Unavailable(_) => {}
+        }
+    }
+
+    /// The next generation, and for how long it is kept at hand.
     async fn fly(&self, session: &Session, ticket: &Ticket, urgent: bool) -> (Renewal, Duration) {
-        let Some(_turn) = self.turns.take(urgent).await else {
-            tracing::warn!(reason = "refresh_queue", "a session could not be refreshed: too many others are");
-            return (Renewal::Unavailable, KEEP_UNAVAILABLE);
+        match (&ticket.grant, &self.store) {
+            (Grant::Token(token), None) => self.fly_alone(session, token, urgent).await,
+            (Grant::Kept(handle), Some(store)) => {
+                let shared = Shared { store, handle, token: None, urgent };
+                self.fly_shared(&shared, session).await
+            }
+            (Grant::Token(token), Some(store)) => {
+                let Some(handle) = Handle::of_token(token) else { return (Renewal::Dead, KEEP_DEAD) };
+                let shared = Shared { store, handle: &handle, token: Some(token), urgent };
+                self.fly_shared(&shared, session).await
+            }
+            // There was a store once.
+            (Grant::Kept(_), None) => (Renewal::Dead, KEEP_DEAD),
+        }
+    }
+
+    /// The one token call of a session whose refresh token is in its cookie.
+    async fn fly_alone(&self, session: &Session, token: &str, urgent: bool) -> (Renewal, Duration) {
+        let Some(_turn) = self.turn(urgent).await else {
+            return (Renewal::Unavailable(Outage::Pool), KEEP_UNAVAILABLE);
         };
-        match self.provider.refresh(&ticket.refresh_token, &session.sub).await {
+        match self.ask(session, token).await {
+            Ok(granted) => {
+                let (session, token, tokens) = next(session, token, granted, self.passed_on, clock::now());
+                let ticket = Ticket::new(&session, Grant::Token(token));
+                (Renewal::Renewed(Arc::new(Generation::new(session, ticket, tokens))), KEEP_RENEWED)
+            }
+            Err(Renewal::Dead) => (Renewal::Dead, KEEP_DEAD),
+            Err(renewal) => (renewal, KEEP_UNAVAILABLE),
+        }
+    }
+
+    /// A turn to ask the pool; `None` if there was none for too long.
+    async fn turn(&self, urgent: bool) -> Option<turns::Turn<'_>> {
+        let turn = self.turns.take(urgent).await;
+        if turn.is_none() {
+            tracing::warn!(reason = "refresh_queue", "a session could not be refreshed: too many others are");
+        }
+        turn
+    }
+
+    /// Asks the pool; what is no answer is the way in which the refresh ends.
+    async fn ask(&self, session: &Session, token: &str) -> std::result::Result<Granted, Renewal> {
+        match self.provider.refresh(token, &session.sub).await {
             Ok(granted) => {
                 tracing::debug!(session = %session.id, "session refreshed");
-                let now = clock::now();
-                let next = renewed(session, ticket, granted, self.passed_on, now);
-                self.newest.learn(&next.session, now);
-                self.streams.renewed(&next.session);
-                (Renewal::Renewed(Arc::new(next)), KEEP_RENEWED)
+                Ok(granted)
             }
             Err(fault) if fault.grant_is_dead() || fault.is_about_the_person() => {
                 tracing::info!(session = %session.id, reason = fault.code(), "session ended at refresh");
-                self.streams.ended(session);
-                (Renewal::Dead, KEEP_DEAD)
+                Err(Renewal::Dead)
             }
             Err(fault) => {
                 tracing::warn!(reason = fault.code(), %fault, "a session could not be refreshed");
-                (Renewal::Unavailable, KEEP_UNAVAILABLE)
+                Err(Renewal::Unavailable(Outage::Pool))
             }
         }
     }
@@ -204,14 +269,15 @@ impl Drop for Forget {
     }
 }
 
-/// The next generation of a session. Its id, beginning and absolute end stay.
-fn renewed(
+/// The next generation of a session, with its refresh token and the tokens that are handed on. Its id, beginning and
+/// absolute end stay.
+fn next(
     session: &Session,
-    ticket: &Ticket,
+    token: &str,
     granted: Granted,
     passed_on: PassedOn,
     now: u64,
-) -> Generation {
+) -> (Session, String, Option<TokenBox>) {
     let Granted { identity, access_ends, refresh_token, issued } = granted;
     // A refresh is no new sign-in: how and when that one was stays true where the new token does not repeat it
     // (OpenID Connect Core §12.2).
@@ -231,15 +297,14 @@ fn renewed(
         access_ends,
         ..session.clone()
     };
-    // Without rotation no new token comes, and the old one stays good.
-    let refresh_token = refresh_token.unwrap_or_else(|| ticket.refresh_token.clone());
     let tokens = TokenBox::new(&session, issued, passed_on);
-    Generation::new(session, Ticket { refresh_token, ..ticket.clone() }, tokens)
+    // Without rotation no new token comes, and the old one stays good.
+    (session, refresh_token.unwrap_or_else(|| token.to_owned()), tokens)
 }
 
 fn key(session: &Session, ticket: &Ticket) -> Key {
     let mut hash = Context::new(&SHA256);
-    for part in [session.id.as_bytes(), &session.refreshed.to_be_bytes(), ticket.refresh_token.as_bytes()] {
+    for part in [session.id.as_bytes(), &session.refreshed.to_be_bytes(), ticket.grant.bytes()] {
         hash.update(&(part.len() as u64).to_be_bytes());
         hash.update(part);
     }

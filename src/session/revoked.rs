@@ -22,7 +22,7 @@ pub struct Revocation {
 }
 
 /// Whose sessions are called off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Whose {
     /// The session with this id.
     #[serde(rename = "i")]

@@ -8,6 +8,7 @@
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -26,6 +27,10 @@ pub enum Purpose {
     Attempt,
     /// Where to go after signing out.
     Return,
+    /// What is called off, in a store's log.
+    Revocation,
+    /// What a store's index notes of a session.
+    Index,
 }
 
 /// The key ring: the first key seals, every key opens.
@@ -55,7 +60,8 @@ pub struct BadKey;
 
 struct Key {
     id: [u8; KEY_ID_LEN],
-    purposes: [LessSafeKey; 5],
+    purposes: [LessSafeKey; 7],
+    pseudonym: hmac::Key,
 }
 
 // === impl Ring ===
@@ -93,6 +99,19 @@ impl Ring {
         bytes.extend(nonce);
         bytes.extend(sealed);
         Some(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// What somebody goes by in a store, under each key, the sealing one first: an HMAC of issuer and `sub`.
+    pub fn pseudonyms(&self, place: &Place, sub: &str) -> Vec<String> {
+        let pseudonym = |key: &Key| {
+            let mut hash = hmac::Context::with_key(&key.pseudonym);
+            for part in [&place.issuer, sub] {
+                hash.update(&(part.len() as u64).to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+            URL_SAFE_NO_PAD.encode(&hash.sign().as_ref()[..16])
+        };
+        self.keys.iter().map(pseudonym).collect()
     }
 
     /// Opens what [`Ring::seal`] made for the same purpose, cookie and place, by any of its keys. Anything else is
@@ -174,8 +193,12 @@ impl Key {
             subkey(Purpose::Token)?,
             subkey(Purpose::Attempt)?,
             subkey(Purpose::Return)?,
+            subkey(Purpose::Revocation)?,
+            subkey(Purpose::Index)?,
         ];
-        Ok(Self { id, purposes })
+        let info = [b"pseudonym".as_slice()];
+        let okm = extracted.expand(&info, hmac::HMAC_SHA256).map_err(|_| BadKey)?;
+        Ok(Self { id, purposes, pseudonym: okm.into() })
     }
 
     fn of(&self, purpose: Purpose) -> &LessSafeKey {
@@ -193,6 +216,8 @@ impl Purpose {
             Self::Token => "token",
             Self::Attempt => "attempt",
             Self::Return => "return",
+            Self::Revocation => "revocation",
+            Self::Index => "index",
         }
     }
 }

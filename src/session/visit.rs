@@ -1,6 +1,8 @@
 //! Who came in: from the cookies of a request to a session that counts, refreshed where that is due.
 
+mod ending;
 mod fetched;
+mod keeping;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +10,9 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::cookie::{Jar, PART_LEN};
-use super::refresh::{Generation, Refresher, Renewal};
-use super::revoked::{Revocation, Whose};
+use super::refresh::{Generation, Outage, Refresher, Renewal};
 use super::seal::Purpose;
+use super::store::Store;
 use super::tokens::TokenBox;
 use super::{Session, Standing, Ticket};
 use crate::clock::{self, NoEntropy};
@@ -26,6 +28,8 @@ pub struct Sessions {
     room: usize,
     refresher: Arc<Refresher>,
     streams: Arc<Streams>,
+    /// Where several gates share sessions.
+    store: Option<Arc<Store>>,
     fetched: Fetched,
 }
 
@@ -38,8 +42,8 @@ pub struct Visit {
     pub tokens: Option<TokenBox>,
     /// Cookies that the answer must carry.
     pub cookies: Vec<HeaderValue>,
-    /// A session would count, if the pool could be asked.
-    pub outage: bool,
+    /// A session would count, if this could be asked.
+    pub outage: Option<Outage>,
     /// A session would count, had the browser kept the tokens that came with it.
     pub lacks_tokens: bool,
     /// A session would count, did what its refresh brought fit into cookies.
@@ -55,8 +59,9 @@ impl Sessions {
         room: usize,
         refresher: Arc<Refresher>,
         streams: Arc<Streams>,
+        store: Option<Arc<Store>>,
     ) -> Self {
-        Self { policy, room, refresher, streams, fetched: Fetched::default() }
+        Self { policy, room, refresher, streams, store, fetched: Fetched::default() }
     }
 
     /// Who the cookies of a request say has come in. `renew`: whether a session that is due is refreshed first;
@@ -76,6 +81,10 @@ impl Sessions {
     ) -> Result<Visit, NoEntropy> {
         let now = clock::now();
         let Some(session) = self.pass(site, jar) else { return Ok(Visit::default()) };
+        // It may have been called off at another gate, and nothing is heard from there.
+        if self.store.as_ref().is_some_and(|store| !store.vouches()) {
+            return Ok(Visit { outage: Some(Outage::Store), ..Visit::default() });
+        }
         let tokens = self.tokens(site, jar, &session, needs, now);
         let standing = match session.standing(now, &self.policy) {
             Standing::Fresh | Standing::Due if needs.any() && tokens.is_none() => {
@@ -151,13 +160,6 @@ impl Sessions {
         Ok((takes <= self.room).then_some(cookies))
     }
 
-    /// From now on this session counts no more in this process, nor what a refresh in flight makes of it; what it
-    /// has open ends.
-    pub fn sign_out(&self, session: &Session) {
-        let whose = Whose::Session(session.id.clone());
-        self.streams.revoke(&Revocation { whose, ends: session.ends }, clock::now());
-    }
-
     /// The tickets that refreshes of this generation gave or are about to give instead of `ticket`.
     pub async fn successors(&self, session: &Session, ticket: &Ticket) -> Vec<Ticket> {
         self.refresher.successors(session, ticket).await
@@ -225,7 +227,8 @@ impl Sessions {
             let renewal = self.refresher.renew(&generation.session, &generation.ticket, urgent);
             // While the session still counts a slow pool is not waited for; the flight goes on without us.
             let patience = if standing == Standing::Due { PATIENCE } else { LAST_PATIENCE };
-            let renewal = tokio::time::timeout(patience, renewal).await.unwrap_or(Renewal::Unavailable);
+            let renewal =
+                tokio::time::timeout(patience, renewal).await.unwrap_or(Renewal::Unavailable(Outage::Pool));
             match renewal {
                 // A result kept for late-comers may have grown old itself: on to the generation after it.
                 Renewal::Renewed(next) if self.has_grown_old(&next.session) => {
@@ -235,21 +238,26 @@ impl Sessions {
             }
         };
         let session = &generation.session;
-        let survives = session.survives_outage(now, &self.policy) && serves(&generation, needs, now);
+        // The grace is the pool's: what a store cannot vouch for ends with the access token.
+        let excused = match renewal {
+            Renewal::Unavailable(Outage::Store) => now < session.access_ends && now < session.ends,
+            _ => session.survives_outage(now, &self.policy),
+        };
+        let survives = excused && serves(&generation, needs, now);
         match renewal {
             // Whoever waited since before the sign-out, for whatever, does not bring the session back.
             _ if self.streams.is_revoked(session) => Ok(Visit::default()),
             Renewal::Renewed(next) => self.as_renewed(site, jar, &next, needs, now),
             // No cookie is deleted: a sibling replica may have given the browser newer ones.
             Renewal::Dead => Ok(Visit::default()),
-            Renewal::Unavailable if survives && moved_on => {
+            Renewal::Unavailable(_) if survives && moved_on => {
                 self.as_renewed(site, jar, &generation, needs, now)
             }
-            Renewal::Unavailable if survives => {
+            Renewal::Unavailable(_) if survives => {
                 let Generation { session, tokens, .. } = Arc::unwrap_or_clone(generation);
                 self.as_it_is(site, jar, session, tokens, now)
             }
-            Renewal::Unavailable => Ok(Visit { outage: true, ..Visit::default() }),
+            Renewal::Unavailable(outage) => Ok(Visit { outage: Some(outage), ..Visit::default() }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The admin listener: `/livez`, `/readyz`, `/metrics`. GET only; it changes nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -10,6 +10,7 @@ use crate::body::Answer;
 use crate::listen::{Handler, Peer};
 use crate::provider::Provider;
 use crate::reply;
+use crate::session::store::Store;
 
 /// Answers the admin listener.
 pub struct Admin {
@@ -17,6 +18,8 @@ pub struct Admin {
     pub telemetry: Arc<Telemetry>,
     /// Whether it is ready.
     pub provider: Arc<Provider>,
+    /// And that, where there is one.
+    pub store: Arc<OnceLock<Arc<Store>>>,
 }
 
 impl Handler for Admin {
@@ -24,18 +27,23 @@ impl Handler for Admin {
         if request.method() != Method::GET {
             return reply::not_found();
         }
-        let ready = self.provider.ready();
+        let unready = if !self.provider.ready() {
+            Some("not ready: the provider's discovery document or keys have not been read yet\n")
+        } else if self.store.get().is_some_and(|store| !store.was_heard()) {
+            Some("not ready: the store (session.store) has not been heard yet\n")
+        } else {
+            None
+        };
         match request.uri().path() {
             "/livez" => reply::plain(true, "ok\n".into(), "text/plain; charset=utf-8"),
-            "/readyz" if ready => reply::plain(true, "ready\n".into(), "text/plain; charset=utf-8"),
             "/readyz" => reply::plain(
-                false,
-                "not ready: the provider's discovery document or keys have not been read yet\n".into(),
+                unready.is_none(),
+                unready.unwrap_or("ready\n").into(),
                 "text/plain; charset=utf-8",
             ),
             "/metrics" => reply::plain(
                 true,
-                self.telemetry.metrics.render(ready, self.telemetry.records_lost()),
+                self.telemetry.metrics.render(unready.is_none(), self.telemetry.records_lost()),
                 "application/openmetrics-text; version=1.0.0; charset=utf-8",
             ),
             _ => reply::not_found(),

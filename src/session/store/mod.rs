@@ -1,3 +1,181 @@
-//! What replicas share. ★
+//! Sessions that several gates share: kept in a Redis or Valkey server, called off on all gates at once.
+//!
+//! The engine moves bytes; what they say is sealed and judged here. A fresh pass needs none of it: that nobody called it
+//! off is known from the log of revocations, which every gate follows.
 
 pub mod engine;
+mod index;
+mod revocations;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::kept::{Handle, Kept};
+use super::keyring::{Keyring, Sealer};
+use crate::background::Background;
+use crate::clock::{self, NoEntropy};
+use crate::config::settings::{self, StoreOutage};
+use crate::tls::TlsError;
+use engine::{Engine, EngineFault};
+pub use index::Noted;
+use revocations::Log;
+pub use revocations::Publish;
+
+/// The shared store of this deployment's gates.
+pub struct Store {
+    engine: Engine,
+    outage: StoreOutage,
+    issuer: String,
+    client_id: String,
+    /// For what lies there without a browser's key: revocations and the index.
+    sealer: Sealer,
+    /// When the log was last heard, milliseconds since 1970; 0: not yet.
+    heard: AtomicU64,
+    to_publish: mpsc::UnboundedSender<Publish>,
+    log: Log,
+}
+
+/// Why the store gave nothing that can be used. None of it says anything about a session.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// It could not be asked, or gave no sensible answer.
+    #[error("{0}")]
+    Engine(#[from] EngineFault),
+    /// A value that does not open: of another session, or of no gate at all.
+    #[error("what the store has for this session does not open")]
+    Value,
+    /// Nothing can be sealed.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+}
+
+/// The right to refresh one session, for as long as this lives.
+pub struct Turn {
+    store: Arc<Store>,
+    name: String,
+    holder: [u8; 16],
+}
+
+// === impl Store ===
+
+impl Store {
+    /// The store of `settings`, and what [`Store::follow`] is to be given. Connects to nothing yet.
+    pub fn new(
+        settings: &settings::Store,
+        (issuer, client_id): (&str, &str),
+        keyring: Arc<Keyring>,
+        background: Background,
+    ) -> Result<(Arc<Self>, mpsc::UnboundedReceiver<Publish>), TlsError> {
+        let (to_publish, publishing) = mpsc::unbounded_channel();
+        let store = Self {
+            engine: Engine::new(settings, background)?,
+            outage: settings.outage,
+            issuer: issuer.into(),
+            client_id: client_id.into(),
+            // Of no origin: the gates of one client have one log.
+            sealer: Sealer::new(keyring, issuer, client_id, "store"),
+            heard: AtomicU64::new(0),
+            to_publish,
+            log: Log::default(),
+        };
+        Ok((Arc::new(store), publishing))
+    }
+
+    /// Whether a fresh pass may count now: somebody may have called it off while nothing was heard.
+    pub fn vouches(&self) -> bool {
+        self.outage == StoreOutage::ServeFresh || self.is_heard()
+    }
+
+    /// Whether the log was heard within the time in which a revocation must have come.
+    pub fn is_heard(&self) -> bool {
+        clock::now_millis().saturating_sub(self.heard.load(Ordering::Relaxed)) < UNHEARD
+    }
+
+    /// Whether it was ever heard.
+    pub fn was_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed) > 0
+    }
+
+    /// The session that `handle` opens, as it was last written.
+    pub async fn load(&self, handle: &Handle) -> Result<Option<Kept>, StoreFault> {
+        let Some(value) = self.engine.load(&handle.name()).await? else { return Ok(None) };
+        Kept::open(handle, (&self.issuer, &self.client_id), &value).map(Some).ok_or(StoreFault::Value)
+    }
+
+    /// Keeps a session that begins.
+    pub async fn begin(&self, handle: &Handle, kept: &Kept) -> Result<(), StoreFault> {
+        let value = self.sealed(handle, kept)?;
+        self.engine.create(&handle.name(), kept.number, &value, kept.session.ends).await?;
+        Ok(())
+    }
+
+    /// Keeps the next generation of a session. False: it is gone, or a later one is there; then that counts.
+    pub async fn advance(&self, handle: &Handle, kept: &Kept) -> Result<bool, StoreFault> {
+        let value = self.sealed(handle, kept)?;
+        Ok(self.engine.replace(&handle.name(), kept.number, &value, kept.session.ends).await?)
+    }
+
+    /// Keeps it no more.
+    pub async fn end(&self, handle: &Handle) -> Result<(), StoreFault> {
+        Ok(self.engine.forget(&handle.name()).await?)
+    }
+
+    /// The turn to refresh this session; `None`: another gate has it.
+    pub async fn turn(self: &Arc<Self>, handle: &Handle) -> Result<Option<Turn>, StoreFault> {
+        let (name, holder) = (handle.name(), clock::random()?);
+        let ours = self.engine.lock(&name, &holder, HOLD).await?;
+        Ok(ours.then(|| Turn { store: self.clone(), name, holder }))
+    }
+
+    fn sealed(&self, handle: &Handle, kept: &Kept) -> Result<Vec<u8>, StoreFault> {
+        kept.seal(handle, (&self.issuer, &self.client_id), clock::random()?).ok_or(StoreFault::Value)
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// Does `work` and keeps the turn for as long as it takes.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            if let Ok(done) = tokio::time::timeout(HOLD / 3, work.as_mut()).await {
+                return done;
+            }
+            // Lost or unheard: the work is under way all the same, and what it brings is written if it still may be.
+            let extended = self.store.engine.extend(&self.name, &self.holder, HOLD);
+            tokio::select! {
+                done = work.as_mut() => return done,
+                _ = extended => {}
+            }
+        }
+    }
+
+    /// Lets others have it. Not on drop: who dies in the middle is found out by time.
+    pub async fn over(self) {
+        let _ = self.store.engine.unlock(&self.name, &self.holder).await;
+    }
+}
+
+// === impl StoreFault ===
+
+impl StoreFault {
+    /// A stable code for log and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Engine(fault) => fault.code(),
+            Self::Value => "store_value",
+            Self::NoEntropy(_) => "no_entropy",
+        }
+    }
+}
+
+/// A gate that dies in the middle of a refresh holds the others up for so long.
+const HOLD: Duration = Duration::from_secs(3);
+/// Milliseconds: within two seconds every gate knows what was called off, or serves nobody.
+const UNHEARD: u64 = 2000;
