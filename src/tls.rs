@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
@@ -29,11 +30,20 @@ pub enum TlsError {
 
 /// A client that trusts the system's roots, or those of `ca_file` alone.
 pub fn client(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    client_as(ca_file, None)
+}
+
+/// The same, and it shows a certificate of its own where the server asks for one.
+pub fn client_as(ca_file: Option<&Path>, own: Option<Arc<CertifiedKey>>) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(match ca_file {
-        None => builder.with_platform_verifier()?.with_no_client_auth(),
-        Some(path) => builder.with_root_certificates(roots(path)?).with_no_client_auth(),
+    let builder = match ca_file {
+        None => builder.with_platform_verifier()?,
+        Some(path) => builder.with_root_certificates(roots(path)?),
+    };
+    Ok(match own {
+        None => builder.with_no_client_auth(),
+        Some(own) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))),
     })
 }
 

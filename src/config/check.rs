@@ -18,6 +18,7 @@ mod requirement;
 mod rules;
 mod secrets;
 mod session;
+mod store;
 mod tls;
 mod upstream;
 

@@ -212,15 +212,17 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Whether a secret may stand on the line: by the key, by the line (an inline table holds several keys), and
-/// always where the text is no TOML or the key unknown, which may be a slip of `client_secret`.
+/// Whether a secret may stand on the line: by the key, by the line (an inline table holds several keys; a store's
+/// address may hold a password), and always where the text is no TOML or the key unknown, which may be a slip of `client_secret`.
 fn may_hold_secret(problem: &Problem, line: &str) -> bool {
-    let secret = |text: &str| text == "keys" || text.contains("secret") || text.contains("password");
+    let secret = |text: &str| {
+        text == "keys" || text == "store" || text.contains("secret") || text.contains("password")
+    };
     problem.message == UNKNOWN_KEY
         || problem.key.0.is_empty()
         || problem.key.0.iter().any(|step| matches!(step, Step::Name(name) if secret(name)))
         || secret(line)
-        || line.contains("keys")
+        || ["keys", "redis:", "rediss:"].iter().any(|word| line.contains(word))
 }
 
 /// Cuts off everything that may be a value.
@@ -253,6 +255,16 @@ mod tests {
     #[test]
     fn a_problem_is_one_line_with_place_key_message_and_fix() {
         assert_eq!(problem("log.level", 9).to_string(), "a.toml:2:9: log.level: wrong; mend it");
+    }
+
+    #[test]
+    fn the_line_of_a_stores_address_is_not_shown() {
+        let problems = Problems::new("[session]\nstore = \"redis://:hunter2@h/x\"\n");
+        assert!(!problems.caret(&problem("session.store", 9)).unwrap().contains("hunter2"));
+        let problems = Problems::new("\n  \"rediss://:hunter2@h/x\",\n");
+        assert!(!problems.caret(&problem("session.store", 3)).unwrap().contains("hunter2"));
+        let problems = Problems::new("\nsession = { store = \"redis://:hunter2@h\", idle = \"x\" }\n");
+        assert!(!problems.caret(&problem("session.idle", 20)).unwrap().contains("hunter2"));
     }
 
     #[test]

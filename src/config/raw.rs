@@ -186,6 +186,50 @@ pub(super) struct Session {
     pub(super) outage_grace: Option<String>,
     /// Base of the cookie names. Default `rolegate`.
     pub(super) cookie_name: Option<String>,
+    /// A Redis or Valkey that all replicas share: `redis://host:6379/0`, or `rediss://…` for TLS; a list for Sentinel
+    /// and Cluster. Default: none, cookies alone.
+    pub(super) store: Option<OneOrMany>,
+    /// What stands at these addresses: `single` (default), `sentinel` or `cluster`.
+    pub(super) store_mode: Option<StoreMode>,
+    /// The name of the master that the sentinels watch.
+    pub(super) store_service: Option<String>,
+    /// The user that signs in at the store (an ACL user). Default: none, a password alone.
+    pub(super) store_user: Option<String>,
+    /// The password for the store. Better: `store_password_file`.
+    pub(super) store_password: Option<String>,
+    /// A file with the password for the store.
+    pub(super) store_password_file: Option<String>,
+    /// A file with the password for the sentinels, where they ask for one.
+    pub(super) store_sentinel_password_file: Option<String>,
+    /// PEM bundle that replaces the system's roots for the store.
+    pub(super) store_ca_file: Option<String>,
+    /// PEM file with the certificate that the gate shows to the store.
+    pub(super) store_certificate_file: Option<String>,
+    /// PEM file with that certificate's private key.
+    pub(super) store_key_file: Option<String>,
+    /// What every key in the store begins with. Default `rolegate:`.
+    pub(super) store_prefix: Option<String>,
+    /// How long one call to the store may take. Default `1s`.
+    pub(super) store_timeout: Option<String>,
+    /// While the store is away: `refuse` (default) what needs it, or `serve-fresh`: passes that are still fresh count.
+    pub(super) store_outage: Option<StoreOutage>,
+}
+
+/// What stands at the store's addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StoreMode {
+    Single,
+    Sentinel,
+    Cluster,
+}
+
+/// What becomes of requests while the store is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoreOutage {
+    Refuse,
+    ServeFresh,
 }
 
 /// `[identity]`

@@ -16,11 +16,13 @@ mod handed;
 mod identity;
 mod provider;
 mod rule;
+mod store;
 
 pub use handed::{Assertion, AssertionKind, PassToken, PassedOn};
 pub use identity::{Asked, ClaimHeader, Grant, Identity, RoleSource, RolesFormat, Test, TokenChoice};
 pub use provider::{LoginParameters, Parameter, Provider, ProviderKind};
 pub use rule::{Access, Bearer, BearerUse, MinAcr, Requirement, Rule, Unauthenticated};
+pub use store::{Store, StoreAddress, StoreKind, StoreLogin, StoreOutage, StoreTls};
 
 /// Everything `run` needs.
 #[derive(Debug, Clone)]
@@ -146,6 +148,8 @@ pub struct Session {
     pub outage_grace: Duration,
     /// Base of the cookie names, without `__Host-`. Default `rolegate`.
     pub cookie_name: String,
+    /// What the replicas share; `None`: cookies alone.
+    pub store: Option<Store>,
 }
 
 /// A network in CIDR form.

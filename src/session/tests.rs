@@ -11,6 +11,7 @@ fn policy() -> settings::Session {
         max_role_age: Duration::from_secs(900),
         outage_grace: Duration::from_secs(3600),
         cookie_name: "rolegate".into(),
+        store: None,
     }
 }
 

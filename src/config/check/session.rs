@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::Context;
 use super::duration::{duration, duration_or_off};
 use super::secrets::{self, Pair};
+use super::store;
 use crate::config::problem::Key;
 use crate::config::raw;
 use crate::config::secret::Secret;
@@ -55,6 +56,7 @@ pub(super) fn session(
         max_role_age,
         outage_grace: duration(raw.outage_grace.as_deref(), &key.name("outage_grace"), hours(1), cx),
         cookie_name: cookie_name(raw.cookie_name.as_deref(), &key.name("cookie_name"), cx),
+        store: store::store(raw, cx),
     }
 }
 

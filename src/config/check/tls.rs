@@ -83,23 +83,37 @@ fn pair(cert: Option<&str>, key: Option<&str>, table: &Key, cx: &mut Context<'_>
     }
     let chain = cert.and_then(|name| read(name, &cert_key, cx));
     let secret = key.and_then(|name| read(name, &key_key, cx));
-    let (cert, (chain, key, secret)) = (cert?, (chain?, key?, secret?));
+    let (cert, certificate) = (cert?, belonging((&cert_key, cert?, chain?), (&key_key, key?, secret?), cx)?);
+    in_time(&certificate, &cx.path(cert), &cert_key, cx);
+    Some(certificate)
+}
+
+/// A certificate to show to a server that asks for one.
+pub(super) fn shown(cert: (&Key, &str), key: (&Key, &str), cx: &mut Context<'_>) -> Option<Certificate> {
+    let chain = read(cert.1, cert.0, cx);
+    let secret = read(key.1, key.0, cx);
+    belonging((cert.0, cert.1, chain?), (key.0, key.1, secret?), cx)
+}
+
+/// Both files have been read: do they make a certificate with its key?
+fn belonging(
+    (cert_key, cert, chain): (&Key, &str, Contents),
+    (key_key, key, secret): (&Key, &str, Contents),
+    cx: &mut Context<'_>,
+) -> Option<Certificate> {
     if secret.world_readable {
         let shown = cx.path(key).display().to_string();
         cx.warning(
-            &key_key,
+            key_key,
             &format!("{shown} can be read by every user of this machine"),
             "chmod o-r the file",
         );
     }
     let secret = Secret::new(secret.bytes);
     match Certificate::read(&chain.bytes, secret.expose()) {
-        Ok(certificate) => {
-            in_time(&certificate, &cx.path(cert), &cert_key, cx);
-            Some(certificate)
-        }
+        Ok(certificate) => Some(certificate),
         Err(error) => {
-            let (at, name, fix) = explained(&error, (&cert_key, cert), (&key_key, key));
+            let (at, name, fix) = explained(&error, (cert_key, cert), (key_key, key));
             let shown = cx.path(name).display().to_string();
             cx.error(at, &format!("{shown} {error}"), fix);
             None

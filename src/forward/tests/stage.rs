@@ -83,6 +83,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
             max_role_age: Duration::ZERO,
             outage_grace: Duration::ZERO,
             cookie_name: "rolegate".into(),
+            store: None,
         },
         identity: Identity::default(),
         bearer: None,
