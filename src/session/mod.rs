@@ -12,6 +12,7 @@ use crate::identity::Facts;
 pub mod cookie;
 pub mod refresh;
 pub mod seal;
+pub mod store;
 pub mod tokens;
 pub mod visit;
 

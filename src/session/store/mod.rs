@@ -1,0 +1,3 @@
+//! What replicas share. ★
+
+pub mod engine;
