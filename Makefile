@@ -33,7 +33,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
+test-tools: browser tls-clients store-server $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -48,6 +48,13 @@ endif
 .PHONY: tls-clients
 tls-clients:
 	@{ command -v openssl && command -v curl; } >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends openssl curl; }
+
+# A real store for the tests. The service that comes with the package is not used: the tests start their own.
+.PHONY: store-server
+store-server:
+	@command -v valkey-server >/dev/null || command -v redis-server >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The store's tests need valkey-server or redis-server." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server; }
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json

@@ -40,6 +40,7 @@ mod rate;
 mod redirects;
 mod refresh;
 mod secrets;
+mod store;
 mod streams;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "a library: not every test needs all of it")]

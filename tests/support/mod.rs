@@ -7,6 +7,7 @@
 //! | [`gate`] | the gate's own binary, its logs, its end |
 //! | [`upstream`] | the byte recorder and its misbehaviours |
 //! | [`pool`] | a user pool whose every answer a test can script |
+//! | [`store`] | a Redis or Valkey: alone, behind sentinels, as a cluster |
 //! | [`tls`] | the client's side of TLS, and a tunnel for all of the above |
 //! | [`token`] | JSON Web Tokens, honest and forged |
 //! | [`browser`] | redirects and a cookie jar (RFC 6265) |
@@ -17,6 +18,7 @@ pub mod browser;
 pub mod dev;
 pub mod gate;
 pub mod pool;
+pub mod store;
 pub mod tls;
 pub mod token;
 pub mod upstream;
