@@ -31,7 +31,7 @@ fn answering(bytes: Vec<u8>) -> String {
 fn nobody_there_is_told_at_once_and_found_when_it_comes() {
     let mut server = Server::start();
     server.kill();
-    let engine = engine(&at(&server.url()));
+    let engine = patient(&at(&server.url()));
     for _ in 0..3 {
         assert_eq!(code(run(engine.load("n"))), "store_unreachable");
     }
@@ -44,8 +44,8 @@ fn nobody_there_is_told_at_once_and_found_when_it_comes() {
 #[test]
 fn a_store_that_was_killed_comes_back_with_what_it_kept() {
     let mut server = Server::start_with("appendonly yes\nappendfsync always\n");
-    let engine = engine(&at(&server.url()));
-    until("it is there", || run(engine.create("n", 3, b"kept", later())).ok());
+    let engine = patient(&at(&server.url()));
+    run(engine.create("n", 3, b"kept", later())).unwrap();
     assert!(run(engine.log_add(4, b"entry")).unwrap());
     server.kill();
     assert_eq!(code(run(engine.load("n"))), "store_unreachable");
