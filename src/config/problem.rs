@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_a_stores_address_is_not_shown() {
+        let problems = Problems::new("[session]\nstore = \"redis://:hunter2@h/x\"\n");
+        assert!(!problems.caret(&problem("session.store", 9)).unwrap().contains("hunter2"));
+        let problems = Problems::new("\n  \"rediss://:hunter2@h/x\",\n");
+        assert!(!problems.caret(&problem("session.store", 3)).unwrap().contains("hunter2"));
+        let problems = Problems::new("\nsession = { store = \"redis://:hunter2@h\", idle = \"x\" }\n");
+        assert!(!problems.caret(&problem("session.idle", 20)).unwrap().contains("hunter2"));
+    }
+
+    #[test]
     fn the_caret_stands_under_the_column() {
         let problems = Problems::new("[log]\nlevel = 5\n");
         assert_eq!(problems.caret(&problem("log.level", 9)).unwrap(), "  |\n2 | level = 5\n  |         ^");

@@ -24,7 +24,8 @@ pub struct Server {
     password: Option<String>,
 }
 
-/// A master, a replica, and sentinels that watch them.
+/// A master, a replica, and sentinels that watch them. Three seconds of silence are a failure: fewer happen on a
+/// machine that is busy.
 pub struct Watched {
     /// The first master and its replica.
     pub servers: [Server; 2],
@@ -32,7 +33,7 @@ pub struct Watched {
     pub sentinels: Vec<Server>,
 }
 
-/// Three masters, and a replica of each.
+/// Three masters, and a replica of each; with the same patience.
 pub struct Nodes {
     /// Node `n + 3` begins as the replica of node `n`.
     pub nodes: Vec<Server>,
@@ -285,7 +286,7 @@ impl Watched {
             master.port()
         ));
         let lines = format!(
-            "sentinel monitor {SERVICE} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {SERVICE} 1000\n\
+            "sentinel monitor {SERVICE} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {SERVICE} 3000\n\
              sentinel failover-timeout {SERVICE} 3000\n{}",
             master.port(),
             password.map(|password| format!("requirepass {password}\n")).unwrap_or_default(),
@@ -316,7 +317,7 @@ impl Watched {
 impl Nodes {
     /// Ready: every node sees all slots served and every replica following.
     pub fn start() -> Self {
-        let lines = "cluster-enabled yes\ncluster-config-file nodes.conf\ncluster-node-timeout 1000\n\
+        let lines = "cluster-enabled yes\ncluster-config-file nodes.conf\ncluster-node-timeout 3000\n\
                      cluster-replica-validity-factor 0\nrepl-diskless-sync-delay 0\n";
         let nodes: Vec<_> = (0..6).map(|_| Server::start_with(lines)).collect();
         for (at, node) in nodes.iter().take(3).enumerate() {

@@ -1,5 +1,7 @@
 //! A cluster: keys on three nodes, nodes that fail, slots that move.
 
+use std::time::Duration;
+
 use super::facts;
 use super::{at, code, engine, later, patient, run};
 use crate::support::store::{Nodes, Server, eventually};
@@ -65,12 +67,29 @@ fn a_node_that_falls_silent_is_left_for_its_replica() {
 }
 
 #[test]
+fn whoever_only_reads_the_log_finds_it_after_a_failover() {
+    let mut cluster = Nodes::start();
+    run(patient(&cluster.lines()).log_add(3, b"x")).unwrap();
+    let reader = engine(&cluster.lines());
+    until("it is there", || run(reader.log_after(0, Duration::ZERO)).ok());
+    let has = |node: &Server| {
+        node.says(&["EXISTS", "rolegate:log"]) == "1" && node.says(&["ROLE"]).contains("master")
+    };
+    let home = cluster.nodes.iter().position(has).unwrap();
+    until("it is replicated", || (cluster.nodes[home].says(&["WAIT", "1", "1000"]) == "1").then_some(()));
+    cluster.nodes[home].kill();
+    let read =
+        eventually("the replica takes over", || run(reader.log_after(0, Duration::from_millis(50))).ok());
+    assert_eq!(read, [(3, b"x".to_vec())]);
+}
+
+#[test]
 fn a_slot_that_moved_is_followed() {
     let cluster = Nodes::start();
     let engine = patient(&cluster.lines());
     run(engine.create("n", 1, b"x", later())).unwrap();
     let home = home(&cluster, "n");
-    let replica = home + 3;
+    let replica = (home + 3) % 6;
     cluster.nodes[replica].ask(&["CLUSTER", "FAILOVER"]);
     eventually("they have changed places", || {
         let demoted = cluster.nodes[home].says(&["ROLE"]).contains("slave");
@@ -98,7 +117,7 @@ fn a_slot_on_the_move_is_followed() {
     cluster.nodes[home].ask(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
     assert_eq!(run(engine.load("n")).unwrap().as_deref(), Some(&b"still here"[..]));
     assert!(run(engine.replace("n", 3, b"there", later())).unwrap(), "a script goes there, too");
-    assert!(run(engine.lock("n", &[1; 16], std::time::Duration::from_secs(60))).unwrap());
+    assert!(run(engine.lock("n", &[1; 16], Duration::from_secs(60))).unwrap());
     assert_eq!(cluster.nodes[to].says(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), "2");
     for node in &cluster.nodes[..3] {
         node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);

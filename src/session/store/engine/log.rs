@@ -4,12 +4,12 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use redis::cmd;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer;
 use super::fault::EngineFault;
 use super::line::Line;
-use super::link::now;
+use super::link::{Link, now};
 use super::scripts;
 use super::{Engine, script};
 
@@ -36,16 +36,7 @@ impl Engine {
         let key = self.keys.log();
         let deadline = self.deadline();
         let link = self.way.link_for(&key, deadline).await?;
-        // Where the others find nobody, neither do we, and they are told so without a wait.
-        let beside = link.line(deadline).await?.id();
-        let reader = match self.take_reader(beside) {
-            Some(reader) => reader,
-            None => {
-                let late = |_| EngineFault::timeout("no connection in time");
-                let line = timeout_at(deadline, link.own_line()).await.map_err(late)??;
-                Reader { line, beside }
-            }
-        };
+        let reader = self.reader(&link, deadline).await.inspect_err(|_| self.way.doubt())?;
         let wait = wait.min(LONGEST);
         let mut command = cmd("XREAD");
         command.arg("COUNT").arg(BATCH);
@@ -88,8 +79,15 @@ impl Engine {
         answer::done(&self.ask(&key, &command).await?)
     }
 
-    fn take_reader(&self, beside: u64) -> Option<Reader> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
-        reader.filter(|reader| reader.beside == beside && reader.line.is_open())
+    async fn reader(&self, link: &Link, deadline: Instant) -> Result<Reader, EngineFault> {
+        // Where the others find nobody, neither do we, and in a pause between attempts we are told so at once.
+        let beside = link.line(deadline).await?.id();
+        let kept = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reader) = kept.filter(|reader| reader.beside == beside && reader.line.is_open()) {
+            return Ok(reader);
+        }
+        let late = |_| EngineFault::timeout("no connection in time");
+        let line = timeout_at(deadline, link.own_line()).await.map_err(late)??;
+        Ok(Reader { line, beside })
     }
 }
