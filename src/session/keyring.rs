@@ -59,6 +59,11 @@ impl Sealer {
     pub fn open(&self, purpose: Purpose, name: &str, text: &str) -> Option<Opened> {
         self.keyring.0.load().open(&self.place, purpose, name, text)
     }
+
+    /// [`Ring::is_old`], here and now.
+    pub fn is_old(&self, beginning: &str) -> bool {
+        self.keyring.0.load().is_old(beginning)
+    }
 }
 
 #[cfg(test)]
