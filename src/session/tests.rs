@@ -5,6 +5,7 @@ use crate::config::secret::Secret;
 
 fn policy() -> settings::Session {
     settings::Session {
+        keys_file: None,
         keys: vec![Secret::new([1; 32])],
         max_age: Duration::from_secs(43_200),
         idle: None,
