@@ -3,6 +3,8 @@ use std::time::Duration;
 use super::*;
 use crate::config::secret::Secret;
 
+mod pinned;
+
 fn policy() -> settings::Session {
     settings::Session {
         keys_file: None,
