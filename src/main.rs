@@ -88,6 +88,7 @@ enum Command {
         json: bool,
     },
     /// Print a fresh session key.
+    #[command(after_help = secret::HOW_TO_ROLL)]
     Secret,
     /// Print the configuration's JSON schema.
     Schema,

@@ -1,6 +1,6 @@
 //! `rolegate secret`: a fresh session key on standard output. The one command whose purpose is to print one.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use base64::Engine;
@@ -15,10 +15,20 @@ pub fn run() -> ExitCode {
         return ExitCode::FAILURE;
     };
     match writeln!(io::stdout(), "{key}") {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            // Whoever looks at it may be about to write it somewhere; a pipe or a file is told nothing.
+            if io::stdout().is_terminal() {
+                let _ = writeln!(io::stderr(), "{HOW_TO_ROLL}");
+            }
+            ExitCode::SUCCESS
+        }
         Err(_) => ExitCode::FAILURE,
     }
 }
+
+/// In which order a key rolls; also shown by `--help`.
+pub const HOW_TO_ROLL: &str = "To roll a key without a logout: add the new one as the last line of session.keys_file on \
+every replica; then make it the first, on every replica; then drop the old one, after session.max_age.";
 
 fn fresh() -> Option<String> {
     Some(STANDARD.encode(clock::random::<32>().ok()?))

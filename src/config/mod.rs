@@ -23,6 +23,7 @@ pub use check::{Contents, Surroundings};
 use crate::clock;
 use places::{File, Places};
 use problem::{Key, Place, Problem, Problems, Severity};
+use secret::Secret;
 use settings::Config;
 use shape::Shape;
 
@@ -69,6 +70,16 @@ pub fn from_text(
     flags: &Overrides,
 ) -> Result<Loaded, Problems> {
     assemble(Some((name, toml)), env, flags)
+}
+
+/// The session keys as their `file` has them by now, judged as at the start, and what is weaker in it than it looks; or
+/// why they cannot be used.
+pub fn session_keys(file: &Path, client_secrets: &[Secret]) -> Result<(Vec<Secret>, Problems), Problems> {
+    let around = surroundings(PathBuf::new());
+    match check::keys_again(file, client_secrets, &around) {
+        (_, problems) if problems.has_errors() => Err(problems),
+        (keys, warnings) => Ok((keys, warnings)),
+    }
 }
 
 /// The JSON schema of the configuration file.
@@ -143,12 +154,15 @@ fn assemble(
             return Err(problems.sorted());
         }
     };
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let around = Surroundings { read: &read_named, list: &list_files, folder, cores, now: clock::now() };
-    match check::check(&raw, &places, problems, &around) {
+    match check::check(&raw, &places, problems, &surroundings(folder)) {
         (Some(config), warnings) => Ok(Loaded { config, warnings: warnings.sorted() }),
         (None, problems) => Err(problems.sorted()),
     }
+}
+
+fn surroundings(folder: PathBuf) -> Surroundings<'static> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Surroundings { read: &read_named, list: &list_files, folder, cores, now: clock::now() }
 }
 
 /// One value more, on top of what there is.

@@ -138,6 +138,8 @@ pub enum Upstream {
 pub struct Session {
     /// The sealing keys, each 32 bytes; the first seals, all open. Never empty.
     pub keys: Vec<Secret>,
+    /// Where they were read, and are read again when it changes; `None`: they stand in the configuration.
+    pub keys_file: Option<PathBuf>,
     /// Absolute life. Default 12 h.
     pub max_age: Duration,
     /// Idle life. Default: none.

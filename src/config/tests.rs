@@ -411,3 +411,23 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn more_keys_than_a_roll_takes_are_worth_a_word() {
+    let with = |count: u8| {
+        let key = |at: u8| {
+            (0..32u8)
+                .map(|n| format!("{:02x}", n.wrapping_mul(n).wrapping_mul(7) ^ n ^ at))
+                .collect::<String>()
+        };
+        let keys: Vec<String> = (0..count).map(|at| format!("{:?}", key(at))).collect();
+        let toml = SMALL.replace(
+            "keys = [\"3q2+78r+ur4BI0VniavN7/7cuphmUkIfDx4tPEtaaXg=\"]",
+            &format!("keys = [{}]", keys.join(", ")),
+        );
+        from_text("a.toml", &toml, &[], &Overrides::default()).unwrap_or_else(|found| panic!("{found}"))
+    };
+    let told = |count| with(count).warnings.iter().any(|problem| problem.message.contains("6 keys"));
+    assert!(!told(5) && told(6));
+    assert_eq!(with(6).config.session.keys.len(), 6);
+}

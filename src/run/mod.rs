@@ -24,17 +24,20 @@ use crate::provider::Provider;
 use crate::redirect::Redirect;
 use crate::rule::Rules;
 use crate::session::keyring::Keyring;
-use crate::session::store::Store;
+use crate::session::visit::Sessions;
 use crate::site::sites;
 use crate::streams::Streams;
 use crate::telemetry::admin::Admin;
 use crate::telemetry::{Records, Telemetry};
 use crate::vouch::Vouch;
+use watch::Watch;
 
 pub mod dev;
+mod rekey;
 pub mod serve;
 mod sessions;
 pub mod signals;
+pub mod watch;
 
 /// A running gate. Dropping it does not stop it; [`Running::stop`] does.
 pub struct Running {
@@ -50,6 +53,8 @@ pub struct Running {
     background: Background,
     streams: Arc<Streams>,
     drain: Duration,
+    /// What is read again while the gate runs, if anything is.
+    watch: Option<Watch>,
 }
 
 /// Why a gate could not start. Names the key or flag to change.
@@ -127,8 +132,15 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         tracing::info!(listen = %bound, "sending cleartext to TLS");
     }
     let streams = Streams::new();
-    let shared =
-        Arc::new(share(config.clone(), provider.clone(), telemetry, &background, &streams, &awaited)?);
+    let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
+    let watch = rekey::rekey(&config, keyring.clone(), telemetry.clone()).map_err(other)?;
+    let store = sessions::store(&config, &keyring, &background, &streams)?;
+    if let Some(store) = &store {
+        let _ = awaited.set(store.clone());
+    }
+    let sessions = sessions::sessions(&config, &provider, &background, &streams, store);
+    let shared = share(config.clone(), provider.clone(), telemetry, &background, sessions, &keyring)?;
+    let shared = Arc::new(shared);
     let opened = streams.clone();
     let make = move |_| make_gate(&shared, opened.clone()).map_err(io::Error::other);
     let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
@@ -139,7 +151,18 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     workers.push(gates);
     tracing::info!(listen = %address, admin = %admin_address, tls = tls.is_some(), "listening");
     let drain = config.limits.drain;
-    Ok(Running { address, admin_address, provider, stop, workers, control, background, streams, drain })
+    Ok(Running {
+        address,
+        admin_address,
+        provider,
+        stop,
+        workers,
+        control,
+        background,
+        streams,
+        drain,
+        watch,
+    })
 }
 
 /// TLS as it is configured; an error never means cleartext.
@@ -155,15 +178,9 @@ fn share(
     provider: Arc<Provider>,
     telemetry: Arc<Telemetry>,
     background: &Background,
-    streams: &Arc<Streams>,
-    awaited: &OnceLock<Arc<Store>>,
+    sessions: Arc<Sessions>,
+    keyring: &Arc<Keyring>,
 ) -> Result<Shared, StartError> {
-    let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
-    let store = sessions::store(&config, &keyring, background, streams)?;
-    if let Some(store) = &store {
-        let _ = awaited.set(store.clone());
-    }
-    let sessions = sessions::sessions(&config, &provider, background, streams, store);
     let bearers = config.bearer.clone().map(|bearer| {
         let kind = config.provider.kind.clone();
         let profiles = config.passed_on_always().profile;
@@ -172,7 +189,7 @@ fn share(
     let rules = Arc::new(Rules::new(config.rules.clone(), config.default.clone()));
     Ok(Shared {
         rules: rules.clone(),
-        sites: sites(&config, &keyring),
+        sites: sites(&config, keyring),
         vouch: Vouch::new(config.clone()).map_err(other)?,
         login: Login::new(config.clone(), rules, provider, sessions.clone(), background.clone()),
         callers: Callers { sessions, bearers },
@@ -212,6 +229,16 @@ impl Running {
     /// Whether logins can begin.
     pub fn ready(&self) -> bool {
         self.provider.ready()
+    }
+
+    /// Has what can change while the gate runs read again, now.
+    pub fn read_again(&self) {
+        match &self.watch {
+            Some(watch) => watch.look_now(),
+            None => {
+                tracing::info!("there is nothing to read again: the session keys are in no file of their own")
+            }
+        }
     }
 
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.

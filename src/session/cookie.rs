@@ -138,6 +138,13 @@ impl<'a> Jar<'a> {
         whole.into_iter().chain(joined)
     }
 
+    /// How each text begins that pass, ticket and tokens may hold: whole values and first parts.
+    pub fn beginnings(&self, names: &Names) -> impl Iterator<Item = &'a str> {
+        let is_one = |own: &str| [&names.pass, &names.ticket, &names.token].iter().any(|name| *name == own);
+        let begins = move |own: &str| is_one(own) || own.strip_suffix(".0").is_some_and(is_one);
+        self.own.iter().filter(move |(own, _)| begins(own)).map(|(_, value)| *value)
+    }
+
     /// Whether no cookie of the gate came in.
     pub fn is_empty(&self) -> bool {
         self.own.is_empty()

@@ -64,6 +64,11 @@ impl Sealer {
     pub fn pseudonyms(&self, sub: &str) -> Vec<String> {
         self.keyring.0.load().pseudonyms(&self.place, sub)
     }
+
+    /// [`Ring::is_old`], here and now.
+    pub fn is_old(&self, beginning: &str) -> bool {
+        self.keyring.0.load().is_old(beginning)
+    }
 }
 
 #[cfg(test)]

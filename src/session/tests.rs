@@ -3,8 +3,11 @@ use std::time::Duration;
 use super::*;
 use crate::config::secret::Secret;
 
+mod pinned;
+
 fn policy() -> settings::Session {
     settings::Session {
+        keys_file: None,
         keys: vec![Secret::new([1; 32])],
         max_age: Duration::from_secs(43_200),
         idle: None,

@@ -3,6 +3,7 @@
 mod ending;
 mod fetched;
 mod keeping;
+mod reseal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +105,11 @@ impl Sessions {
         };
         match standing {
             Standing::Ended => Ok(Visit::default()),
-            Standing::Fresh => self.as_it_is(site, jar, session, tokens, now),
+            Standing::Fresh => {
+                let mut visit = self.as_it_is(site, jar, session, tokens, now)?;
+                self.reseal(site, jar, &mut visit, now)?;
+                Ok(visit)
+            }
             Standing::Due if !renew => self.as_it_is(site, jar, session, tokens, now),
             Standing::Overdue if !renew => Ok(Visit::default()),
             standing => self.renew(site, jar, (session, tokens), standing, needs, now).await,

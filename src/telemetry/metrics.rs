@@ -15,6 +15,7 @@ pub struct Metrics {
     duration: Histogram,
     ready: Gauge,
     records_lost: Gauge,
+    reloads: Family<ReloadLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -22,6 +23,12 @@ struct RequestLabels {
     decision: &'static str,
     reason: &'static str,
     class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    what: &'static str,
+    outcome: &'static str,
 }
 
 // === impl Metrics ===
@@ -37,10 +44,16 @@ impl Default for Metrics {
         registry.register("ready", "Whether logins can begin and tokens be verified", ready.clone());
         let lost = "Access records that standard output was too slow for";
         registry.register("records_lost", lost, records_lost.clone());
+        let reloads = Family::default();
+        registry.register("reloads", "Files that changed and were read again, by outcome", reloads.clone());
+        // From the start on, so that the first refusal is an increase.
+        for outcome in ["taken", "refused"] {
+            drop(reloads.get_or_create(&ReloadLabels { what: "session_keys", outcome }));
+        }
         let build: Family<Vec<(&'static str, &'static str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "Which version this is", build);
-        Self { registry, requests, duration, ready, records_lost }
+        Self { registry, requests, duration, ready, records_lost, reloads }
     }
 }
 
@@ -57,6 +70,11 @@ impl Metrics {
         };
         self.requests.get_or_create(&RequestLabels { decision, reason, class }).inc();
         self.duration.observe(std::time::Duration::from_micros(micros).as_secs_f64());
+    }
+
+    /// Counts one change of a file: `taken`, or `refused` and all as it was.
+    pub fn reloaded(&self, what: &'static str, outcome: &'static str) {
+        self.reloads.get_or_create(&ReloadLabels { what, outcome }).inc();
     }
 
     /// The text that a scrape reads.

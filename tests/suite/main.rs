@@ -27,6 +27,7 @@ mod front;
 mod fuzz;
 mod headers;
 mod issuers;
+mod key_roll;
 mod keys;
 mod login;
 mod logout;

@@ -1,5 +1,7 @@
 //! Secrets as they are written or read from a file, and what is no secret at all. ★
 
+use std::path::Path;
+
 use super::Context;
 use crate::config::problem::Key;
 use crate::config::secret::Secret;
@@ -32,9 +34,13 @@ pub(super) fn one_of(pair: &Pair<'_>, cx: &mut Context<'_>) -> Option<(Secret, K
 
 /// The file's content without the newline that editors put at its end.
 pub(super) fn from_file(name: &str, key: &Key, cx: &mut Context<'_>) -> Option<Secret> {
-    let path = cx.path(name);
+    at_path(&cx.path(name), key, cx)
+}
+
+/// The same of a path that is known already.
+pub(super) fn at_path(path: &Path, key: &Key, cx: &mut Context<'_>) -> Option<Secret> {
     let shown = path.display();
-    let contents = match (cx.around.read)(&path) {
+    let contents = match (cx.around.read)(path) {
         Ok(contents) => contents,
         Err(error) => {
             cx.error(key, &format!("cannot read {shown}: {error}"), "check the name and the rights");

@@ -1,5 +1,6 @@
 //! `[session]`: how long it lives, and keys that nobody can guess. ★
 
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
@@ -17,6 +18,9 @@ use crate::config::settings::Session;
 
 /// Keys that stand in files which people copy: `config/` and the manual.
 const SAMPLES: [&[u8]; 1] = [b"sample-key-do-not-use-this-one!!"];
+
+/// Rolling one takes two.
+const MANY_KEYS: usize = 5;
 
 const FIX: &str = "make one with: rolegate secret";
 
@@ -51,6 +55,7 @@ pub(super) fn session(
     }
     Session {
         keys: keys(raw, client_secrets, cx),
+        keys_file: raw.keys_file.as_deref().map(|name| cx.path(name)),
         max_age,
         idle,
         max_role_age,
@@ -79,11 +84,28 @@ fn keys(raw: &raw::Session, client_secrets: &[Secret], cx: &mut Context<'_>) -> 
         return Vec::new();
     }
     let Some((text, key)) = secrets::one_of(&pair, cx) else { return Vec::new() };
+    listed(&text, &key, pair.file.is_some(), client_secrets, cx)
+}
+
+/// The keys that `keys_file` holds by now.
+pub(super) fn keys_again(file: &Path, client_secrets: &[Secret], cx: &mut Context<'_>) -> Vec<Secret> {
+    let key = Key::of("session.keys_file");
+    let Some(text) = secrets::at_path(file, &key, cx) else { return Vec::new() };
+    listed(&text, &key, true, client_secrets, cx)
+}
+
+/// A key a line.
+fn listed(
+    text: &Secret,
+    key: &Key,
+    in_file: bool,
+    client_secrets: &[Secret],
+    cx: &mut Context<'_>,
+) -> Vec<Secret> {
     let Some(text) = text.expose_text() else {
-        cx.error(&key, "not text: each line is a key as base64 or hex", FIX);
+        cx.error(key, "not text: each line is a key as base64 or hex", FIX);
         return Vec::new();
     };
-    let in_file = pair.file.is_some();
     let mut found: Vec<Secret> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         if in_file && line.trim().is_empty() {
@@ -102,6 +124,13 @@ fn keys(raw: &raw::Session, client_secrets: &[Secret], cx: &mut Context<'_>) -> 
             }
             Ok(secret) => found.push(secret),
         }
+    }
+    if found.len() > MANY_KEYS {
+        cx.warning(
+            key,
+            &format!("{} keys, and whoever has one of them can make sessions", found.len()),
+            "drop those that stopped sealing longer ago than max_age",
+        );
     }
     found
 }

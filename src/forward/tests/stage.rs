@@ -77,6 +77,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
             shortcut: None,
         },
         session: Session {
+            keys_file: None,
             keys: Vec::new(),
             max_age: Duration::ZERO,
             idle: None,

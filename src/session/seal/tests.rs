@@ -93,6 +93,8 @@ fn the_first_key_seals_and_every_key_opens() {
     assert!(rolled.open(Purpose::Pass, "pass", &new).unwrap().current);
     assert!(here(&[2]).open(Purpose::Pass, "pass", &new).unwrap().current);
     assert!(here(&[2]).open(Purpose::Pass, "pass", &old).is_none());
+    assert!(rolled.0.is_old(&old) && !rolled.0.is_old(&new));
+    assert!(!here(&[2]).0.is_old(&old) && !here(&[1]).0.is_old(&old) && !rolled.0.is_old(&old[..7]));
 }
 
 #[test]

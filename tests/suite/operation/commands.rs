@@ -50,6 +50,8 @@ fn wrong_flags_exit_with_64_and_help_with_0() {
 fn secret_prints_a_new_key_that_the_gate_takes() {
     let (one, other) = (rolegate(&["secret"]), rolegate(&["secret"]));
     assert!(one.status.success() && one.stderr.is_empty());
+    let help = String::from_utf8(rolegate(&["secret", "--help"]).stdout).unwrap();
+    assert!(help.contains("add the new one as the last line") && help.contains("max_age"), "{help}");
     assert_ne!(one.stdout, other.stdout);
     let files = Files::new();
     std::fs::write(files.folder.path().join("keys"), &one.stdout).unwrap();
