@@ -3,6 +3,8 @@
 //! Only the visitor's own doing signs out: a POST, or a link followed on the gate's own origin or typed in.
 //! A picture on a foreign page gets the landing page (login CSRF has a twin: logout CSRF).
 
+use std::sync::Arc;
+
 use http::Method;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +18,11 @@ use crate::config::template::PageName;
 use crate::identity::encode;
 use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::{Link, Page, Reply};
+use crate::session::Session;
 use crate::session::cookie::Jar;
+use crate::session::revoked::Whose;
 use crate::session::seal::Purpose;
+use crate::session::store::Store;
 use crate::site::seal_nonce;
 
 /// What is kept, sealed, while the browser is at the pool's sign-out.
@@ -40,6 +45,7 @@ impl Login {
         let repeated = |_| LoginRefusal::Parameters("signout_repeated_parameter");
         let rd = parameters.one("rd").map_err(repeated)?;
         let switch = parameters.one("switch").map_err(repeated)? == Some("1");
+        let everywhere = parameters.one("everywhere").map_err(repeated)? == Some("1");
         if rd.is_some_and(|rd| rd.len() > return_to::MAX_LEN) {
             return Err(LoginRefusal::Parameters("signout_rd_too_long").into());
         }
@@ -67,7 +73,7 @@ impl Login {
             let target = target.unwrap_or_else(|| ReturnTo::home(&site.origin));
             cookies.extend(self.afterwards(visitor, switch, &target)?);
         }
-        self.end(visitor);
+        self.end(visitor, everywhere).await;
         let to = self
             .provider
             .logout_url(&site.landing)
@@ -75,15 +81,35 @@ impl Login {
         Ok((Reply::SignedOut(to), cookies))
     }
 
-    /// Ends the session in this process and revokes its refresh token at the pool, without waiting for it.
-    fn end(&self, visitor: &Visitor<'_>) {
+    /// Ends the session and revokes its refresh token at the pool, without waiting for that. `everywhere`: all sessions
+    /// of the same person, where there is a store that knows of them.
+    async fn end(&self, visitor: &Visitor<'_>, everywhere: bool) {
         let Visitor { site, jar, .. } = visitor;
         let session = self.sessions.pass(site, jar);
         if let Some(session) = &session {
             tracing::info!(user = %encode(&session.user), session = %session.id, "signed out");
             self.sessions.sign_out(session);
+            if let (true, Some(store)) = (everywhere, self.sessions.store()) {
+                self.end_others(session, store.clone()).await;
+            }
         }
         self.revocations.revoke(session.as_ref(), self.sessions.tickets(site, jar));
+    }
+
+    /// Calls off all sessions of the person, and keeps nothing more of the others; this one's token is still to be revoked.
+    async fn end_others(&self, session: &Session, store: Arc<Store>) {
+        let (sub, begun_until) = (session.sub.clone(), clock::now());
+        let called_off = self.sessions.call_off(Whose::Person { sub, begun_until }).await;
+        tracing::info!(user = %encode(&session.user), ?called_off, "signed out everywhere");
+        let (session, work) = (session.clone(), self.background.begin());
+        self.background.spawn(async move {
+            let others = store.sessions_of(&session.sub).await.unwrap_or_default();
+            for other in others.iter().filter(|other| other.id != session.id && other.begun <= begun_until) {
+                // What cannot be cleared now ends by itself, and opens for nobody.
+                let _ = store.clear(other).await;
+            }
+            drop(work);
+        });
     }
 
     /// The public page after signing out, and for anyone who comes by.

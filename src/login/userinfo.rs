@@ -31,13 +31,18 @@ impl Login {
                 // One a line: a role may hold whatever would separate them.
                 roles => rows.extend(roles.iter().map(|role| row("Roles", role))),
             }
+            let mut links =
+                vec![Link::new("Start page", "/"), Link::new("Sign out", format!("{prefix}/signout"))];
+            if self.sessions.store().is_some() {
+                links.push(Link::new("Sign out everywhere", format!("{prefix}/signout?everywhere=1")));
+            }
             Reply::Page(Page {
                 name: PageName::UserInfo,
                 title: "You are signed in".into(),
                 rows,
                 user: session.user,
                 roles: session.roles,
-                links: vec![Link::new("Start page", "/"), Link::new("Sign out", format!("{prefix}/signout"))],
+                links,
                 ..Page::default()
             })
         } else {

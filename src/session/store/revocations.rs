@@ -87,6 +87,10 @@ impl Store {
                     }
                     if at_its_end && !reading.whole {
                         self.caught_up(&mut reading);
+                    } else if at_its_end && self.is_cut(reading.last).await {
+                        tracing::warn!("the store's log of sign-outs was cut: it is written anew");
+                        reading = Reading::default();
+                        continue;
                     }
                     if reading.whole {
                         self.heard.store(clock::now_millis(), Ordering::Relaxed);
@@ -124,6 +128,11 @@ impl Store {
             }
             let _ = written.send(());
         }
+    }
+
+    /// Whether the log ends before what was read of it: somebody emptied the store, or put an old copy back.
+    async fn is_cut(&self, last: u64) -> bool {
+        self.engine.log_last().await.is_ok_and(|now_last| now_last < last)
     }
 
     fn enqueue(&self, revocation: Revocation) -> Option<oneshot::Receiver<()>> {
