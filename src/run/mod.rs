@@ -23,6 +23,7 @@ use crate::login::Login;
 use crate::provider::Provider;
 use crate::redirect::Redirect;
 use crate::rule::Rules;
+use crate::session::keeper::Keeper;
 use crate::session::keyring::Keyring;
 use crate::session::refresh::Refresher;
 use crate::session::visit::Sessions;
@@ -126,8 +127,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     }
     let streams = Streams::new();
     let shared = Arc::new(share(config.clone(), provider.clone(), telemetry, &background, &streams)?);
-    let opened = streams.clone();
-    let make = move |_| make_gate(&shared, opened.clone()).map_err(io::Error::other);
+    let make = move |_| make_gate(&shared).map_err(io::Error::other);
     let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
     let gates = Arc::new(gates);
     let keeping = provider.clone();
@@ -158,7 +158,9 @@ fn share(
     let refresher = Arc::new(refresher);
     // The rest of the head needs room as well.
     let room = config.limits.header_bytes / 4 * 3;
-    let sessions = Arc::new(Sessions::new(config.session.clone(), room, refresher, streams.clone()));
+    let policy = config.session.clone();
+    let keeper = Keeper::new(policy.clone(), refresher.clone(), streams.clone(), background.clone());
+    let sessions = Arc::new(Sessions::new(policy, room, refresher, streams.clone()));
     let bearers = config.bearer.clone().map(|bearer| {
         let kind = config.provider.kind.clone();
         let profiles = config.passed_on_always().profile;
@@ -171,7 +173,7 @@ fn share(
         sites: sites(&config, &keyring),
         vouch: Vouch::new(config.clone()).map_err(other)?,
         login: Login::new(config.clone(), rules, provider, sessions.clone(), background.clone()),
-        callers: Callers { sessions, bearers },
+        callers: Callers { sessions, bearers, keeper },
         config,
         telemetry,
     })
@@ -190,7 +192,7 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn make_gate(shared: &Arc<Shared>, streams: Arc<Streams>) -> Result<Gate, SetupError> {
+fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
     let mut bases: Vec<_> = shared.sites.iter().map(|site| site.names.pass.clone()).collect();
     bases.dedup();
     let mut identity_names: Vec<_> = shared.config.identity.header_names().cloned().collect();
@@ -198,7 +200,7 @@ fn make_gate(shared: &Arc<Shared>, streams: Arc<Streams>) -> Result<Gate, SetupE
     if shared.config.rules.iter().any(|rule| rule.methods.is_some()) {
         identity_names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));
     }
-    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names, streams)?;
+    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names)?;
     Ok(Gate::new(shared.clone(), forward))
 }
 

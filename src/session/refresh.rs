@@ -6,6 +6,7 @@
 
 mod newest;
 mod turns;
+mod untaken;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
@@ -37,6 +38,8 @@ pub struct Refresher {
     newest: Newest,
     /// Where what a session holds open hears how it fares.
     streams: Arc<Streams>,
+    /// Whether the last refresh brought no new refresh token.
+    keeps: watch::Sender<bool>,
 }
 
 /// How a refresh ended.
@@ -85,6 +88,7 @@ impl Refresher {
             turns: Turns::new(),
             newest: Newest::default(),
             streams,
+            keeps: watch::Sender::new(false),
         }
     }
 
@@ -123,6 +127,23 @@ impl Refresher {
         found
     }
 
+    /// Refreshes `session` for what it has open: nobody waits who would bring the result to a browser. `Streams` hears
+    /// what comes of it.
+    pub fn begin(self: &Arc<Self>, session: &Session, ticket: &Ticket) {
+        drop(self.flight(key(session, ticket), session, ticket, false));
+    }
+
+    /// What came of a refresh of `session`, where that is still kept.
+    pub fn known(&self, session: &Session, ticket: &Ticket) -> Option<Renewal> {
+        self.flights().get(&key(session, ticket))?.borrow().clone()
+    }
+
+    /// Whether the result of a refresh counts for longer than this process remembers it, so that nobody need be there
+    /// to take it: the refresh token is known to stay the same. It may change with every refresh.
+    pub fn keeping(&self) -> watch::Receiver<bool> {
+        self.keeps.subscribe()
+    }
+
     fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket, urgent: bool) -> Result {
         let mut flights = self.flights();
         if let Some(result) = flights.get(&key) {
@@ -138,13 +159,12 @@ impl Refresher {
             let _forget = Forget { refresher: refresher.clone(), key };
             let work = refresher.background.begin();
             let (renewal, mut keep) = refresher.fly(&session, &ticket, urgent).await;
-            // One receiver is the map's own: where there is no other, everyone gave up waiting, and a rotated
-            // token exists nowhere else.
-            if let (Renewal::Renewed(renewed), 1) = (&renewal, sender.receiver_count()) {
-                keep =
-                    Duration::from_secs(renewed.session.access_ends.saturating_sub(clock::now())).max(keep);
+            // One receiver is the map's own: where there is no other, everyone gave up waiting, or nobody ever did.
+            if let (Renewal::Renewed(next), 1) = (&renewal, sender.receiver_count()) {
+                keep += untaken::longer(next, &ticket, clock::now());
             }
-            let _ = sender.send(Some(renewal));
+            let _ = sender.send(Some(renewal.clone()));
+            refresher.tell(&session, &renewal);
             drop(work);
             tokio::time::sleep(keep).await;
         });
@@ -153,6 +173,16 @@ impl Refresher {
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Key, Result>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What comes of a refresh concerns what the session has open. Said once the result is [`Refresher::known`], so
+    /// that whoever opens something meanwhile finds it there.
+    fn tell(&self, session: &Session, renewal: &Renewal) {
+        match renewal {
+            Renewal::Renewed(next) => self.streams.renewed(&next.session, &next.ticket),
+            Renewal::Dead => self.streams.ended(session),
+            Renewal::Unavailable => {}
+        }
     }
 
     /// The one token call, and for how long its result is kept.
@@ -167,12 +197,12 @@ impl Refresher {
                 let now = clock::now();
                 let next = renewed(session, ticket, granted, self.passed_on, now);
                 self.newest.learn(&next.session, now);
-                self.streams.renewed(&next.session);
+                let keeps = next.ticket == *ticket;
+                self.keeps.send_if_modified(|kept| std::mem::replace(kept, keeps) != keeps);
                 (Renewal::Renewed(Arc::new(next)), KEEP_RENEWED)
             }
             Err(fault) if fault.grant_is_dead() || fault.is_about_the_person() => {
                 tracing::info!(session = %session.id, reason = fault.code(), "session ended at refresh");
-                self.streams.ended(session);
                 (Renewal::Dead, KEEP_DEAD)
             }
             Err(fault) => {
@@ -204,7 +234,8 @@ impl Drop for Forget {
     }
 }
 
-/// The next generation of a session. Its id, beginning and absolute end stay.
+/// The next generation of a session. Its id, beginning and absolute end stay, and when it was last seen: a refresh is
+/// no visit.
 fn renewed(
     session: &Session,
     ticket: &Ticket,
@@ -227,7 +258,6 @@ fn renewed(
         facts,
         // Two generations of one session are never of the same second: the newer is told by this.
         refreshed: now.max(session.refreshed.saturating_add(1)),
-        seen: now,
         access_ends,
         ..session.clone()
     };
