@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::authorize::{By, Person};
 use crate::bearer::{Bearers, Carried, Speaker};
+use crate::clock;
 use crate::config::settings::{BearerUse, PassedOn, TokenChoice};
-use crate::forward::plan::Until;
 use crate::identity::Identity;
 use crate::identity::assertion::Handed;
 use crate::login::Visitor;
@@ -16,9 +16,13 @@ use crate::provider::PoolFault;
 use crate::refusal::Refusal;
 use crate::rule::Found;
 use crate::session::Session;
-use crate::session::refresh::Outage;
+use crate::session::cookie::Jar;
+use crate::session::keeper::Keeper;
+use crate::session::refresh::{Generation, Outage};
 use crate::session::tokens::TokenBox;
 use crate::session::visit::Sessions;
+use crate::site::Site;
+use crate::streams::{May, Open};
 
 /// How people come in here.
 pub struct Callers {
@@ -26,6 +30,8 @@ pub struct Callers {
     pub sessions: Arc<Sessions>,
     /// Bearer tokens, where they count.
     pub bearers: Option<Bearers>,
+    /// Who sees to what a session has open.
+    pub keeper: Arc<Keeper>,
 }
 
 /// Who came in.
@@ -38,6 +44,8 @@ pub struct Caller {
     pub cookies: Vec<HeaderValue>,
     /// There is a session that only this outage keeps from counting.
     pub outage: Option<Outage>,
+    /// What a refresh for this very request made of the session.
+    renewed: Option<Arc<Generation>>,
 }
 
 #[derive(Default)]
@@ -93,7 +101,41 @@ impl Callers {
                     return Err(Refusal::SessionTooLarge);
                 }
                 let who = visit.session.map_or(Who::Nobody, Who::Session);
-                Ok(Caller { who, tokens: visit.tokens, cookies: visit.cookies, outage: visit.outage })
+                Ok(Caller {
+                    who,
+                    tokens: visit.tokens,
+                    cookies: visit.cookies,
+                    outage: visit.outage,
+                    renewed: visit.renewed,
+                })
+            }
+        }
+    }
+
+    /// A WebSocket or event stream that `caller` opens with this request (`None`: nobody) is open from here on, and
+    /// ends when they may no longer: at once, where the session is refreshed and `may` says so of what it has become.
+    pub fn open(
+        &self,
+        caller: Option<&Caller>,
+        (site, head): (Option<&Site>, &HeaderMap),
+        may: impl FnOnce() -> May,
+    ) -> Open {
+        match caller.map(|caller| (&caller.who, &caller.renewed)) {
+            None | Some((Who::Nobody, _)) => self.keeper.open(None),
+            Some((Who::Speaker(speaker), _)) => {
+                let left = speaker.ends.saturating_sub(clock::now());
+                self.keeper.open(Some(Duration::from_secs(left)))
+            }
+            Some((Who::Session(session), renewed)) => {
+                let ticket = match (renewed, site) {
+                    (Some(next), _) => Some(next.ticket.clone()),
+                    (None, None) => None,
+                    (None, Some(site)) => {
+                        let tickets = self.sessions.tickets(site, &Jar::read(head, &site.names));
+                        tickets.into_iter().find(|ticket| ticket.belongs_to(session))
+                    }
+                };
+                self.keeper.open_of(session, ticket, may())
             }
         }
     }
@@ -106,28 +148,11 @@ impl Caller {
     pub fn person(&self) -> Option<Person<'_>> {
         match &self.who {
             Who::Nobody => None,
-            Who::Session(Session { sub, user, roles, headers, facts, .. }) => {
-                Some(Person { sub, user, roles, headers, facts, by: By::Session })
-            }
+            Who::Session(session) => Some(person_of(session)),
             Who::Speaker(speaker) => {
                 let Identity { sub, user, roles, headers, facts, .. } = &speaker.identity;
                 let by = By::Bearer { token: speaker.token, usual: speaker.usual };
                 Some(Person { sub, user, roles, headers, facts, by })
-            }
-        }
-    }
-
-    /// How long what they open now may stay open.
-    pub fn until(&self, sessions: &Sessions, now: u64) -> Until {
-        match &self.who {
-            Who::Nobody => Until::default(),
-            Who::Session(session) => {
-                let left = sessions.stream_ends(session).saturating_sub(now);
-                Until { after: Some(Duration::from_secs(left)), session: Some(session.clone()) }
-            }
-            Who::Speaker(speaker) => {
-                let left = speaker.ends.saturating_sub(now);
-                Until { after: Some(Duration::from_secs(left)), session: None }
             }
         }
     }
@@ -167,6 +192,12 @@ impl From<Outage> for Refusal {
             Outage::Store => Self::StoreOutage,
         }
     }
+}
+
+/// Whose session it is.
+pub fn person_of(session: &Session) -> Person<'_> {
+    let Session { sub, user, roles, headers, facts, .. } = session;
+    Person { sub, user, roles, headers, facts, by: By::Session }
 }
 
 /// A bearer token that gave nobody.

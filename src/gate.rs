@@ -3,18 +3,17 @@
 use std::sync::{Arc, Once};
 
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 
 use crate::ask::{Ask, Kind, is_prefetch};
 use crate::authorize::{By, Decision, Person, cover, decide};
 use crate::bearer::Carried;
 use crate::body::Answer;
-use crate::caller::{Caller, Callers};
+use crate::caller::{Caller, Callers, person_of};
 use crate::clock;
 use crate::config::settings::{Config, PassedOn};
 use crate::forward::fault::Blame;
-use crate::forward::plan::Until;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::assertion::{Handed, Who};
@@ -27,6 +26,7 @@ use crate::rule::path::PathRefusal;
 use crate::rule::{Found, Rules};
 use crate::session::cookie::Jar;
 use crate::site::Site;
+use crate::streams::{May, Open};
 use crate::telemetry::{Record, Telemetry};
 use crate::vouch::Vouch;
 
@@ -119,12 +119,13 @@ impl Gate {
             Decision::Forward | Decision::ForwardAnonymous => {
                 let person = person.as_ref().filter(|_| decision == Decision::Forward);
                 let handed = caller.handed(carried);
-                let until = match person {
-                    Some(_) => caller.until(&self.shared.callers.sessions, now),
-                    None => Until::default(),
+                let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), trip)?;
+                let open = |head: &HeaderMap| {
+                    let opener = person.map(|_| &caller);
+                    self.shared.callers.open(opener, (site, head), || self.still(&ask, person))
                 };
-                let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), until, trip)?;
-                self.send(Request::from_parts(head, body), plan, &caller, trip).await
+                let request = Request::from_parts(head, body);
+                self.send(request, plan, (&caller, open), trip).await
             }
             // A session that only an outage keeps from counting is not sent to sign in anew.
             Decision::Login | Decision::Challenge if let Some(outage) = caller.outage => Err(outage.into()),
@@ -193,7 +194,6 @@ impl Gate {
         ask: &Ask,
         found: &Found<'_>,
         person: Option<(&Person<'_>, Handed<'_>)>,
-        until: Until,
         trip: &Trip,
     ) -> Result<Plan, Refusal> {
         let config = &self.shared.config;
@@ -225,9 +225,22 @@ impl Gate {
             host,
             request_id: trip.context.request_id.clone(),
             upgrade: ask.websocket,
-            until,
             upstream: found.rule().map_or(0, |rule| rule.upstream),
             cacheability,
+        })
+    }
+
+    /// Whether what `person` opens with `ask` may stay open once their session is another: by what decides now, and
+    /// while what the upstream was told still holds.
+    fn still(&self, ask: &Ask, person: Option<&Person<'_>>) -> May {
+        let (rules, ask) = (self.shared.rules.clone(), ask.clone());
+        let (user, roles) =
+            person.map(|person| (person.user.to_owned(), person.roles.to_vec())).unwrap_or_default();
+        Box::new(move |session| {
+            let told = session.user == user && roles.iter().all(|role| session.roles.contains(role));
+            let person = person_of(session);
+            let forwards = |found| decide(&found, Some(&person), &ask, clock::now()) == Decision::Forward;
+            told && cover(&rules, &ask).is_ok_and(forwards)
         })
     }
 
@@ -235,11 +248,11 @@ impl Gate {
         &self,
         request: Request<Incoming>,
         plan: Plan,
-        caller: &Caller,
+        (caller, open): (&Caller, impl FnOnce(&HeaderMap) -> Open),
         trip: &mut Trip,
     ) -> Result<Answer, Refusal> {
         trip.record.leaves();
-        let relayed = self.forward.send(request, plan).await;
+        let relayed = self.forward.send(request, plan, open).await;
         // An upstream may take its time: what was decided before it was asked must not come after what is newer.
         if caller.is_outdated(&self.shared.callers.sessions) {
             trip.context.cookies.clear();

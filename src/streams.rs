@@ -3,13 +3,16 @@
 //! Nothing here polls: a stream waits for its session's channel and for the stop's, and each is silent until then.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Sleep;
 
-use crate::session::Session;
 use crate::session::revoked::{Revocation, Revoked, Taken};
+use crate::session::{Session, Ticket};
 
 /// The open streams of this process, and what has been called off: the cookies may still be replayed.
 #[derive(Debug)]
@@ -26,16 +29,46 @@ pub struct Streams {
 /// What a session holds open.
 #[derive(Debug)]
 struct Held {
-    session: Session,
-    end: watch::Sender<()>,
+    life: watch::Sender<Arc<Life>>,
+    streams: usize,
 }
 
+/// A session that holds something open: the newest generation of it that is known here.
+#[derive(Debug, Clone)]
+pub struct Life {
+    /// The session.
+    pub session: Session,
+    /// What its next refresh goes with; `None`: whoever opened something brought none.
+    pub ticket: Option<Ticket>,
+}
+
+/// Whether what somebody opened may stay open, now that their session is this one.
+pub type May = Box<dyn Fn(&Session) -> bool>;
+
 /// One open stream, for as long as it lives.
-#[derive(Debug)]
 pub struct Open {
     streams: Arc<Streams>,
-    session: Option<(String, watch::Receiver<()>)>,
+    right: Right,
     stop: watch::Receiver<bool>,
+}
+
+/// By what right a stream is open.
+enum Right {
+    /// Nobody was asked who they are.
+    Anyones,
+    /// For so long.
+    Until(Pin<Box<Sleep>>),
+    /// For as long as a session lives, and may.
+    Session { id: String, life: watch::Receiver<Arc<Life>>, may: May },
+}
+
+/// A session that holds something open, for whoever sees to it: one at a time. Without them nothing would end in time,
+/// so that all ends with this.
+#[derive(Debug)]
+pub struct Ward {
+    streams: Arc<Streams>,
+    id: String,
+    life: watch::Receiver<Arc<Life>>,
 }
 
 // === impl Streams ===
@@ -52,22 +85,48 @@ impl Streams {
         })
     }
 
-    /// A stream is open from here on, of `session` if it is one's.
-    pub fn open(self: &Arc<Self>, session: Option<&Session>) -> Open {
-        self.open_count.fetch_add(1, Ordering::Relaxed);
-        let session = session.map(|session| {
-            let mut open = self.held();
-            let held = open
-                .entry(session.id.clone())
-                .or_insert_with(|| Held { session: session.clone(), end: watch::channel(()).0 });
-            let receiver = held.end.subscribe();
-            // Asked for after it is known as open: a sign-out in between finds it.
-            if self.is_revoked(session) {
-                open.remove(&session.id);
-            }
-            (session.id.clone(), receiver)
+    /// A stream that is no session's is open from here on, for so long; `None`: for as long as both sides like.
+    pub fn open(self: &Arc<Self>, time: Option<Duration>) -> Open {
+        let right = match time {
+            Some(time) => Right::Until(Box::pin(tokio::time::sleep(time))),
+            None => Right::Anyones,
+        };
+        self.opened(right)
+    }
+
+    /// A stream of `session` is open from here on. Where it is the first of that session, somebody has to see to it.
+    pub fn open_of(
+        self: &Arc<Self>,
+        session: &Session,
+        ticket: Option<Ticket>,
+        may: May,
+    ) -> (Open, Option<Ward>) {
+        let mut first = false;
+        let mut open = self.held();
+        let held = open.entry(session.id.clone()).or_insert_with(|| {
+            first = true;
+            let life = Life { session: session.clone(), ticket: ticket.clone() };
+            Held { life: watch::channel(Arc::new(life)).0, streams: 0 }
         });
-        Open { streams: self.clone(), session, stop: self.stop.subscribe() }
+        held.streams += 1;
+        // It may come with more than is known here: from a refresh elsewhere, or with a ticket where none was.
+        held.take(session, ticket.as_ref(), |known| {
+            let missed = known.ticket.is_none() && ticket.is_some();
+            let (known, came) = (known.session.refreshed, session.refreshed);
+            known < came || (known == came && missed)
+        });
+        let mut life = held.life.subscribe();
+        // Whoever opened this was decided on by an older one, and is decided on anew.
+        if held.life.borrow().session != *session {
+            life.mark_changed();
+        }
+        // Asked for after it is known as open: a sign-out in between finds it.
+        if self.is_revoked(session) {
+            open.remove(&session.id);
+        }
+        drop(open);
+        let ward = first.then(|| Ward { streams: self.clone(), id: session.id.clone(), life: life.clone() });
+        (self.opened(Right::Session { id: session.id.clone(), life, may }), ward)
     }
 
     /// Whether `session` has been called off.
@@ -89,27 +148,36 @@ impl Streams {
         }
         // Where there is no room for it, what is open ends all the same.
         let named = |session: &Session| self.is_revoked(session) || revocation.names(session);
-        self.held().retain(|_, held| !named(&held.session));
+        self.held().retain(|_, held| !named(&held.life.borrow().session));
         taken
     }
 
-    /// A refresh made `session`: what it has open belongs to this generation from now on.
-    pub fn renewed(&self, session: &Session) {
-        if !self.is_busy() {
-            return;
-        }
-        if let Some(held) = self.held().get_mut(&session.id)
-            && held.session.refreshed <= session.refreshed
-        {
-            held.session = session.clone();
+    /// A refresh made this of a session: what it has open is decided on anew.
+    pub fn renewed(&self, session: &Session, ticket: &Ticket) {
+        if let Some(held) = self.held().get(&session.id) {
+            held.take(session, Some(ticket), |known| known.session.refreshed <= session.refreshed);
         }
     }
 
     /// The pool ended `session`: what it has open ends, unless that has moved on to a later generation.
     pub fn ended(&self, session: &Session) {
         let mut open = self.held();
-        if open.get(&session.id).is_some_and(|held| held.session.refreshed <= session.refreshed) {
+        if open.get(&session.id).is_some_and(|held| held.life.borrow().session.refreshed <= session.refreshed)
+        {
             open.remove(&session.id);
+        }
+    }
+
+    /// Somebody came with `session`, and its pass is sealed anew for that: it is not idle.
+    pub fn visited(&self, session: &Session) {
+        if let Some(held) = self.held().get(&session.id) {
+            held.life.send_if_modified(|life| {
+                let later = session.seen > life.session.seen;
+                if later {
+                    Arc::make_mut(life).session.seen = session.seen;
+                }
+                later
+            });
         }
     }
 
@@ -123,25 +191,59 @@ impl Streams {
         self.open_count.load(Ordering::Relaxed) > 0
     }
 
+    fn opened(self: &Arc<Self>, right: Right) -> Open {
+        self.open_count.fetch_add(1, Ordering::Relaxed);
+        Open { streams: self.clone(), right, stop: self.stop.subscribe() }
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Goes on as this where it `counts` beside what is known.
+    fn take(&self, session: &Session, ticket: Option<&Ticket>, counts: impl FnOnce(&Life) -> bool) {
+        self.life.send_if_modified(|life| {
+            let counts = counts(life);
+            if counts {
+                // No refresh is a visit, and what is not one takes none back.
+                let session = Session { seen: session.seen.max(life.session.seen), ..session.clone() };
+                *life = Arc::new(Life { session, ticket: ticket.cloned() });
+            }
+            counts
+        });
+    }
+
+    /// Whether `life` is this one's, and not one's of the same session that is over.
+    fn is(&self, life: &watch::Receiver<Arc<Life>>) -> bool {
+        self.life.subscribe().same_channel(life)
     }
 }
 
 // === impl Open ===
 
 impl Open {
-    /// Returns once the session has been called off, or the process stops; never otherwise.
-    pub async fn called_off(&mut self) {
-        let revoked = async {
-            match &mut self.session {
-                // Nothing is ever sent: what ends this is the sender's going away.
-                Some((_, session)) => while session.changed().await.is_ok() {},
-                None => std::future::pending().await,
+    /// Returns once it must end; never, if it need not.
+    pub async fn must_end(&mut self) {
+        let right = async {
+            match &mut self.right {
+                Right::Anyones => std::future::pending().await,
+                Right::Until(time) => time.await,
+                Right::Session { life, may, .. } => {
+                    while life.changed().await.is_ok() {
+                        let now = life.borrow_and_update().clone();
+                        if !may(&now.session) {
+                            return;
+                        }
+                    }
+                }
             }
         };
         tokio::select! {
-            () = revoked => {}
+            () = right => {}
             _ = self.stop.wait_for(|stop| *stop) => {}
         }
     }
@@ -149,94 +251,41 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Some((id, _)) = &self.session {
+        if let Right::Session { id, life, .. } = &self.right {
             let mut open = self.streams.held();
-            // Ours is still one of them.
-            if open.get(id).is_some_and(|held| held.end.receiver_count() <= 1) {
-                open.remove(id);
+            if let Some(held) = open.get_mut(id).filter(|held| held.is(life)) {
+                held.streams -= 1;
+                if held.streams == 0 {
+                    open.remove(id);
+                }
             }
         }
         self.streams.open_count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
+// === impl Ward ===
 
-    use super::*;
-    use crate::identity::Facts;
-    use crate::session::revoked::Whose;
-
-    async fn is_over(open: &mut Open) -> bool {
-        tokio::time::timeout(Duration::from_millis(20), open.called_off()).await.is_ok()
+impl Ward {
+    /// The session as it is now.
+    pub fn life(&mut self) -> Arc<Life> {
+        self.life.borrow_and_update().clone()
     }
 
-    fn run(test: impl Future<Output = ()>) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    /// Waits until it is another than [`Ward::life`] has said; false once nothing of it is open.
+    pub async fn changed(&mut self) -> bool {
+        self.life.changed().await.is_ok()
     }
+}
 
-    #[test]
-    fn a_sign_out_ends_that_sessions_streams_alone_even_those_that_open_after_it() {
-        run(async {
-            let streams = Streams::new();
-            let (a, b) = (session("a"), session("b"));
-            let (mut one, mut two) = (streams.open(Some(&a)), streams.open(Some(&a)));
-            let (mut other, mut nobodys) = (streams.open(Some(&b)), streams.open(None));
-            drop(streams.open(Some(&a)));
-            assert_eq!(
-                streams.revoke(&Revocation { whose: Whose::Session("a".into()), ends: 10 }, 0),
-                Taken::New
-            );
-            let mut late = streams.open(Some(&a));
-            for open in [&mut one, &mut two, &mut late] {
-                assert!(is_over(open).await);
-            }
-            assert!(!is_over(&mut other).await && !is_over(&mut nobodys).await);
-            streams.stop();
-            assert!(is_over(&mut other).await && is_over(&mut nobodys).await);
-        });
-    }
-
-    #[test]
-    fn a_session_that_the_pool_ended_ends_its_streams_unless_a_later_refresh_is_known() {
-        run(async {
-            let streams = Streams::new();
-            let (old, other) = (session("a"), session("b"));
-            let new = Session { refreshed: 5, ..old.clone() };
-            let (mut one, mut two) = (streams.open(Some(&old)), streams.open(Some(&other)));
-            streams.renewed(&new);
-            streams.ended(&old);
-            assert!(!is_over(&mut one).await, "an old cookie's end is not its");
-            streams.ended(&new);
-            assert!(is_over(&mut one).await && !is_over(&mut two).await);
-        });
-    }
-
-    #[test]
-    fn what_is_over_is_forgotten() {
-        let streams = Streams::new();
-        let (a, b) = (session("a"), session("b"));
-        let open = [Some(&a), Some(&a), Some(&b), None].map(|session| streams.open(session));
-        assert!(streams.is_busy());
-        drop(open);
-        assert!(!streams.is_busy() && streams.open.lock().unwrap().is_empty());
-    }
-
-    fn session(id: &str) -> Session {
-        Session {
-            id: id.into(),
-            sub: "s".into(),
-            user: "u".into(),
-            roles: vec![],
-            headers: vec![],
-            facts: Facts::default(),
-            begun: 0,
-            ends: 1000,
-            refreshed: 0,
-            access_ends: 400,
-            seen: 0,
-            has_ticket: true,
+impl Drop for Ward {
+    fn drop(&mut self) {
+        let mut open = self.streams.held();
+        if open.get(&self.id).is_some_and(|held| held.is(&self.life)) {
+            open.remove(&self.id);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -444,13 +444,13 @@ pub(super) struct Limits {
     pub(super) connect_timeout: Option<String>,
     /// For the upstream's head to arrive. Default `60s`.
     pub(super) response_timeout: Option<String>,
-    /// Between two pieces of a body, either way. Default `60s`.
+    /// Between two pieces of a body, either way; not of an event stream. Default `60s`.
     pub(super) body_idle_timeout: Option<String>,
     /// Idle upstream connections are dropped after this. Default `4s`.
     pub(super) upstream_idle: Option<String>,
     /// How long a stop waits for open requests. Default `20s`.
     pub(super) drain: Option<String>,
-    /// A WebSocket on which nothing moves either way is ended after this, or `off` (default).
+    /// A WebSocket or event stream on which nothing moves is ended after this, or `off` (default).
     pub(super) stream_idle: Option<String>,
     /// Logins that one client address may begin, and finish, a minute, before 429. Default: any number.
     pub(super) login_rate: Option<u64>,

@@ -204,13 +204,13 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// For the upstream's head to arrive. Default 60 s.
     pub response_timeout: Duration,
-    /// Between two pieces of a body, either way. Default 60 s.
+    /// Between two pieces of a body, either way; not of an event stream. Default 60 s.
     pub body_idle_timeout: Duration,
     /// Idle upstream connections are dropped after this. Default 4 s.
     pub upstream_idle: Duration,
     /// How long a stop waits for open requests. Default 20 s.
     pub drain: Duration,
-    /// A WebSocket on which nothing moves either way is ended after this. Default: none.
+    /// A WebSocket or event stream on which nothing moves is ended after this. Default: none.
     pub stream_idle: Option<Duration>,
     /// Logins that one client address may begin, and finish, a minute. Default: any number.
     pub login_rate: Option<u32>,

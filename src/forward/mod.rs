@@ -3,19 +3,18 @@
 //! One [`Forward`] a worker: its connections are shared with no other thread, so nothing here locks.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method, Request, Version, header};
+use http::request;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
 use crate::body::{Answer, Body};
 use crate::config::settings::{Config, Limits, Upstream};
-use crate::streams::Streams;
+use crate::streams::Open;
 
 pub mod answer;
 mod connect;
-mod end;
 pub mod fault;
 pub mod frames;
 pub mod headers;
@@ -36,7 +35,6 @@ pub struct Forward {
     /// In the configuration's order; a [`Plan`] says which.
     targets: Vec<Target>,
     limits: Limits,
-    streams: Arc<Streams>,
 }
 
 /// One upstream.
@@ -62,7 +60,6 @@ impl Forward {
         config: &Config,
         own_cookies: OwnCookies,
         identity_names: &[HeaderName],
-        streams: Arc<Streams>,
     ) -> Result<Self, SetupError> {
         let target = |upstream: &Upstream| {
             let own_host = if config.pass_host { None } else { Some(own_host(upstream)?) };
@@ -73,12 +70,17 @@ impl Forward {
             scrub: Rc::new(Scrub::new(own_cookies, identity_names)),
             targets: config.upstreams.iter().map(target).collect::<Result<_, SetupError>>()?,
             limits: config.limits.clone(),
-            streams,
         })
     }
 
-    /// Sends `request` as `plan` has it, and returns once the upstream's answer has begun.
-    pub async fn send(&self, mut request: Request<Incoming>, plan: Plan) -> Result<Relayed, Fault> {
+    /// Sends `request` as `plan` has it, and returns once the upstream's answer has begun. Where that is a WebSocket or
+    /// an event stream, `open` says of the request's headers how long it may be; nothing else asks.
+    pub async fn send(
+        &self,
+        mut request: Request<Incoming>,
+        plan: Plan,
+        open: impl FnOnce(&HeaderMap) -> Open,
+    ) -> Result<Relayed, Fault> {
         // hyper would take a 2xx to it for a tunnel.
         if request.method() == Method::CONNECT {
             return Err(Fault::Tunnel);
@@ -86,8 +88,6 @@ impl Forward {
         let tunnel = if plan.upgrade { upgrade::Tunnel::begin(&mut request) } else { None };
         let (client, body) = request.into_parts();
         // Rules and targets are of one configuration; were they not, nothing is sent anywhere.
-        // A time beyond what the timer can tell is none.
-        let ends = plan.until.after.and_then(|after| now().checked_add(after));
         let target = self.targets.get(plan.upstream).ok_or(Fault::NoUpstream)?;
         let host = target.own_host.as_ref().unwrap_or(&plan.host);
         let empty = body.is_end_stream();
@@ -107,7 +107,7 @@ impl Forward {
             let error = match sent {
                 None => return Err(Fault::ResponseTimeout),
                 Some(Ok(response)) => {
-                    return self.relay(response, lease, &client.method, &plan, (tunnel, ends));
+                    return self.relay(response, lease, &client, &plan, (tunnel, open));
                 }
                 Some(Err(error)) => error,
             };
@@ -122,14 +122,13 @@ impl Forward {
 
     fn relay(
         &self,
-        response: http::Response<Incoming>,
+        mut response: http::Response<Incoming>,
         mut lease: pool::Lease,
-        method: &Method,
+        client: &request::Parts,
         plan: &Plan,
-        (tunnel, ends): (Option<upgrade::Tunnel>, Option<Instant>),
+        (tunnel, open): (Option<upgrade::Tunnel>, impl FnOnce(&HeaderMap) -> Open),
     ) -> Result<Relayed, Fault> {
         let status = response.status();
-        let end = || end::End::new(self.streams.open(plan.until.session.as_ref()), ends);
         let switched = if status == http::StatusCode::SWITCHING_PROTOCOLS {
             // RFC 9110 §15.2.2: only to a client that asked, and only to what it asked for.
             let tunnel = tunnel.ok_or(Fault::BadAnswer("upgrade_unasked"))?;
@@ -143,15 +142,18 @@ impl Forward {
         if answer::closes(response.version(), response.headers()) {
             lease.spoil();
         }
-        let (mut parts, body) = {
-            let mut response = response;
-            if let Some(switched) = switched {
-                switched.splice(&mut response, end(), self.limits.stream_idle, &plan.request_id);
-                lease.spoil();
-            }
-            response.into_parts()
-        };
-        let asked = answer::Asked { head: *method == Method::HEAD, status };
+        // A browser asks again for an event stream that has ended, and is decided on anew. Everything else is one
+        // answer, which may come to its end.
+        let is_events = !response.body().is_end_stream() && answer::is_event_stream(response.headers());
+        let mut open = (switched.is_some() || is_events).then(|| open(&client.headers));
+        if let Some(switched) = switched
+            && let Some(open) = open.take()
+        {
+            switched.splice(&mut response, open, self.limits.stream_idle, &plan.request_id);
+            lease.spoil();
+        }
+        let (mut parts, body) = response.into_parts();
+        let asked = answer::Asked { head: client.method == Method::HEAD, status };
         self.scrub.fit(&mut parts.headers, asked, plan).map_err(Fault::BadAnswer)?;
         if status == http::StatusCode::SWITCHING_PROTOCOLS {
             parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -165,11 +167,11 @@ impl Forward {
             lease.finish();
             Body::Empty
         } else {
-            // A browser asks again for an event stream that has ended, and is decided on anew. Everything else is
-            // one answer, which may come to its end.
-            let end = answer::is_event_stream(&parts.headers).then(end);
-            let time = self.limits.body_idle_timeout;
-            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), time, end))
+            let time = match open {
+                Some(_) => self.limits.stream_idle,
+                None => Some(self.limits.body_idle_timeout),
+            };
+            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), time, open))
         };
         Ok(Relayed { answer: http::Response::from_parts(parts, body), upstream_status: status.as_u16() })
     }

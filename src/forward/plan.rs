@@ -1,11 +1,8 @@
 //! What has been decided about a request before it leaves. ★
 
-use std::time::Duration;
-
 use http::{HeaderName, HeaderValue};
 
 use super::answer::Cacheability;
-use crate::session::Session;
 
 /// Everything decided about a request before it leaves.
 #[derive(Debug, Clone)]
@@ -26,19 +23,8 @@ pub struct Plan {
     pub upstream: usize,
     /// A WebSocket upgrade may pass. Only ever true for a request that [`super::upgrade::is_websocket`].
     pub upgrade: bool,
-    /// How long it may stay open.
-    pub until: Until,
     /// What becomes of the answer's cacheability.
     pub cacheability: Cacheability,
-}
-
-/// How long a WebSocket or an event stream may stay open. The default: for as long as both sides like.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Until {
-    /// So long from now on.
-    pub after: Option<Duration>,
-    /// Not beyond the end of this session.
-    pub session: Option<Session>,
 }
 
 /// `X-Forwarded-For`, `-Proto` and `-Host`.

@@ -12,11 +12,11 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::end::End;
 use super::headers::Scrub;
 use super::now;
 use super::pool::Lease;
 use crate::body::BodyError;
+use crate::streams::Open;
 
 /// A request's body on its way to the upstream.
 pub(super) enum Upload {
@@ -50,7 +50,8 @@ pub(super) struct Download {
     body: Incoming,
     lease: Option<Lease>,
     scrub: Rc<Scrub>,
-    patience: Patience,
+    /// `None`: it may be silent for as long as it likes.
+    patience: Option<Patience>,
     /// When it ends before its end, as if that were it.
     end: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
@@ -182,17 +183,24 @@ impl Download {
         body: Incoming,
         lease: Lease,
         scrub: Rc<Scrub>,
-        time: Duration,
-        end: Option<End>,
+        time: Option<Duration>,
+        open: Option<Open>,
     ) -> Self {
-        let end = end.map(|mut end| Box::pin(async move { end.comes().await }) as Pin<Box<_>>);
-        Self { body, lease: Some(lease), scrub, patience: Patience::new(time), end }
+        let end = open.map(|mut open| Box::pin(async move { open.must_end().await }) as Pin<Box<_>>);
+        Self { body, lease: Some(lease), scrub, patience: time.map(Patience::new), end }
     }
 
     fn finish(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.finish();
         }
+    }
+
+    /// As if it were over. The upstream's connection ends as well.
+    fn ends_early(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.lease = None;
+        self.end = Some(Box::pin(std::future::ready(())));
+        Poll::Ready(None)
     }
 }
 
@@ -207,17 +215,20 @@ impl Body for Download {
         if let Some(end) = &mut self.end
             && end.as_mut().poll(cx).is_ready()
         {
-            // The upstream's connection ends as well.
-            self.lease = None;
-            self.end = Some(Box::pin(std::future::ready(())));
-            return Poll::Ready(None);
+            return self.ends_early();
         }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            ready!(self.patience.poll(cx));
+            let Some(patience) = &mut self.patience else { return Poll::Pending };
+            ready!(patience.poll(cx));
+            if self.end.is_some() {
+                return self.ends_early();
+            }
             self.lease = None;
             return Poll::Ready(Some(Err(BodyError(Box::new(Stalled)))));
         };
-        self.patience.rest();
+        if let Some(patience) = &mut self.patience {
+            patience.rest();
+        }
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 // Whoever reads this may not poll again once it knows that it has all.

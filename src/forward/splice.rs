@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::end::End;
 use super::frames::Frames;
 use super::now;
+use crate::streams::Open;
 
 /// The client's side. What is written to it is counted, and held back between two frames once that is wanted.
 struct Counted<S> {
@@ -38,12 +38,12 @@ pub(super) enum Over {
     Ended,
 }
 
-/// Copies until both sides have ended, or `end` comes, or nothing moves for `idle`. Then the client gets 1012 between two frames; the upstream's
+/// Copies until both sides have ended, or it must end, or nothing moves for `idle`. Then the client gets 1012 between two frames; the upstream's
 /// connection is closed without one, as if the client had gone: it has nothing to do but to let go.
 pub(super) async fn splice<C, U>(
     client: C,
     mut upstream: U,
-    end: &mut End,
+    open: &mut Open,
     idle: Option<Duration>,
 ) -> io::Result<Over>
 where
@@ -62,7 +62,7 @@ where
         tokio::select! {
             // What has to end begins no frame more, however much there is to copy.
             biased;
-            () = end.comes() => {}
+            () = open.must_end() => {}
             copied = copy.as_mut() => return copied.map(|_| Over::Themselves),
             () = count.rests(idle) => {}
         }
@@ -166,8 +166,8 @@ mod tests {
         runtime.block_on(async {
             let ((mut client, front), (back, mut upstream)) = (duplex(64), duplex(64));
             let streams = Streams::new();
-            let mut end = End::new(streams.open(None), None::<Instant>);
-            let tunnel = splice(front, back, &mut end, None);
+            let mut open = streams.open(None);
+            let tunnel = splice(front, back, &mut open, None);
             let others = async {
                 upstream.write_all(first).await.unwrap();
                 let mut got = vec![0; first.len()];

@@ -11,9 +11,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::end::End;
 use super::headers::trim;
 use super::splice::splice;
+use crate::streams::Open;
 
 /// Whether a request asks for a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Switched {
     pub(super) fn splice(
         self,
         answer: &mut Response<Incoming>,
-        mut end: End,
+        mut open: Open,
         idle: Option<Duration>,
         request_id: &HeaderValue,
     ) {
@@ -102,7 +102,7 @@ impl Switched {
         tokio::task::spawn_local(async move {
             let ended = async {
                 let (client, upstream) = (self.0.await?, upstream.await?);
-                let spliced = splice(TokioIo::new(client), TokioIo::new(upstream), &mut end, idle);
+                let spliced = splice(TokioIo::new(client), TokioIo::new(upstream), &mut open, idle);
                 spliced.await.map_err(Box::<dyn std::error::Error>::from)
             };
             match ended.await {

@@ -135,7 +135,6 @@ fn plan(signed_in: bool, cacheability: Cacheability) -> Plan {
         },
         request_id: HeaderValue::from_static("gate-1"),
         upgrade: false,
-        until: crate::forward::plan::Until::default(),
         cacheability,
     }
 }

@@ -23,6 +23,7 @@ use crate::login::Login;
 use crate::provider::Provider;
 use crate::redirect::Redirect;
 use crate::rule::Rules;
+use crate::session::keeper::Keeper;
 use crate::session::keyring::Keyring;
 use crate::session::visit::Sessions;
 use crate::site::sites;
@@ -138,11 +139,10 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     if let Some(store) = &store {
         let _ = awaited.set(store.clone());
     }
-    let sessions = sessions::sessions(&config, &provider, &background, &streams, store);
-    let shared = share(config.clone(), provider.clone(), telemetry, &background, sessions, &keyring)?;
+    let kept = sessions::sessions(&config, &provider, &background, &streams, store);
+    let shared = share(config.clone(), provider.clone(), telemetry, &background, kept, &keyring)?;
     let shared = Arc::new(shared);
-    let opened = streams.clone();
-    let make = move |_| make_gate(&shared, opened.clone()).map_err(io::Error::other);
+    let make = move |_| make_gate(&shared).map_err(io::Error::other);
     let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
     let gates = Arc::new(gates);
     let keeping = provider.clone();
@@ -178,7 +178,7 @@ fn share(
     provider: Arc<Provider>,
     telemetry: Arc<Telemetry>,
     background: &Background,
-    sessions: Arc<Sessions>,
+    (sessions, keeper): (Arc<Sessions>, Arc<Keeper>),
     keyring: &Arc<Keyring>,
 ) -> Result<Shared, StartError> {
     let bearers = config.bearer.clone().map(|bearer| {
@@ -192,7 +192,7 @@ fn share(
         sites: sites(&config, keyring),
         vouch: Vouch::new(config.clone()).map_err(other)?,
         login: Login::new(config.clone(), rules, provider, sessions.clone(), background.clone()),
-        callers: Callers { sessions, bearers },
+        callers: Callers { sessions, bearers, keeper },
         config,
         telemetry,
     })
@@ -211,7 +211,7 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn make_gate(shared: &Arc<Shared>, streams: Arc<Streams>) -> Result<Gate, SetupError> {
+fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
     let mut bases: Vec<_> = shared.sites.iter().map(|site| site.names.pass.clone()).collect();
     bases.dedup();
     let mut identity_names: Vec<_> = shared.config.identity.header_names().cloned().collect();
@@ -219,7 +219,7 @@ fn make_gate(shared: &Arc<Shared>, streams: Arc<Streams>) -> Result<Gate, SetupE
     if shared.config.rules.iter().any(|rule| rule.methods.is_some()) {
         identity_names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));
     }
-    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names, streams)?;
+    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names)?;
     Ok(Gate::new(shared.clone(), forward))
 }
 

@@ -11,6 +11,7 @@ use crate::config::settings;
 use crate::identity::Facts;
 
 pub mod cookie;
+pub mod keeper;
 pub mod kept;
 pub mod keyring;
 pub mod refresh;
@@ -93,11 +94,16 @@ impl Session {
         if now >= self.access_ends {
             return Standing::Overdue;
         }
+        if now >= self.due(policy) { Standing::Due } else { Standing::Fresh }
+    }
+
+    /// When a refresh is due: the roles are old, or the access token ends soon.
+    pub fn due(&self, policy: &settings::Session) -> u64 {
         let (max_role_age, margin) = (policy.max_role_age.as_secs(), self.margin());
-        let roles_are_old =
-            now.saturating_sub(self.refreshed) >= max_role_age.saturating_sub(self.spread(max_role_age));
-        let ends_soon = now + margin + self.spread(margin) >= self.access_ends;
-        if roles_are_old || ends_soon { Standing::Due } else { Standing::Fresh }
+        let age = max_role_age.saturating_sub(self.spread(max_role_age));
+        let roles_are_old = self.refreshed.saturating_add(age);
+        let ends_soon = self.access_ends.saturating_sub(margin + self.spread(margin));
+        roles_are_old.min(ends_soon)
     }
 
     /// Whether it was made or refreshed within the last minute: whoever lacks what came with it does not keep it.
@@ -111,12 +117,18 @@ impl Session {
     }
 
     /// When the session ends if nobody comes back, seen at `now`: so long may stay open what it opens then. No answer
-    /// can bring a refreshed session to the browser in the middle of a stream, so that nothing is refreshed for one.
+    /// can bring a refreshed session to the browser in the middle of a stream.
     pub fn ends_by_itself(&self, now: u64, policy: &settings::Session) -> u64 {
-        let grace =
-            if self.has_ticket && now >= self.access_ends { policy.outage_grace.as_secs() } else { 0 };
+        match self.has_ticket && now >= self.access_ends {
+            true => self.ends_at_last(policy),
+            false => self.ends_at_last(policy).min(self.access_ends),
+        }
+    }
+
+    /// When it ends if nobody comes back, while it is refreshed all the same and that fails: at the end of the grace.
+    pub fn ends_at_last(&self, policy: &settings::Session) -> u64 {
         let idle = policy.idle.map_or(u64::MAX, |idle| self.seen.saturating_add(idle.as_secs()));
-        self.access_ends.saturating_add(grace).min(self.ends).min(idle)
+        self.access_ends.saturating_add(policy.outage_grace.as_secs()).min(self.ends).min(idle)
     }
 
     /// Whether the pass should be sealed anew so that the idle limit sees this visit.

@@ -7,6 +7,7 @@
 mod newest;
 mod shared;
 mod turns;
+mod untaken;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
@@ -43,6 +44,8 @@ pub struct Refresher {
     newest: Newest,
     /// Where what a session holds open hears how it fares.
     streams: Arc<Streams>,
+    /// Whether what a refresh brings is kept without a browser: there is a store, or the last one brought no new token.
+    keeps: watch::Sender<bool>,
 }
 
 /// How a refresh ended.
@@ -93,6 +96,8 @@ impl Refresher {
         streams: Arc<Streams>,
         store: Option<Arc<Store>>,
     ) -> Self {
+        // What goes to a store needs no browser to take it.
+        let keeps = watch::Sender::new(store.is_some());
         Self {
             provider,
             passed_on,
@@ -102,6 +107,7 @@ impl Refresher {
             turns: Turns::new(),
             newest: Newest::default(),
             streams,
+            keeps,
         }
     }
 
@@ -140,6 +146,23 @@ impl Refresher {
         found
     }
 
+    /// Refreshes `session` for what it has open: nobody waits who would bring the result to a browser. `Streams` hears
+    /// what comes of it.
+    pub fn begin(self: &Arc<Self>, session: &Session, ticket: &Ticket) {
+        drop(self.flight(key(session, ticket), session, ticket, false));
+    }
+
+    /// What came of a refresh of `session`, where that is still kept.
+    pub fn known(&self, session: &Session, ticket: &Ticket) -> Option<Renewal> {
+        self.flights().get(&key(session, ticket))?.borrow().clone()
+    }
+
+    /// Whether the result of a refresh counts for longer than this process remembers it, so that nobody need be there
+    /// to take it: the refresh token is known to stay the same. It may change with every refresh.
+    pub fn keeping(&self) -> watch::Receiver<bool> {
+        self.keeps.subscribe()
+    }
+
     fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket, urgent: bool) -> Result {
         let mut flights = self.flights();
         if let Some(result) = flights.get(&key) {
@@ -155,14 +178,15 @@ impl Refresher {
             let _forget = Forget { refresher: refresher.clone(), key };
             let work = refresher.background.begin();
             let (renewal, mut keep) = refresher.fly(&session, &ticket, urgent).await;
-            refresher.tell(&session, &renewal);
-            // One receiver is the map's own: where there is no other, everyone gave up waiting, and a rotated
-            // token exists nowhere else.
-            if let (Renewal::Renewed(renewed), 1) = (&renewal, sender.receiver_count()) {
-                keep =
-                    Duration::from_secs(renewed.session.access_ends.saturating_sub(clock::now())).max(keep);
+            // One receiver is the map's own: where there is no other, everyone gave up waiting, or nobody ever did.
+            if let (Renewal::Renewed(next), 1) = (&renewal, sender.receiver_count()) {
+                keep += untaken::longer(next, &ticket, clock::now());
             }
-            let _ = sender.send(Some(renewal));
+            if let Renewal::Renewed(next) = &renewal {
+                refresher.newest.learn(&next.session, clock::now());
+            }
+            let _ = sender.send(Some(renewal.clone()));
+            refresher.tell(&session, &renewal);
             drop(work);
             tokio::time::sleep(keep).await;
         });
@@ -173,13 +197,11 @@ impl Refresher {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What came of a refresh, to those who must know beside whoever waits for it.
+    /// What comes of a refresh concerns what the session has open. Said once the result is [`Refresher::known`], so
+    /// that whoever opens something meanwhile finds it there.
     fn tell(&self, before: &Session, renewal: &Renewal) {
         match renewal {
-            Renewal::Renewed(next) => {
-                self.newest.learn(&next.session, clock::now());
-                self.streams.renewed(&next.session);
-            }
+            Renewal::Renewed(next) => self.streams.renewed(&next.session, &next.ticket),
             // A cookie from before a refresh that was somebody's here says nothing of the session as it is now.
             Renewal::Dead if !self.newest.outdates(before) => self.streams.ended(before),
             Renewal::Dead | Renewal::Unavailable(_) => {}
@@ -211,6 +233,8 @@ impl Refresher {
         };
         match self.ask(session, token).await {
             Ok(granted) => {
+                let keeps = granted.refresh_token.as_ref().is_none_or(|new| new == token);
+                self.keeps.send_if_modified(|kept| std::mem::replace(kept, keeps) != keeps);
                 let (session, token, tokens) = next(session, token, granted, self.passed_on, clock::now());
                 let ticket = Ticket::new(&session, Grant::Token(token));
                 (Renewal::Renewed(Arc::new(Generation::new(session, ticket, tokens))), KEEP_RENEWED)
@@ -270,7 +294,7 @@ impl Drop for Forget {
 }
 
 /// The next generation of a session, with its refresh token and the tokens that are handed on. Its id, beginning and
-/// absolute end stay.
+/// absolute end stay, and when it was last seen: a refresh is no visit.
 fn next(
     session: &Session,
     token: &str,
@@ -293,7 +317,6 @@ fn next(
         facts,
         // Two generations of one session are never of the same second: the newer is told by this.
         refreshed: now.max(session.refreshed.saturating_add(1)),
-        seen: now,
         access_ends,
         ..session.clone()
     };

@@ -49,6 +49,8 @@ pub struct Visit {
     pub lacks_tokens: bool,
     /// A session would count, did what its refresh brought fit into cookies.
     pub too_large: bool,
+    /// The generation that the cookies bring, where that is a new one.
+    pub renewed: Option<Arc<Generation>>,
 }
 
 // === impl Sessions ===
@@ -183,6 +185,7 @@ impl Sessions {
             return Ok(Visit { session: Some(session), tokens, ..Visit::default() });
         }
         let session = Session { seen: now, ..session };
+        self.streams.visited(&session);
         let cookies = self.pass_cookies(site, jar, &session, now)?.unwrap_or_default();
         Ok(Visit { session: Some(session), tokens, cookies, ..Visit::default() })
     }
@@ -192,11 +195,13 @@ impl Sessions {
         &self,
         site: &Site,
         jar: &Jar<'_>,
-        next: &Generation,
+        next: &Arc<Generation>,
         needs: PassedOn,
         now: u64,
     ) -> Result<Visit, NoEntropy> {
-        let Generation { session, ticket, tokens, .. } = next;
+        let Generation { session, ticket, tokens, .. } = &**next;
+        let session = &Session { seen: now, ..session.clone() };
+        self.streams.visited(session);
         // Without its cookies each further request would be a refresh, and a rotated token would be lost.
         let Some(cookies) = self.cookies(site, jar, (session, Some(ticket), tokens.as_ref()), now)? else {
             next.too_large.call_once(|| {
@@ -209,7 +214,8 @@ impl Sessions {
             return Ok(Visit { cookies, ..Visit::default() });
         }
         let tokens = tokens.clone().filter(|_| needs.any());
-        Ok(Visit { session: Some(session.clone()), tokens, cookies, ..Visit::default() })
+        let renewed = Some(next.clone());
+        Ok(Visit { session: Some(session.clone()), tokens, cookies, renewed, ..Visit::default() })
     }
 
     async fn renew(
@@ -272,16 +278,12 @@ impl Sessions {
         self.streams.is_revoked(session) || self.refresher.outdates(session)
     }
 
-    /// Until when what `session` opens now may stay open.
-    pub fn stream_ends(&self, session: &Session) -> u64 {
-        session.ends_by_itself(clock::now(), &self.policy)
-    }
-
     /// Whether a session that was just handed out wants refreshing again. One of this very second does not,
     /// however short its tokens live.
     fn has_grown_old(&self, session: &Session) -> bool {
         let now = clock::now();
-        now > session.refreshed && session.standing(now, &self.policy) != Standing::Fresh
+        // However long it has not been seen: somebody is here now.
+        now > session.refreshed && now >= session.due(&self.policy).min(session.ends)
     }
 
     /// The tokens that go with this pass, if they are needed and there is all that is needed.

@@ -1,5 +1,7 @@
 //! WebSockets and event streams: open while who opened them may, and ended between two frames when not.
 
+mod kept;
+
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

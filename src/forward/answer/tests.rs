@@ -14,7 +14,6 @@ fn fit(lines: &[(&str, &str)], cacheability: Cacheability) -> Result<HeaderMap, 
         forwarded: Forwarded { for_: value("192.0.2.1"), proto: "https", host: value("a") },
         request_id: value("gate-1"),
         upgrade: false,
-        until: crate::forward::plan::Until::default(),
         cacheability,
     };
     let mut head = HeaderMap::new();

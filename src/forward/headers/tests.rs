@@ -23,7 +23,6 @@ fn plan(user: Option<&'static str>) -> Plan {
         },
         request_id: HeaderValue::from_static("gate-1"),
         upgrade: false,
-        until: crate::forward::plan::Until::default(),
         cacheability: Cacheability::Keep,
     }
 }

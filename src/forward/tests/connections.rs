@@ -219,7 +219,6 @@ fn an_https_upstream_is_verified_by_name_and_authority() {
             &config(upstream, patient()),
             OwnCookies { bases: vec!["__Host-rolegate".into()] },
             &names,
-            crate::streams::Streams::new(),
         )
     };
     let missing = make(https("127.0.0.1", Some("/nowhere.pem")));

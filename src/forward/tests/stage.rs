@@ -16,6 +16,7 @@ use super::super::*;
 use crate::body::{Answer, Body};
 use crate::config::settings::*;
 use crate::listen::{self, Bounds, Handler, Peer};
+use crate::streams::Streams;
 
 // === the gate ===
 
@@ -39,10 +40,9 @@ impl Handler for Gate {
             },
             request_id: HeaderValue::from_static("gate-1"),
             upgrade,
-            until: crate::forward::plan::Until::default(),
             cacheability: Cacheability::Keep,
         };
-        match self.0.send(request, plan).await {
+        match self.0.send(request, plan, |_| Streams::new().open(None)).await {
             Ok(relayed) => relayed.answer,
             Err(fault) => {
                 let mut answer = Answer::new(Body::from(fault.reason().to_owned()));
@@ -117,8 +117,7 @@ pub(super) fn gate(upstream: Upstream) -> SocketAddr {
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
         let names = [HeaderName::from_static("x-user")];
         let own = OwnCookies { bases: vec!["__Host-rolegate".into()] };
-        let forward =
-            Forward::new(&config(upstream, patient()), own, &names, crate::streams::Streams::new()).unwrap();
+        let forward = Forward::new(&config(upstream, patient()), own, &names).unwrap();
         let (_stop, stopping) = listen::stop::pair();
         let gate = Rc::new(Gate(forward));
         runtime.block_on(listen::serve(listener, gate, Bounds::default(), stopping)).unwrap();
