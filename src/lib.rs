@@ -25,6 +25,7 @@ pub mod caller;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod control;
 pub mod devpool;
 pub mod forward;
 pub mod forwarded;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rolegate::command::{check, doctor, explain, probe, schema, secret};
+use rolegate::command::{check, doctor, explain, probe, schema, secret, sessions};
 use rolegate::run::{dev, serve};
 
 /// An authenticating reverse proxy for Amazon Cognito user pools.
@@ -87,6 +87,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask a running gate who is signed in, and end sessions.
+    Sessions {
+        #[command(subcommand)]
+        command: sessions::Command,
+    },
     /// Print a fresh session key.
     #[command(after_help = secret::HOW_TO_ROLL)]
     Secret,
@@ -128,6 +133,7 @@ fn main() -> ExitCode {
             explain::run(config.as_deref(), &env, &question, json)
         }
         Command::Doctor { config, json } => doctor::run(config.as_deref(), &env, json),
+        Command::Sessions { command } => sessions::run(&command, &env),
         Command::Secret => secret::run(),
         Command::Schema => schema::run(),
         Command::Probe { url } => probe::run(&url),

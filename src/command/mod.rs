@@ -1,4 +1,4 @@
-//! The commands that look at a configuration and end: each is one function from arguments to exit code.
+//! The commands that end by themselves: each is one function from arguments to exit code.
 
 pub mod check;
 pub mod doctor;
@@ -6,3 +6,4 @@ pub mod explain;
 pub mod probe;
 pub mod schema;
 pub mod secret;
+pub mod sessions;

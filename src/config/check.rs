@@ -92,6 +92,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     if listen == admin_listen && listen.port() != 0 {
         cx.error(&Key::of("admin_listen"), "the same address as listen", "give it a port of its own");
     }
+    let control_socket = network::control_socket(raw.control_socket.as_deref(), cx);
     let tls = tls::tls(raw.tls.as_ref(), &origins, [listen, admin_listen], cx);
     let redirect_listen = tls.as_ref().and_then(|tls| tls.redirect_listen);
     let auth_prefix = rules::auth_prefix(raw.auth_prefix.as_deref(), cx);
@@ -135,6 +136,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         origins,
         listen,
         admin_listen,
+        control_socket,
         tls,
         auth_prefix,
         upstreams: upstreams.found()?,

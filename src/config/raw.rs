@@ -25,6 +25,8 @@ pub(super) struct Raw {
     pub(super) listen: Option<String>,
     /// The admin listener. Default `127.0.0.1:4181`.
     pub(super) admin_listen: Option<String>,
+    /// The unix socket that `rolegate sessions` asks: a file of the gate's own user. Default: none.
+    pub(super) control_socket: Option<String>,
     /// TLS on the public listener: there with this table, cleartext without it.
     pub(super) tls: Option<Tls>,
     /// Where the gate's own pages live. Default `/oauth2`.

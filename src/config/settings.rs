@@ -33,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The admin listener (`/livez`, `/readyz`, `/metrics`). Default `127.0.0.1:4181`.
     pub admin_listen: SocketAddr,
+    /// The unix socket where sessions are listed and ended: an absolute name that fits. Default: none.
+    pub control_socket: Option<PathBuf>,
     /// TLS on the public listener; `None`: cleartext, behind a balancer or on a loopback host.
     pub tls: Option<Tls>,
     /// Where the gate's own pages live, without a trailing slash. Default `/oauth2`.

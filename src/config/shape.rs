@@ -30,7 +30,7 @@ pub(super) enum Shape {
 }
 
 /// Keys that are part of rolegate's interface but that this version does not have.
-const LATER: &[&str] = &["gateway", "telemetry", "upstreams", "control_socket"];
+const LATER: &[&str] = &["gateway", "telemetry", "upstreams"];
 
 // === impl Shape ===
 

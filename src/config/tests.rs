@@ -138,6 +138,7 @@ fn no_commented_key_of_the_reference_is_misspelt() {
             "belongs to kind",
             "gets the token",
             "with sentinels only",
+            "does not start",
         ];
         assert!(known.iter().any(|word| problem.message.contains(word)), "{problem}");
     }
@@ -277,6 +278,31 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     let config = from_text("a.toml", SMALL, &env, &flags).unwrap().config;
     assert_eq!(config.listen.port(), 2);
     assert_eq!(config.upstreams, [Upstream::Http { host: "127.0.0.1".into(), port: 9 }]);
+}
+
+#[test]
+fn the_control_socket_is_an_absolute_name_that_fits() {
+    let with = |name: &str| from(&format!("control_socket = {name:?}\n{SMALL}"));
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("control.sock");
+    let loaded = with(good.to_str().unwrap()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.config.control_socket, Some(good));
+    assert_eq!(loaded.warnings.to_string(), "");
+    assert_eq!(fixture("small.toml").control_socket, None);
+    for (name, told) in [
+        ("control.sock", "absolute"),
+        ("unix:/run/control.sock", "absolute"),
+        ("", "absolute"),
+        ("/run/", "a folder"),
+        ("/run/..", "a folder"),
+        (&format!("/run/{}", "x".repeat(96)), "101 bytes"),
+    ] {
+        let problems = with(name).unwrap_err().to_string();
+        assert!(problems.contains("control_socket: ") && problems.contains(told), "{name}: {problems}");
+    }
+    // It may be made for the service at its start, as systemd does.
+    let warnings = with("/nowhere/control.sock").unwrap().warnings.to_string();
+    assert!(warnings.contains("warning: control_socket: /nowhere: "), "{warnings}");
 }
 
 #[test]

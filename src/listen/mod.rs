@@ -14,6 +14,7 @@ use crate::body::Answer;
 pub mod http1;
 pub mod stop;
 pub mod tls;
+pub mod unix;
 mod wire;
 pub mod workers;
 

@@ -20,10 +20,12 @@ use crate::body::{Answer, Body};
 use crate::config::template::{Templates, Values};
 use crate::refusal::{LoginRefusal, Refusal};
 
+mod control;
 mod onward;
 mod page;
 mod words;
 
+pub use control::{Fared, control};
 pub use onward::Carry;
 pub use page::{Link, Page};
 

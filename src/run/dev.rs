@@ -128,7 +128,7 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     let pool_url = address(flags.pool_url.as_deref(), "127.0.0.1", &pool_listener)?;
     let sample_url = address(None, "127.0.0.1", &sample)?;
     let mut filled_in = Overrides::default();
-    for key in ["cognito", "oidc", "session.keys_file", "upstream_ca_file", "tls"] {
+    for key in ["cognito", "oidc", "session.keys_file", "upstream_ca_file", "tls", "control_socket"] {
         filled_in.leave_out(key);
     }
     let key = STANDARD.encode(clock::random::<32>().map_err(said)?);

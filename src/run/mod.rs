@@ -14,6 +14,7 @@ use crate::background::Background;
 use crate::bearer::Bearers;
 use crate::caller::Callers;
 use crate::config::settings::{Config, Limits, TlsVersion};
+use crate::control::Desk;
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
 use crate::listen::tls::Tls;
@@ -33,6 +34,7 @@ use crate::telemetry::{Records, Telemetry};
 use crate::vouch::Vouch;
 use watch::Watch;
 
+mod desk;
 pub mod dev;
 mod rekey;
 pub mod serve;
@@ -107,6 +109,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     let Listeners { public, admin, redirect } = listeners;
     let address = public.local_addr().map_err(other)?;
     let admin_address = admin.local_addr().map_err(other)?;
+    let socket = desk::bind(&config)?;
     let config = Arc::new(config);
     let records = if config.log.access { Some(Records::to_stdout().map_err(other)?) } else { None };
     let telemetry = Arc::new(Telemetry::new(records).map_err(other)?);
@@ -142,6 +145,10 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     let kept = sessions::sessions(&config, &provider, &background, &streams, store);
     let shared = share(config.clone(), provider.clone(), telemetry, &background, kept, &keyring)?;
     let shared = Arc::new(shared);
+    if let Some(socket) = socket {
+        let desk = Desk { sessions: shared.callers.sessions.clone(), background: background.clone() };
+        desk::serve(socket, desk, &control.handle, stopping.clone());
+    }
     let make = move |_| make_gate(&shared).map_err(io::Error::other);
     let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
     let gates = Arc::new(gates);

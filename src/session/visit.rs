@@ -20,6 +20,7 @@ use crate::clock::{self, NoEntropy};
 use crate::config::settings::{self, PassedOn};
 use crate::site::{Site, seal_nonce};
 use crate::streams::Streams;
+pub use ending::CalledOff;
 use fetched::Fetched;
 
 /// The sessions of this process.

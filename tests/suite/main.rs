@@ -43,6 +43,7 @@ mod redirects;
 mod refresh;
 mod replicas;
 mod secrets;
+mod sessions_command;
 mod store;
 mod streams;
 #[path = "../support/mod.rs"]

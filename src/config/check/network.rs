@@ -1,6 +1,8 @@
 //! Addresses and networks: where the gate listens, and whose word counts. ★
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::config::problem::Key;
@@ -20,6 +22,38 @@ pub(super) fn listen(text: Option<&str>, key: &Key, port: u16, cx: &mut Context<
         default
     })
 }
+
+/// `control_socket`. Its folder may come with the service, so that it is not there now is no error yet.
+pub(super) fn control_socket(text: Option<&str>, cx: &mut Context<'_>) -> Option<PathBuf> {
+    let text = text?;
+    let (key, path) = (Key::of("control_socket"), Path::new(text));
+    let usage = "write it as \"/run/rolegate/control.sock\"";
+    if !path.is_absolute() {
+        cx.error(&key, "not an absolute name: the command may run in another folder than the gate", usage);
+        return None;
+    }
+    let length = path.as_os_str().len();
+    if length > LONGEST_SOCKET {
+        let message = format!("{length} bytes, and the name of a socket may have {LONGEST_SOCKET}");
+        cx.error(&key, &message, "move it to a shorter folder, such as /run/rolegate");
+        return None;
+    }
+    let Some(folder) = path.parent().filter(|_| !text.ends_with(['/', '.'])) else {
+        cx.error(&key, "a folder, and a socket is a file in one", usage);
+        return None;
+    };
+    // Whoever may not look into it can still be right about it.
+    if let Err(error) = (cx.around.list)(folder)
+        && error.kind() != io::ErrorKind::PermissionDenied
+    {
+        let message = format!("{}: {error}; without the folder the gate does not start", folder.display());
+        cx.warning(&key, &message, "make it, writable by the user that the gate runs as and nobody else");
+    }
+    Some(path.to_path_buf())
+}
+
+/// The system takes 107 (`sockaddr_un`); some are needed while it is made.
+const LONGEST_SOCKET: usize = 100;
 
 /// `trusted_proxies`.
 pub(super) fn trusted(texts: &[String], cx: &mut Context<'_>) -> Vec<Network> {

@@ -58,6 +58,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         origins: Vec::new(),
         listen: ([127, 0, 0, 1], 0).into(),
         admin_listen: ([127, 0, 0, 1], 0).into(),
+        control_socket: None,
         tls: None,
         auth_prefix: "/oauth2".into(),
         upstreams: vec![upstream],

@@ -27,7 +27,7 @@ pub(super) struct Shared<'a> {
 /// What came first.
 enum Way {
     /// A later generation, by whomever.
-    Later(Kept),
+    Later(Box<Kept>),
     /// The turn to ask for one.
     Turn(Turn),
 }
@@ -56,7 +56,7 @@ impl Refresher {
         let way = tokio::time::timeout(PATIENCE, wait(store, handle, session)).await;
         let Ok(way) = way else { return Ok(Renewal::Unavailable(Outage::Store)) };
         match way? {
-            Way::Later(kept) => Ok(renewed(handle, session, kept)),
+            Way::Later(kept) => Ok(renewed(handle, session, *kept)),
             Way::Turn(turn) => {
                 let renewal = self.in_turn(shared, session, &turn).await;
                 turn.over().await;
@@ -149,7 +149,7 @@ async fn wait(store: &Arc<Store>, handle: &Handle, session: &Session) -> Result<
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MOST_PAUSE);
         if let Some(kept) = later(store.load(handle).await?, session) {
-            return Ok(Way::Later(kept));
+            return Ok(Way::Later(Box::new(kept)));
         }
     }
 }
