@@ -9,7 +9,7 @@ use crate::support::store::{Server, eventually};
 use crate::support::{PATIENCE, until};
 
 /// Answers every connection with these bytes and keeps it open; closes it if there are none.
-fn answering(bytes: Vec<u8>) -> String {
+pub fn answering(bytes: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
