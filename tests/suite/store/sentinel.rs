@@ -1,6 +1,7 @@
 //! A master behind sentinels, and what becomes of it.
 
 use super::facts;
+use super::outage::answering;
 use super::{code, engine, later, patient, run};
 use crate::support::store::{Server, Watched, eventually};
 use crate::support::{PATIENCE, until};
@@ -92,4 +93,26 @@ fn a_server_that_is_no_sentinel_is_a_fault() {
     let server = Server::start();
     let lines = format!("store = \"{}\"\nstore_mode = \"sentinel\"\nstore_service = \"main\"", server.url());
     assert_eq!(code(run(patient(&lines).load("n"))), "store_answer");
+}
+
+/// A sentinel that was cut off names yesterday's master, which is a replica today, or one that is gone.
+#[test]
+fn only_a_server_that_calls_itself_master_is_taken() {
+    let master = Server::start();
+    let replica = Server::start_with(&format!("replicaof 127.0.0.1 {}\n", master.port()));
+    let naming = |server: &Server| {
+        let port = server.port().to_string();
+        answering(format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n", port.len()).into_bytes())
+    };
+    let sentinels = |urls: &[String]| {
+        format!("store = [\"{}\"]\nstore_mode = \"sentinel\"\nstore_service = \"main\"", urls.join("\", \""))
+    };
+    let astray = patient(&sentinels(&[naming(&replica), naming(&replica)]));
+    let fault = run(astray.load("n")).unwrap_err();
+    assert!(fault.code() == "store_unreachable" && fault.to_string().contains("not the master"), "{fault}");
+    let both = patient(&sentinels(&[naming(&replica), naming(&master)]));
+    run(both.create("n", 1, b"x", later())).unwrap();
+    assert_eq!(master.says(&["EXISTS", "rolegate:s:{n}"]), "1");
+    let unknown = patient(&sentinels(&[answering(b"*-1\r\n".to_vec())]));
+    assert_eq!(code(run(unknown.load("n"))), "store_unreachable");
 }
