@@ -42,6 +42,7 @@ mod redirects;
 mod refresh;
 mod replicas;
 mod secrets;
+mod soak;
 mod store;
 mod streams;
 #[path = "../support/mod.rs"]
