@@ -18,6 +18,11 @@ PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= path cookies open token return_to headers config
 
+SOAK_SECONDS  ?= 600
+SOAK_BROWSERS ?= 300
+SOAK_FLAGS    ?=
+SOAK_TEST     := soak::two_minutes_of_everything_sign_nobody_out_and_mix_nobody_up
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -112,6 +117,12 @@ fuzz: ## the fuzz targets under a real fuzzer: FUZZ_SECONDS=60 each, FUZZ_TARGET
 		$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target \
 			tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
+
+# The same test is in `make test` with its two minutes and fewer people. SOAK_FLAGS=--release for a gate as it is shipped.
+.PHONY: soak
+soak: ## gate, dev pool and simulated browsers for a while: SOAK_SECONDS=600 SOAK_BROWSERS=300; ends with a report
+	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_BROWSERS=$(SOAK_BROWSERS) \
+		$(CARGO) test --locked $(SOAK_FLAGS) --test suite $(SOAK_TEST) -- --exact --nocapture
 
 .PHONY: image
 image: ## the container image (needs Docker with BuildKit)

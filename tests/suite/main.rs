@@ -44,6 +44,7 @@ mod refresh;
 mod replicas;
 mod secrets;
 mod sessions_command;
+mod soak;
 mod store;
 mod streams;
 #[path = "../support/mod.rs"]

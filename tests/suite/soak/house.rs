@@ -1,0 +1,207 @@
+//! The programs that run: the dev user pool with all its people, the gates, an upstream.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::Plan;
+use super::echo;
+use crate::support::gate::{Gate, Start};
+use crate::support::token::random;
+use crate::support::wire::Wire;
+
+/// All of them. They end when it is dropped.
+pub struct House {
+    pub gates: Vec<Gate>,
+    pub pool: Pool,
+    pub people: Vec<Account>,
+}
+
+/// `rolegate pool`.
+pub struct Pool {
+    pub address: SocketAddr,
+    child: Child,
+    _folder: TempDir,
+}
+
+/// Somebody in the pool.
+pub struct Account {
+    /// Also the password.
+    pub name: String,
+    /// `X-Roles`, as it must be.
+    pub roles: String,
+    /// When all of their refresh tokens were revoked; taken out by who signs in anew.
+    pub revoked: Mutex<Option<Instant>>,
+}
+
+// === impl House ===
+
+impl House {
+    /// Starts all that the plan wants.
+    pub fn start(plan: &Plan) -> Self {
+        let people: Vec<Account> = (0..plan.browsers).map(Account::new).collect();
+        let (pool, issuer) = Pool::start(&people);
+        pool.dev("lifetimes", LIFETIMES);
+        pool.dev("lifetimes", NO_GRACE);
+        let upstream = echo::start();
+        let (keys, pool_id) = (random(32), issuer.rsplit_once('/').unwrap().1);
+        let toml = format!(
+            "public_url = \"https://app.test\"\nupstream = \"http://{upstream}\"\nrequired_roles = [\"everyone\"]\n\
+             listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
+             [cognito]\nuser_pool_id = {pool_id:?}\nissuer = {issuer:?}\nclient_id = {CLIENT:?}\n\
+             client_secrets_file = \"{{folder}}/secret\"\n\
+             [session]\nkeys_file = \"{{folder}}/keys\"\nmax_age = \"{}s\"\nmax_role_age = \"{}s\"\n\
+             outage_grace = \"{}s\"\n{}\n[log]\naccess = false\n",
+            MAX_AGE.as_secs(),
+            MAX_ROLE_AGE.as_secs(),
+            OUTAGE_GRACE.as_secs(),
+            plan.store.as_deref().unwrap_or_default(),
+        );
+        let gate = || Start::with(&toml).file("secret", SECRET).file("keys", &keys).start().unwrap();
+        Self { gates: (0..plan.gates).map(|_| gate()).collect(), pool, people }
+    }
+
+    /// Ends all refresh tokens of somebody at the pool.
+    pub fn revoke(&self, person: usize) {
+        let account = &self.people[person];
+        // Before it is so: nobody is sent away unexpectedly in between.
+        *account.revoked.lock().unwrap() = Some(Instant::now());
+        self.pool.dev("revoke", &format!("{{\"user\": \"{}\"}}", account.name));
+    }
+
+    /// The memory of each gate.
+    pub fn memory_kib(&self) -> Vec<u64> {
+        self.gates.iter().map(Gate::rss_kib).collect()
+    }
+
+    /// What the gates warned of, by reason.
+    pub fn warnings(&self) -> std::collections::BTreeMap<String, u64> {
+        let mut reasons = std::collections::BTreeMap::new();
+        for line in self.gates.iter().flat_map(|gate| gate.stderr().since(0)) {
+            let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
+            let field = |name: &str| event.get(name).or_else(|| event.get("fields")?.get(name))?.as_str();
+            if !matches!(event["level"].as_str(), Some("WARN" | "ERROR")) {
+                continue;
+            }
+            let reason = field("reason").or_else(|| field("message")).unwrap_or("?");
+            *reasons.entry(reason.to_owned()).or_default() += 1;
+        }
+        reasons
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    fn start(people: &[Account]) -> (Self, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pool.toml");
+        std::fs::write(&file, seed(people)).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rolegate"))
+            .args(["pool", "--listen", "127.0.0.1:0", "--pool"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let issuer = lines
+            .by_ref()
+            .find_map(|line| line.unwrap().strip_prefix("ready ").map(str::to_owned))
+            .expect("the pool starts");
+        // Read on, or it would stop at a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let address = issuer.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap();
+        (Self { address: address.parse().unwrap(), child, _folder: folder }, issuer)
+    }
+
+    /// A fault that it takes.
+    pub fn dev(&self, what: &str, how: &str) {
+        let answer = self.ask(&format!("POST /_dev/{what}"), how);
+        assert_eq!(answer.status, 204, "{what} {how}: {answer:#?}");
+    }
+
+    /// What it has counted.
+    pub fn stats(&self) -> Value {
+        self.ask("GET /_dev/stats", "").json()
+    }
+
+    fn ask(&self, what: &str, body: &str) -> crate::support::wire::Answer {
+        let mut wire = Wire::connect(self.address).patient_for(Duration::from_secs(60));
+        let (host, length) = (self.address, body.len());
+        wire.write(
+            format!(
+                "{what} HTTP/1.1\r\nHost: {host}\r\nX-Rolegate-Dev: 1\r\nContent-Length: {length}\r\n\
+                 Connection: close\r\n\r\n{body}"
+            )
+            .as_bytes(),
+        );
+        wire.answer(false).unwrap_or_else(|ended| panic!("{what}: {ended:?}"))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// === impl Account ===
+
+impl Account {
+    fn new(number: usize) -> Self {
+        let roles = format!("everyone,own-{number},team-{}", number % TEAMS);
+        Self { name: format!("person{number}"), roles, revoked: Mutex::default() }
+    }
+}
+
+/// The pool's file.
+fn seed(people: &[Account]) -> String {
+    let mut seed = format!(
+        "[[clients]]\nid = {CLIENT:?}\nsecrets = [{SECRET:?}]\nrefresh_rotation = true\n\
+         callback_urls = [\"https://app.test/oauth2/callback\"]\n\
+         logout_urls = [\"https://app.test/oauth2/signout\"]\n"
+    );
+    let mut groups: Vec<&str> = people.iter().flat_map(|account| account.roles.split(',')).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    for group in groups {
+        let _ = write!(seed, "[[groups]]\nname = {group:?}\n");
+    }
+    for Account { name, roles, .. } in people {
+        let groups: Vec<&str> = roles.split(',').collect();
+        let _ = write!(
+            seed,
+            "[[users]]\nname = {name:?}\npassword = {name:?}\ngroups = {groups:?}\npick = false\n\
+             attributes = {{ email = \"{name}@example.com\", email_verified = true }}\n"
+        );
+    }
+    seed
+}
+
+const CLIENT: &str = "devclient4the4soak";
+const SECRET: &str = "the-secret-of-the-client-that-soaks";
+const TEAMS: usize = 17;
+
+/// A refresh token that was replaced is good for nothing: while no answer of the pool is lost or late.
+pub const NO_GRACE: &str = r#"{"grace": 0}"#;
+/// It is good for Cognito's longest, a minute.
+pub const LONG_GRACE: &str = r#"{"grace": 60}"#;
+/// Cognito's shortest is five minutes; nobody wants to wait for that.
+const LIFETIMES: &str = r#"{"id": 20, "access": 20, "rotation": true}"#;
+/// [`LIFETIMES`]' access token.
+pub const ACCESS_LIFE: Duration = Duration::from_secs(20);
+/// Everybody signs in again after this.
+pub const MAX_AGE: Duration = Duration::from_secs(80);
+/// Each session is refreshed as often.
+pub const MAX_ROLE_AGE: Duration = Duration::from_secs(8);
+/// Short, so that some do notice an outage.
+pub const OUTAGE_GRACE: Duration = Duration::from_secs(5);
