@@ -242,6 +242,8 @@ impl Sessions {
             let renewal =
                 tokio::time::timeout(patience, renewal).await.unwrap_or(Renewal::Unavailable(Outage::Pool));
             match renewal {
+                // Nothing more is asked for whoever has signed out meanwhile.
+                renewal if self.streams.is_revoked(&generation.session) => break renewal,
                 // A result kept for late-comers may have grown old itself: on to the generation after it.
                 Renewal::Renewed(next) if self.has_grown_old(&next.session) => {
                     (generation, moved_on) = (next, true)

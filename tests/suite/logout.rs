@@ -126,11 +126,12 @@ fn a_sign_out_clears_every_cookie_of_the_gate() {
 }
 
 fn nobody_ends_a_session_without_its_cookie(world: &World) {
+    let from = world.gate.stderr().count();
     let mut browser = world.signed_in("user");
     let info = browser.fetch("/oauth2/userinfo").json();
     let sub = info["sub"].as_str().unwrap().to_owned();
-    let log = world.gate.stderr().all();
-    let signed_in = log.lines().rev().find(|line| line.contains("signed in")).unwrap_or_default();
+    let told = |line: &str| line.contains("signed in").then(|| line.to_owned());
+    let signed_in = world.gate.stderr().wait_since(from, told).expect("a line of the sign-in");
     let after = signed_in
         .split("session")
         .nth(1)
