@@ -80,10 +80,10 @@ impl Revoked {
         if *ends <= now {
             return Taken::Known;
         }
-        if self.len() >= MOST {
+        if self.is_full_for(whose) {
             self.forget(now);
         }
-        if self.len() >= MOST && !matches!(whose, Whose::Everyone { .. }) {
+        if self.is_full_for(whose) {
             return Taken::Full;
         }
         let new = match whose {
@@ -112,6 +112,15 @@ impl Revoked {
         self.everyone.as_ref().is_some_and(of)
             || self.sessions.contains_key(&session.id)
             || self.people.get(&session.sub).is_some_and(of)
+    }
+
+    /// Whoever signs in and out all day takes no room from what an operator calls off.
+    fn is_full_for(&self, whose: &Whose) -> bool {
+        match whose {
+            Whose::Session(_) => self.sessions.len() >= MOST,
+            Whose::Person { .. } => self.people.len() >= MOST,
+            Whose::Everyone { .. } => false,
+        }
     }
 
     /// How much is remembered.
@@ -157,7 +166,7 @@ impl Until {
     }
 }
 
-/// Each takes some hundred bytes.
+/// Sessions, and people. Each takes some hundred bytes.
 const MOST: usize = 100_000;
 
 #[cfg(test)]
@@ -220,7 +229,10 @@ mod tests {
             assert_eq!(revoked.take(&of(Whose::Session(number.to_string()), 100), 10), Taken::New);
         }
         assert_eq!(revoked.take(&of(Whose::Session("one more".into()), 100), 10), Taken::Full);
-        assert_eq!(revoked.take(&of(Whose::Everyone { begun_until: 10 }, 100), 10), Taken::New);
+        let person = Whose::Person { sub: "ann".into(), begun_until: 10 };
+        for whose in [person, Whose::Everyone { begun_until: 10 }] {
+            assert_eq!(revoked.take(&of(whose, 100), 10), Taken::New);
+        }
         assert_eq!(
             revoked.take(&of(Whose::Session("later".into()), 200), 100),
             Taken::New,

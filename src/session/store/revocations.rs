@@ -4,7 +4,7 @@
 //! or see whose it is. Taking one in twice changes nothing; so after any fault the whole log is read again, and what
 //! this gate knows and the log has lost (a failover, a restore) is written anew.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,6 +32,10 @@ pub(super) struct Log(Mutex<Known>);
 struct Known {
     /// When what has been read is over, by number.
     ends: BTreeMap<u64, u64>,
+    /// What has a lower number is over.
+    over_before: u64,
+    /// When all of them were last looked at.
+    looked_at: u64,
     /// What must be in it.
     revocations: HashMap<Whose, Revocation>,
 }
@@ -53,7 +57,7 @@ struct Reading {
     /// To its end, since the beginning or the last fault.
     whole: bool,
     /// By whose it is.
-    seen: HashMap<Whose, u64>,
+    seen: HashSet<Whose>,
     faulty: bool,
 }
 
@@ -89,11 +93,12 @@ impl Store {
                         self.caught_up(&mut reading);
                     } else if at_its_end && self.is_cut(reading.last).await {
                         tracing::warn!("the store's log of sign-outs was cut: it is written anew");
-                        reading = Reading::default();
+                        reading = self.begin_anew();
                         continue;
                     }
                     if reading.whole {
                         self.heard.store(clock::now_millis(), Ordering::Relaxed);
+                        self.log.known().forget(clock::now());
                     }
                 }
                 Err(fault) => {
@@ -101,7 +106,7 @@ impl Store {
                         tracing::warn!(reason = fault.code(), %fault, "the store is not heard");
                     }
                     // What a failover lost may be written again under numbers that were read already.
-                    reading = Reading { faulty: true, ..Reading::default() };
+                    reading = Reading { faulty: true, ..self.begin_anew() };
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -111,12 +116,15 @@ impl Store {
     /// Writes what is published, for ever, one after the other.
     pub async fn write(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<Publish>) {
         while let Some(Publish { revocation, written }) = queue.recv().await {
-            let mut faulty = false;
+            let (mut faulty, mut pause) = (false, Duration::from_millis(1));
             while clock::now() < revocation.ends {
                 match self.write_one(&revocation).await {
                     Ok(true) => break,
-                    // Another gate took the number.
-                    Ok(false) => tokio::time::sleep(Duration::from_millis(1)).await,
+                    // Another gate took the number; should it be one that nobody can follow, this is no busy loop.
+                    Ok(false) => {
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(PAUSE);
+                    }
                     Err(fault) => {
                         if !faulty {
                             tracing::warn!(reason = fault.code(), %fault, "a sign-out waits for the store");
@@ -128,6 +136,14 @@ impl Store {
             }
             let _ = written.send(());
         }
+    }
+
+    /// From its beginning: what was read of it says nothing of numbers that may be given anew.
+    fn begin_anew(&self) -> Reading {
+        let mut known = self.log.known();
+        known.ends.clear();
+        known.over_before = 0;
+        Reading::default()
     }
 
     /// Whether the log ends before what was read of it: somebody emptied the store, or put an old copy back.
@@ -145,7 +161,7 @@ impl Store {
     /// False if the number was taken meanwhile.
     async fn write_one(&self, revocation: &Revocation) -> Result<bool, StoreFault> {
         let number = self.engine.log_last().await?.saturating_add(1);
-        let trimmed = self.log.known().trim(clock::now()).unwrap_or(0);
+        let trimmed = self.log.known().over_before;
         let entry = Entry { revocation: revocation.clone(), trimmed };
         let plain = serde_json::to_vec(&entry).map_err(|_| StoreFault::Value)?;
         let sealed = self.sealer.seal(
@@ -182,7 +198,9 @@ impl Store {
         }
         let now = clock::now();
         streams.revoke(&revocation, now);
-        reading.seen.insert(revocation.whose.clone(), revocation.ends);
+        if !reading.whole {
+            reading.seen.insert(revocation.whose.clone());
+        }
         let mut known = self.log.known();
         known.ends.insert(number, revocation.ends);
         if now < revocation.ends {
@@ -199,13 +217,8 @@ impl Store {
         let now = clock::now();
         let lost: Vec<_> = {
             let mut known = self.log.known();
-            known.revocations.retain(|_, revocation| now < revocation.ends);
-            known
-                .revocations
-                .values()
-                .filter(|known| !reading.seen.contains_key(&known.whose))
-                .cloned()
-                .collect()
+            known.forget(now);
+            known.revocations.values().filter(|known| !reading.seen.contains(&known.whose)).cloned().collect()
         };
         reading.seen.clear();
         for revocation in lost {
@@ -225,22 +238,23 @@ impl Log {
 // === impl Known ===
 
 impl Known {
-    /// The number before which everything is over at `now`, if anything is.
-    fn trim(&mut self, now: u64) -> Option<u64> {
-        let mut trimmed = None;
-        while let Some((number, ends)) = self.ends.first_key_value().map(|(number, ends)| (*number, *ends)) {
-            if now < ends {
-                break;
-            }
-            self.ends.remove(&number);
-            trimmed = Some(number + 1);
+    /// Forgets what is over at `now`.
+    fn forget(&mut self, now: u64) {
+        while let Some(first) = self.ends.first_entry().filter(|first| *first.get() <= now) {
+            self.over_before = first.key().saturating_add(1);
+            first.remove();
         }
-        trimmed
+        if self.looked_at.saturating_add(MINUTE) <= now {
+            self.looked_at = now;
+            self.revocations.retain(|_, revocation| now < revocation.ends);
+        }
     }
 }
 
 /// How long new entries are waited for, and how often at least the log is heard.
 const WAIT: Duration = Duration::from_millis(500);
+/// Seconds.
+const MINUTE: u64 = 60;
 /// After a fault.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -251,9 +265,19 @@ mod tests {
     #[test]
     fn only_a_beginning_that_is_over_is_trimmed() {
         let mut known = Known { ends: BTreeMap::from([(3, 10), (4, 30), (5, 10)]), ..Known::default() };
-        assert_eq!(known.trim(9), None);
-        assert_eq!(known.trim(10), Some(4), "what is over behind one that is not stays");
-        assert_eq!(known.trim(30), Some(6));
-        assert_eq!(known.trim(99), None);
+        for (now, over_before) in [(9, 0), (10, 4), (29, 4), (30, 6), (99, 6)] {
+            known.forget(now);
+            assert_eq!(known.over_before, over_before, "at {now}: what is over behind one that is not stays");
+        }
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let whose = |id: &str| Whose::Session(id.into());
+        let revocations =
+            [("a", 100), ("b", 300)].map(|(id, ends)| (whose(id), Revocation { whose: whose(id), ends }));
+        let mut known = Known { revocations: HashMap::from(revocations), ..Known::default() };
+        known.forget(100);
+        assert_eq!(known.revocations.keys().collect::<Vec<_>>(), [&whose("b")]);
     }
 }
