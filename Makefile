@@ -124,6 +124,10 @@ soak: ## gate, dev pool and simulated browsers for a while: SOAK_SECONDS=600 SOA
 	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_BROWSERS=$(SOAK_BROWSERS) \
 		$(CARGO) test --locked $(SOAK_FLAGS) --test suite $(SOAK_TEST) -- --exact --nocapture
 
+.PHONY: bench-store
+bench-store: ## what a shared store costs a request with a fresh pass (needs wrk, nginx, redis-server)
+	tests/bench/store.sh
+
 .PHONY: image
 image: ## the container image (needs Docker with BuildKit)
 	docker build -t rolegate:dev .
