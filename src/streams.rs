@@ -135,6 +135,11 @@ impl Streams {
             && self.revoked.read().unwrap_or_else(PoisonError::into_inner).covers(session)
     }
 
+    /// The last second in which a session of the person with this `sub` may have begun that has been called off.
+    pub fn called_off_until(&self, sub: &str) -> Option<u64> {
+        self.revoked.read().unwrap_or_else(PoisonError::into_inner).begun_until(sub)
+    }
+
     /// From now on what `revocation` names counts no more here, and its streams end. `now` in seconds since 1970.
     pub fn revoke(&self, revocation: &Revocation, now: u64) -> Taken {
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);

@@ -96,7 +96,7 @@ impl Login {
         let code = callback.outcome.clone()?;
         let granted = self.redeem(visitor, code, attempt).await?;
         let Visitor { site, jar, .. } = visitor;
-        let now = clock::now();
+        let now = self.sessions.beginning(&granted.identity.sub).await;
         let (session, ticket, tokens) = self.session(granted, now).await?;
         let cookies = self
             .sessions

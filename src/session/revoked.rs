@@ -114,6 +114,13 @@ impl Revoked {
             || self.people.get(&session.sub).is_some_and(of)
     }
 
+    /// The last second in which a session of the person with this `sub` may have begun that is called off with all of
+    /// theirs, or everyone's.
+    pub fn begun_until(&self, sub: &str) -> Option<u64> {
+        let of_person = self.people.get(sub).map(|until| until.begun);
+        of_person.max(self.everyone.map(|until| until.begun))
+    }
+
     /// Whoever signs in and out all day takes no room from what an operator calls off.
     fn is_full_for(&self, whose: &Whose) -> bool {
         match whose {
@@ -199,6 +206,17 @@ mod tests {
         let mut revoked = Revoked::default();
         assert_eq!(revoked.take(&of(Whose::Everyone { begun_until: 50 }, 100), 60), Taken::New);
         assert!(revoked.covers(&session("a", "ann", 50)) && !revoked.covers(&session("b", "bob", 51)));
+    }
+
+    #[test]
+    fn whoever_signs_in_anew_is_told_how_long_that_does_not_count() {
+        let mut revoked = Revoked::default();
+        assert_eq!(revoked.begun_until("ann"), None);
+        revoked.take(&of(Whose::Session("a".into()), 100), 10);
+        assert_eq!(revoked.begun_until("ann"), None, "one session is not the person");
+        revoked.take(&of(Whose::Person { sub: "ann".into(), begun_until: 5 }, 100), 10);
+        revoked.take(&of(Whose::Everyone { begun_until: 3 }, 100), 10);
+        assert_eq!((revoked.begun_until("ann"), revoked.begun_until("bob")), (Some(5), Some(3)));
     }
 
     #[test]

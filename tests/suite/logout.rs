@@ -11,6 +11,7 @@ use crate::support::until;
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::{Session, Setup, World};
 
+mod everywhere;
 mod limits;
 mod revocation;
 

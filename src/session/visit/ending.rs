@@ -34,6 +34,18 @@ impl Sessions {
         }
     }
 
+    /// The second in which a new session of the person with this `sub` begins; waits for one in which it counts. Who signs
+    /// in again within the second of a sign-out everywhere would be sent to and fro between pool and gate until it is
+    /// over, and a date ahead of the clock would escape the next one.
+    pub async fn beginning(&self, sub: &str) -> u64 {
+        if let Some(until) = self.streams.called_off_until(sub) {
+            let left = until.saturating_add(1).saturating_mul(1000).saturating_sub(clock::now_millis());
+            // Longer if clocks disagree; then the session does not count for so long.
+            tokio::time::sleep(Duration::from_millis(left).min(MOST_UNTIL_BEGINNING)).await;
+        }
+        clock::now()
+    }
+
     /// From now on `session` counts no more, here at once and elsewhere as soon as the store has it; nobody waits.
     pub fn sign_out(&self, session: &Session) {
         let revocation = Revocation { whose: Whose::Session(session.id.clone()), ends: session.ends };
@@ -59,5 +71,7 @@ impl Sessions {
     }
 }
 
+/// What is called off is called off with the second it happens in; the rest is for clocks that disagree.
+const MOST_UNTIL_BEGINNING: Duration = Duration::from_secs(2);
 /// A person, or an operator, waits for the store no longer than this.
 const PATIENCE: Duration = Duration::from_secs(2);

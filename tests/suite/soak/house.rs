@@ -1,4 +1,4 @@
-//! The programs that run: the dev user pool with all its people, the gates, an upstream.
+//! The programs that run: the dev user pool with all its people, the gates, their store, an upstream.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::Plan;
 use super::echo;
 use crate::support::gate::{Gate, Start};
+use crate::support::store::Server;
 use crate::support::token::random;
 use crate::support::wire::Wire;
 
@@ -20,6 +21,8 @@ use crate::support::wire::Wire;
 pub struct House {
     pub gates: Vec<Gate>,
     pub pool: Pool,
+    /// Where the gates share one.
+    pub store: Option<Mutex<Server>>,
     pub people: Vec<Account>,
 }
 
@@ -36,8 +39,17 @@ pub struct Account {
     pub name: String,
     /// `X-Roles`, as it must be.
     pub roles: String,
-    /// When all of their refresh tokens were revoked; taken out by who signs in anew.
+    /// When all of their refresh tokens were last revoked.
     pub revoked: Mutex<Option<Instant>>,
+    /// When they last signed out everywhere.
+    pub called_off: Mutex<Option<CalledOff>>,
+}
+
+/// A sign-out of all sessions of somebody: it was asked for, and that was answered.
+#[derive(Clone, Copy)]
+pub struct CalledOff {
+    pub asked: Instant,
+    pub answered: Instant,
 }
 
 // === impl House ===
@@ -45,7 +57,9 @@ pub struct Account {
 impl House {
     /// Starts all that the plan wants.
     pub fn start(plan: &Plan) -> Self {
-        let people: Vec<Account> = (0..plan.browsers).map(Account::new).collect();
+        let people: Vec<Account> =
+            (0..plan.browsers.div_ceil(plan.browsers_each())).map(Account::new).collect();
+        let store = plan.shares.then(|| Server::start_with(KEEPS_ITS_DATA));
         let (pool, issuer) = Pool::start(&people);
         pool.dev("lifetimes", LIFETIMES);
         pool.dev("lifetimes", NO_GRACE);
@@ -61,10 +75,15 @@ impl House {
             MAX_AGE.as_secs(),
             MAX_ROLE_AGE.as_secs(),
             OUTAGE_GRACE.as_secs(),
-            plan.store.as_deref().unwrap_or_default(),
+            store.as_ref().map(|store| format!("store = {:?}", store.url())).unwrap_or_default(),
         );
         let gate = || Start::with(&toml).file("secret", SECRET).file("keys", &keys).start().unwrap();
-        Self { gates: (0..plan.gates).map(|_| gate()).collect(), pool, people }
+        Self {
+            gates: (0..plan.gates()).map(|_| gate()).collect(),
+            pool,
+            store: store.map(Mutex::new),
+            people,
+        }
     }
 
     /// Ends all refresh tokens of somebody at the pool.
@@ -73,6 +92,18 @@ impl House {
         // Before it is so: nobody is sent away unexpectedly in between.
         *account.revoked.lock().unwrap() = Some(Instant::now());
         self.pool.dev("revoke", &format!("{{\"user\": \"{}\"}}", account.name));
+    }
+
+    /// Does something to the store, if there is one.
+    pub fn with_store<T>(&self, what: impl FnOnce(&mut Server) -> T) -> Option<T> {
+        self.store.as_ref().map(|store| what(&mut store.lock().unwrap()))
+    }
+
+    /// What the store says it uses.
+    pub fn store_memory_kib(&self) -> Option<u64> {
+        let said = self.with_store(|store| store.says(&["INFO", "memory"]))?;
+        let used = said.lines().find_map(|line| line.strip_prefix("used_memory:"))?;
+        used.trim().parse::<u64>().ok().map(|bytes| bytes / 1024)
     }
 
     /// The memory of each gate.
@@ -159,7 +190,12 @@ impl Drop for Pool {
 impl Account {
     fn new(number: usize) -> Self {
         let roles = format!("everyone,own-{number},team-{}", number % TEAMS);
-        Self { name: format!("person{number}"), roles, revoked: Mutex::default() }
+        Self {
+            name: format!("person{number}"),
+            roles,
+            revoked: Mutex::default(),
+            called_off: Mutex::default(),
+        }
     }
 }
 
@@ -190,6 +226,8 @@ fn seed(people: &[Account]) -> String {
 const CLIENT: &str = "devclient4the4soak";
 const SECRET: &str = "the-secret-of-the-client-that-soaks";
 const TEAMS: usize = 17;
+/// All that it has answered is in its file when it is killed; only a machine that falls over would lose some.
+const KEEPS_ITS_DATA: &str = "appendonly yes\nappendfsync no\n";
 
 /// A refresh token that was replaced is good for nothing: while no answer of the pool is lost or late.
 pub const NO_GRACE: &str = r#"{"grace": 0}"#;

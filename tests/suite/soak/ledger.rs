@@ -25,8 +25,11 @@ pub enum Count {
     SignIns,
     Passwords,
     SignOuts,
+    SignOutsEverywhere,
+    LookedBack,
     EndedByAge,
     EndedByRevocation,
+    EndedByTheirOther,
     Sockets,
     EventStreams,
     StreamsEndedByGate,
@@ -100,10 +103,16 @@ impl Ledger {
             &format!("{} a second; the slowest took {:.1?}", requests / seconds.max(1), entries.slowest),
         );
         row(&mut text, "sign-ins", of(Count::SignIns), &format!("{} passwords typed", of(Count::Passwords)));
-        row(&mut text, "sign-outs", of(Count::SignOuts), "");
-        let ended = of(Count::EndedByAge) + of(Count::EndedByRevocation);
-        let why =
-            format!("{} by age, {} revoked at the pool", of(Count::EndedByAge), of(Count::EndedByRevocation));
+        let outs = format!(
+            "{} of them everywhere; {} cookies of before shown again",
+            of(Count::SignOutsEverywhere),
+            of(Count::LookedBack)
+        );
+        row(&mut text, "sign-outs", of(Count::SignOuts), &outs);
+        let ends = [Count::EndedByAge, Count::EndedByRevocation, Count::EndedByTheirOther].map(of);
+        let ended = ends.iter().sum();
+        let [age, revoked, other] = ends;
+        let why = format!("{age} by age, {revoked} revoked at the pool, {other} from another browser");
         row(&mut text, "sessions ended", ended, &why);
         let streams = of(Count::Sockets) + of(Count::EventStreams);
         let kinds = format!(

@@ -1,5 +1,7 @@
 //! One simulated browser and who sits in front of it: looks at pages with several fetches at a time, idles, signs out
-//! and in, opens streams, goes away in the middle; and judges every answer.
+//! and in, opens streams, goes away in the middle; what answers mean is `judging`'s.
+
+mod judging;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +10,11 @@ use url::Url;
 
 use super::Soak;
 use super::echo;
-use super::house::{ACCESS_LIFE, Account, MAX_AGE, OUTAGE_GRACE};
+use super::house::CalledOff;
 use super::ledger::{Count, Wrong};
 use crate::forwarding::websocket::UPGRADE;
 use crate::support::browser::{Jar, Kind, ORIGIN};
-use crate::support::wire::{Answer, Ended, Head, Wire};
+use crate::support::wire::{Answer, Ended, Wire};
 
 /// A browser profile and its person.
 pub struct Person {
@@ -24,6 +26,10 @@ pub struct Person {
     chance: Chance,
     /// When the callback was asked for that began the session; `None` before it and after a sign-out.
     since: Option<Instant>,
+    /// When that was answered, last.
+    begun: Option<Instant>,
+    /// Cookies from before each sign-out of late, and when that was answered: for when every gate knows.
+    before: Vec<(Jar, Instant)>,
     /// Sent to sign in since then, which is told once.
     out: bool,
 }
@@ -46,7 +52,17 @@ impl Person {
     /// The person of this number, never yet signed in.
     pub fn new(soak: Arc<Soak>, number: usize) -> Self {
         let chance = Chance(soak.plan.seed.wrapping_add(number as u64));
-        Self { soak, number, jar: Jar::default(), idle: Vec::new(), chance, since: None, out: false }
+        Self {
+            soak,
+            number,
+            jar: Jar::default(),
+            idle: Vec::new(),
+            chance,
+            since: None,
+            begun: None,
+            before: Vec::new(),
+            out: false,
+        }
     }
 
     /// Goes about their business until then.
@@ -65,6 +81,7 @@ impl Person {
                 87..92 => self.rest(LONG, until),
                 _ => self.rest(2_000..8_000, until),
             }
+            self.look_back();
             self.rest(100..1_000, until);
         }
     }
@@ -171,9 +188,17 @@ impl Person {
             let bytes = self.request(Kind::Fetch, "GET", &at("/part/late"), "");
             self.send(bytes)
         });
-        let bytes = self.request(Kind::Navigate, "GET", &at("/oauth2/signout"), "");
+        // In all browsers of this person, where they have several.
+        let everywhere = self.soak.plan.shares && self.chance.below(3) == 0;
+        let path = if everywhere { "/oauth2/signout?everywhere=1" } else { "/oauth2/signout" };
+        let bytes = self.request(Kind::Navigate, "GET", &at(path), "");
+        let asked = Instant::now();
+        if everywhere {
+            // Before it is so: the other one may be sent away at once.
+            *self.account().called_off.lock().unwrap() =
+                Some(CalledOff { asked, answered: asked + PATIENCE });
+        }
         let sent = self.send(bytes);
-        let asked = sent.at;
         let answer = match self.receive(sent) {
             Ok(answer) if answer.status == 302 => answer,
             Ok(answer) => return self.refused("a sign-out", asked, &answer),
@@ -181,6 +206,11 @@ impl Person {
         };
         self.since = None;
         self.soak.ledger.count(Count::SignOuts);
+        if everywhere {
+            self.soak.ledger.count(Count::SignOutsEverywhere);
+            let answered = Instant::now();
+            *self.account().called_off.lock().unwrap() = Some(CalledOff { asked, answered });
+        }
         if let Some(fetch) = fetch {
             // Whatever it brings: no session.
             let asked = fetch.at;
@@ -192,14 +222,36 @@ impl Person {
         if left.is_none_or(|left| left.status != 302) {
             self.failed("a sign-out", asked, "the pool did not lead back");
         }
-        if self.soak.plan.gates == 1 {
-            let after = std::mem::replace(&mut self.jar, before);
-            let bytes = self.request(Kind::Fetch, "GET", &at("/part/stolen"), "");
-            let sent = self.send(bytes);
-            if self.receive(sent).is_ok_and(|answer| answer.status == 200) {
-                self.soak
-                    .ledger
-                    .wrong(Wrong::Outlived, &self.tell("signed out, and its cookie still counts"));
+        self.before.push((before, Instant::now()));
+        self.look_back();
+    }
+
+    /// Shows the cookies from before sign-outs again, at each gate that must have heard of them by now.
+    fn look_back(&mut self) {
+        let told = if self.soak.plan.gates() == 1 { Duration::ZERO } else { TOLD };
+        // Gates that could not hear of each other learn of it afterwards.
+        let now = Instant::now();
+        let apart = self.soak.plan.shares && self.soak.faults.kept_apart(now - told, now);
+        let (due, early): (Vec<_>, Vec<_>) = std::mem::take(&mut self.before)
+            .into_iter()
+            .partition(|(_, out)| out.elapsed() >= told && !apart);
+        self.before = early;
+        for (before, out) in due {
+            let after = std::mem::replace(&mut self.jar, before.clone());
+            for gate in 0..self.soak.plan.gates() {
+                self.jar = before.clone();
+                let bytes = self.request(Kind::Fetch, "GET", &at("/part/stolen"), "");
+                let sent = self.send_to(gate, bytes);
+                let asked = sent.at;
+                let counts = self.receive(sent).is_ok_and(|answer| answer.status == 200);
+                self.soak.ledger.count(Count::LookedBack);
+                if counts {
+                    let words = format!(
+                        "signed out {:.1?} ago, and its cookie still counts at gate {gate}",
+                        asked - out
+                    );
+                    self.soak.ledger.wrong(Wrong::Outlived, &self.tell(&words));
+                }
             }
             self.jar = after;
         }
@@ -250,7 +302,12 @@ impl Person {
                 }
             }
         }
-        self.soak.ledger.wrong(Wrong::Error, &self.tell("a redirect loop"));
+        let off = self.account().called_off.lock().unwrap().map(|off| off.asked.elapsed());
+        let words = format!(
+            "a redirect loop, begun {:.1?} ago; signed out everywhere: {off:.1?} ago",
+            begun.elapsed()
+        );
+        self.soak.ledger.wrong(Wrong::Error, &self.tell(&words));
         false
     }
 
@@ -288,91 +345,6 @@ impl Person {
         Some(answer)
     }
 
-    // --- judging ---
-
-    fn signed_in(&mut self, asked: Instant) {
-        self.soak.ledger.count(Count::SignIns);
-        let mut revoked = self.account().revoked.lock().unwrap();
-        // What was revoked before was another session, or this one's code would not have been taken.
-        *revoked = revoked.filter(|revoked| *revoked + REVOKED_BETWEEN > asked);
-        drop(revoked);
-        (self.since, self.out) = (Some(asked), false);
-    }
-
-    /// An answer from the upstream: did it know who this is?
-    fn is_me(&mut self, head: &Head, asked: Instant) {
-        let account = self.account();
-        let seen = (head.one(echo::USER), head.one(echo::ROLES));
-        if seen != (Some(&account.name), Some(&account.roles)) {
-            self.soak.ledger.wrong(Wrong::Identity, &self.tell(&format!("was taken for {seen:?}")));
-        }
-        let revoked = *account.revoked.lock().unwrap();
-        let this_one = |revoked: &Instant| self.since.is_some_and(|since| *revoked > since + REVOKED_BETWEEN);
-        if revoked.filter(this_one).is_some_and(|revoked| asked > revoked + MOST_AFTER_REVOCATION) {
-            self.soak.ledger.wrong(Wrong::Outlived, &self.tell("was revoked, and goes on"));
-        }
-        self.out = false;
-    }
-
-    /// A head of an answer whose body is not waited for; whether it is the one hoped for.
-    fn begun(&mut self, asked: Instant, what: &str, head: Head, hoped: u16) -> bool {
-        self.soak.ledger.count(Count::Requests);
-        let status = head.start.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        let answer = Answer { status, head, ..Answer::default() };
-        self.jar.keep(&at("/"), &answer);
-        if status == hoped {
-            self.is_me(&answer.head, asked);
-        } else {
-            self.refused(what, asked, &answer);
-        }
-        status == hoped
-    }
-
-    /// An answer that is none of the upstream's.
-    fn refused(&mut self, what: &str, asked: Instant, answer: &Answer) {
-        if answer.status == 401 {
-            return self.sent_away(what, asked);
-        }
-        let json = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
-        let error = json["error"].as_str().unwrap_or_default();
-        self.failed(what, asked, format!("{} {error}", answer.status).trim_end());
-    }
-
-    fn failed(&mut self, what: &str, asked: Instant, how: &str) {
-        match self.soak.faults.excuse(asked, Instant::now()) {
-            Some(fault) => self.soak.ledger.error(&format!("{how} ({what}), {fault}")),
-            None => self.soak.ledger.wrong(Wrong::Error, &self.tell(&format!("{what}: {how}"))),
-        }
-    }
-
-    /// Told to sign in: was that to be expected?
-    fn sent_away(&mut self, what: &str, asked: Instant) {
-        let Some(since) = self.since else { return };
-        if std::mem::replace(&mut self.out, true) {
-            return;
-        }
-        let age = since.elapsed();
-        if age + SECONDS_ARE_WHOLE >= MAX_AGE {
-            self.soak.ledger.count(Count::EndedByAge);
-        } else if self.account().revoked.lock().unwrap().is_some() {
-            self.soak.ledger.count(Count::EndedByRevocation);
-        } else {
-            let fault = self.soak.faults.excuse(asked, Instant::now()).unwrap_or("calm");
-            let cookies: Vec<&str> =
-                self.jar.named("__Host-").iter().map(|cookie| cookie.name.as_str()).collect();
-            let words = format!("{what} asked to sign in at the age of {age:.1?}, {fault}, with {cookies:?}");
-            self.soak.ledger.wrong(Wrong::Logout, &self.tell(&words));
-        }
-    }
-
-    fn tell(&self, words: &str) -> String {
-        format!("after {:.1?} {}: {words}", self.soak.begun.elapsed(), self.account().name)
-    }
-
-    fn account(&self) -> &Account {
-        &self.soak.house.people[self.number]
-    }
-
     // --- requests ---
 
     fn request(&self, kind: Kind, method: &str, url: &Url, lines: &str) -> String {
@@ -388,6 +360,10 @@ impl Person {
     /// Writes a request to one of the gates, whichever.
     fn send(&mut self, bytes: String) -> Sent {
         let gate = self.any_gate();
+        self.send_to(gate, bytes)
+    }
+
+    fn send_to(&mut self, gate: usize, bytes: String) -> Sent {
         let idle = self.idle.iter().position(|(to, _)| *to == gate);
         match idle.map(|idle| self.idle.swap_remove(idle).1) {
             Some(wire) => Sent::write(gate, wire, true, bytes),
@@ -469,11 +445,5 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// Longer than the gate ever waits for the pool, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(40);
 const MOST_HOPS: usize = 15;
-/// A session's times are whole seconds: it may begin almost one before it is made.
-const SECONDS_ARE_WHOLE: Duration = Duration::from_secs(2);
-/// Revoked so shortly before a sign-in is perhaps after it, for the pool.
-const REVOKED_BETWEEN: Duration = Duration::from_secs(2);
-/// A session that was revoked is refused at its next refresh. A pool that cannot be asked postpones that, to the
-/// access token's end and the grace after it at most; the rest is for whole seconds and a busy machine.
-const MOST_AFTER_REVOCATION: Duration =
-    Duration::from_secs(ACCESS_LIFE.as_secs() + OUTAGE_GRACE.as_secs() + 10);
+/// What one gate was told, every gate knows within two seconds; the rest is for a busy machine.
+const TOLD: Duration = Duration::from_secs(5);
