@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{fetch, identity, keys, trips};
+use super::{fetch, identity, keys, once, trips};
 use crate::support::balancer::Balancer;
-use crate::support::browser::Browser;
-use crate::support::pool::Rotation;
+use crate::support::browser::{Browser, Kind as Request};
+use crate::support::pool::{Endpoint, Reply, Rotation};
 use crate::support::replicas::{Kind, Replicas};
-use crate::support::store::Server;
+use crate::support::store::{Server, eventually};
 use crate::support::world::Setup;
 
 #[test]
@@ -73,4 +73,28 @@ fn moved(house: &Replicas, browser: Browser) -> Browser {
     let mut there = house.browser();
     (there.jar, there.signs_in_as) = (browser.jar, browser.signs_in_as);
     there
+}
+
+#[test]
+fn what_the_pool_gave_a_session_that_moves_in_is_written_when_the_store_is_back() {
+    let mut server = Server::start();
+    let kind = Kind::on(&server);
+    let house = Replicas::start(&Kind::Cookies, 2, Setup::bench());
+    let browser = house.signed_in("user", 0);
+    let (house, mut browser) = restarted(house, &kind, browser);
+    house.pool.rotate(Rotation::Grace(Duration::ZERO));
+    let mut late = browser.clone();
+    let asked = house.pool.count(Endpoint::Token);
+    house.pool.script_once(Endpoint::Token, Reply::Withheld(Duration::from_millis(500)));
+    std::thread::scope(|scope| {
+        let flight = scope.spawn(|| once(&mut browser, Request::Fetch, 0, "/x"));
+        house.pool.wait_for(Endpoint::Token, asked + 1);
+        server.kill();
+        let answer = flight.join().unwrap();
+        assert_eq!(answer.status, 200, "{answer:#?}");
+    });
+    server.restart();
+    eventually("it is written", || (keys(&server, &kind, "s:").len() == 1).then_some(()));
+    let answer = fetch(&mut late, 1, "/x");
+    assert_eq!((answer.status, house.pool.grants("refresh_token")), (200, 1), "{answer:#?}");
 }
