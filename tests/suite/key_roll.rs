@@ -123,7 +123,7 @@ fn a_login_and_a_sign_out_that_began_under_the_old_key_end_under_the_new_ring() 
 }
 
 /// Writes the keys' file anew, under another name first, has it read at once, and waits until the gate has taken it.
-fn roll(gate: &Gate, keys: &str) {
+pub fn roll(gate: &Gate, keys: &str) {
     let from = gate.stderr().count();
     let (file, next) = (gate.folder().join("session-keys"), gate.folder().join("session-keys.next"));
     write(&next, keys);
@@ -162,7 +162,7 @@ fn patiently(what: &str, mut ready: impl FnMut() -> bool) {
 }
 
 /// The key that a cookie says it is sealed by; of one in parts the first part says it.
-fn sealed_by(jar: &Jar, name: &str) -> Vec<u8> {
+pub fn sealed_by(jar: &Jar, name: &str) -> Vec<u8> {
     let cookie = jar.get(name).or_else(|| jar.get(&format!("{name}.0")));
     let cookie = cookie.unwrap_or_else(|| panic!("no {name} in {:#?}", jar.all()));
     URL_SAFE_NO_PAD.decode(&cookie.value[..8]).unwrap()[2..].to_vec()

@@ -44,6 +44,7 @@ mod refresh;
 mod replicas;
 mod secrets;
 mod sessions_command;
+mod shared_store;
 mod soak;
 mod store;
 mod streams;

@@ -13,7 +13,7 @@ use crate::refresh::ROTATIONS;
 use crate::support::balancer::TO_GATE;
 use crate::support::browser::{Browser, Kind as Request, Page, address};
 use crate::support::pool::{Endpoint, Reply, Rotation};
-use crate::support::replicas::{Kind, Replicas};
+use crate::support::replicas::{Kind, Replicas, heard};
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::Setup;
 
@@ -186,7 +186,7 @@ pub fn tabs_that_load_for_a_while(kind: &Kind, gates: usize, rotation: Rotation)
             tabs.into_iter().map(|tab| tab.join().unwrap()).filter(|refused| *refused).count()
         });
         if refused > 0 {
-            trips += trips_of(&browser.lock().unwrap().navigate("/x"), &what);
+            trips += trips_of(&navigate(&mut browser.lock().unwrap()), &what);
         }
     }
     let allowed = if kind.shares() || rotation != NO_GRACE { 0 } else { ROUNDS };
@@ -204,12 +204,24 @@ fn goes_on(house: &Replicas, browser: &mut Browser, allowed: usize, what: &str) 
     let mut trips = 0;
     for _ in 0..2 * house.gates.len() {
         let mark = house.upstream.mark();
-        trips += trips_of(&browser.navigate("/x"), what);
+        trips += trips_of(&navigate(browser), what);
         let seen = house.upstream.wait_for(mark, 1);
         assert_eq!(seen[0].head.one("x-user"), Some("user"), "{what}");
         assert_eq!(seen[0].head.one("x-roles"), Some("user"), "{what}");
     }
     assert!(trips <= allowed, "{what}: {trips} trips to the pool");
+}
+
+/// Opens a page and follows redirects to the end.
+fn navigate(browser: &mut Browser) -> Page {
+    let mut last = None;
+    heard(|| {
+        let page = browser.navigate("/x");
+        let answer = page.answer.clone();
+        last = Some(page);
+        answer
+    });
+    last.expect("a page")
 }
 
 /// How often a navigation led over the pool before it ended well.
@@ -264,7 +276,9 @@ fn answer_to(house: &Replicas, request: &str) -> Answer {
 }
 
 fn answer_from(balancer: std::net::SocketAddr, request: &str) -> Answer {
-    let mut wire = Wire::connect(balancer).patient_for(Duration::from_secs(60));
-    wire.write(request.as_bytes());
-    wire.answer(false).unwrap_or_else(|ended| panic!("no answer but {ended:?}"))
+    heard(|| {
+        let mut wire = Wire::connect(balancer).patient_for(Duration::from_secs(60));
+        wire.write(request.as_bytes());
+        wire.answer(false).unwrap_or_else(|ended| panic!("no answer but {ended:?}"))
+    })
 }

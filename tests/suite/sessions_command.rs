@@ -21,7 +21,7 @@ use crate::support::wire::Wire;
 use crate::support::world::{Session, Setup, World};
 
 /// 1012, "service restart".
-const CLOSE: &[u8] = b"\x88\x02\x03\xf4";
+pub const CLOSE: &[u8] = b"\x88\x02\x03\xf4";
 const SOCKET: &str = "control_socket = \"{folder}/control.sock\"";
 
 #[test]

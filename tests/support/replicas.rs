@@ -1,13 +1,17 @@
 //! Several gates of one deployment behind a balancer: the same keys, client, pool, upstream and public origin.
 
+use std::time::{Duration, Instant};
+
 use super::balancer::Balancer;
 use super::browser::Browser;
 use super::gate::Gate;
 use super::pool::FakePool;
+use super::store::Server;
 use super::token::random;
-use super::until;
 use super::upstream::Recorder;
+use super::wire::Answer;
 use super::world::Setup;
+use super::{PATIENCE, until};
 
 /// What replicas know of each other.
 #[derive(Debug, Clone)]
@@ -35,6 +39,17 @@ pub struct Replicas {
 // === impl Kind ===
 
 impl Kind {
+    /// A store of its own on this server, which others may use under other prefixes; and a patient one, for what must
+    /// work however slow the machine is.
+    pub fn on(server: &Server) -> Self {
+        Self::at(&format!("store = {:?}\n", server.url()))
+    }
+
+    /// The same where these lines say.
+    pub fn at(lines: &str) -> Self {
+        Self::Store(format!("{lines}store_prefix = \"{}:\"\nstore_timeout = \"10s\"\n", random(6)))
+    }
+
     /// Whether what one gate did is known to the others.
     pub fn shares(&self) -> bool {
         matches!(self, Self::Store(_))
@@ -78,4 +93,24 @@ impl Replicas {
         gate.signal("KILL");
         until("the killed gate is gone", || (!gate.alive()).then_some(()));
     }
+}
+
+/// Asks again while a gate has not heard its store: it says so, by design, where the machine stands still for two
+/// seconds. For where that is not the point.
+pub fn heard(mut ask: impl FnMut() -> Answer) -> Answer {
+    let end = Instant::now() + 3 * PATIENCE;
+    loop {
+        let answer = ask();
+        if !is_store_outage(&answer) || Instant::now() >= end {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Whether a gate says that it cannot do without its store: as a problem document, or as a page.
+pub fn is_store_outage(answer: &Answer) -> bool {
+    let text = answer.text();
+    answer.status == 503
+        && (text.contains("store_outage") || text.contains("at a place that cannot be reached"))
 }

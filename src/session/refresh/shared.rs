@@ -90,7 +90,8 @@ impl Refresher {
         let (session, refresh_token, tokens) =
             next(&before.session, &before.refresh_token, granted, self.passed_on, clock::now());
         let next = Kept { number: before.number + 1, session, refresh_token, tokens };
-        let written = if before.number == 0 && token.is_some() {
+        let moves_in = before.number == 0;
+        let written = if moves_in {
             store.begin(handle, &next).await.map(|()| true)
         } else {
             store.advance(handle, &next).await
@@ -101,28 +102,38 @@ impl Refresher {
                 let _ = store.note(&next.session, Some(handle)).await;
             }
             Ok(false) => {
-                // Signed out meanwhile: what the pool gave for it is given back. Or somebody else's counts.
-                let later = later(store.load(handle).await?, &next.session);
+                // Our turn was over, and another gate's generation counts. The token in it may be ours as well: giving
+                // ours back would end both.
+                if let Some(kept) = later(store.load(handle).await?, &before.session) {
+                    return Ok(renewed(handle, &before.session, kept));
+                }
+                // Signed out meanwhile.
                 self.give_back(next.refresh_token);
-                return Ok(later.map_or(Renewal::Dead, |kept| renewed(handle, &before.session, kept)));
+                return Ok(Renewal::Dead);
             }
             Err(fault) => {
                 tracing::warn!(reason = fault.code(), %fault, session = %next.session.id, "a refreshed session waits for the store");
-                self.write_later(store, handle, &next);
+                self.write_later(store, handle, &next, moves_in);
             }
         }
         Ok(renewed(handle, &before.session, next))
     }
 
-    /// The pool takes the old refresh token no more: what it gave for it is written as soon as that can be.
-    fn write_later(&self, store: &Arc<Store>, handle: &Handle, next: &Kept) {
+    /// The pool takes the old refresh token no more: what it gave for it is written as soon as that can be. `moves_in`:
+    /// the store has never had this session, and may keep it without one before.
+    fn write_later(&self, store: &Arc<Store>, handle: &Handle, next: &Kept, moves_in: bool) {
         let (store, handle, next) = (store.clone(), handle.clone(), next.clone());
         self.background.spawn(async move {
             let mut pause = FIRST_PAUSE;
             while clock::now() < next.session.access_ends {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(MOST_PAUSE);
-                if store.advance(&handle, &next).await.is_ok() {
+                let written = if moves_in && matches!(store.load(&handle).await, Ok(None)) {
+                    store.begin(&handle, &next).await
+                } else {
+                    store.advance(&handle, &next).await.map(drop)
+                };
+                if written.is_ok() {
                     break;
                 }
             }

@@ -74,7 +74,8 @@ pub(super) fn scanned(value: Value) -> Result<(u64, Vec<String>), EngineFault> {
     Ok((number(&cursor)?, members))
 }
 
-/// What was read of one stream: numbers and entries; nothing where none came in time.
+/// What was read of one stream: numbers and entries; nothing where none came in time. An entry of a shape that no gate
+/// writes is empty: it opens for nobody, and must not keep the others from being heard.
 pub(super) fn entries(value: Value) -> Result<Vec<(u64, Vec<u8>)>, EngineFault> {
     let wrong = || other("no entries of a log");
     let streams = match value {
@@ -90,8 +91,12 @@ pub(super) fn entries(value: Value) -> Result<Vec<(u64, Vec<u8>)>, EngineFault> 
 fn entry(value: Value) -> Option<(u64, Vec<u8>)> {
     let Value::Array(parts) = value else { return None };
     let [id, Value::Array(fields)] = <[Value; 2]>::try_from(parts).ok()? else { return None };
-    let number = text(&id)?.strip_suffix("-0")?.parse().ok()?;
-    let [_, Value::BulkString(bytes)] = <[Value; 2]>::try_from(fields).ok()? else { return None };
+    let (number, further) = text(&id)?.split_once('-')?;
+    let number = number.parse().ok()?;
+    let bytes = match <[Value; 2]>::try_from(fields) {
+        Ok([_, Value::BulkString(bytes)]) if further == "0" => bytes,
+        _ => Vec::new(),
+    };
     Some((number, bytes))
 }
 

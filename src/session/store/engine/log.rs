@@ -44,7 +44,8 @@ impl Engine {
             // 0 would be for ever.
             command.arg("BLOCK").arg(wait.as_millis().max(1).to_string());
         }
-        command.arg("STREAMS").arg(&key).arg(format!("{number}-0"));
+        // Behind whatever else has this number: a stranger's entry there would come again and again.
+        command.arg("STREAMS").arg(&key).arg(format!("{number}-{}", u64::MAX));
         // From here on the line is nobody's until the answer is there: if the caller goes away, it is closed, and the
         // server waits no longer.
         let answer = link.ask_on(&reader.line, reader.line.ask(&command), now() + wait + self.timeout).await;
