@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::cookie::{Jar, PART_LEN};
+use super::cookie::Jar;
 use super::refresh::{Generation, Outage, Refresher, Renewal};
 use super::seal::Purpose;
 use super::store::Store;
@@ -18,7 +18,7 @@ use super::tokens::TokenBox;
 use super::{Session, Standing, Ticket};
 use crate::clock::{self, NoEntropy};
 use crate::config::settings::{self, PassedOn};
-use crate::site::{Site, seal_nonce};
+use crate::site::Site;
 use crate::streams::Streams;
 pub use ending::CalledOff;
 use fetched::Fetched;
@@ -136,36 +136,6 @@ impl Sessions {
             .filter_map(|text| site.sealer.open(Purpose::Ticket, name, &text))
             .filter_map(|opened| serde_json::from_slice(&opened.plain).ok())
             .collect()
-    }
-
-    /// The cookies that make a browser keep a session; `None` if it is too large for cookies.
-    pub fn cookies(
-        &self,
-        site: &Site,
-        jar: &Jar<'_>,
-        (session, ticket, tokens): (&Session, Option<&Ticket>, Option<&TokenBox>),
-        now: u64,
-    ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
-        let ends = session.ends;
-        let Some(mut cookies) = self.pass_cookies(site, jar, session, now)? else { return Ok(None) };
-        if let Some(ticket) = ticket {
-            let Some(more) = self.keep(site, jar, Purpose::Ticket, ticket, ends, now)? else {
-                return Ok(None);
-            };
-            cookies.extend(more);
-        }
-        match tokens {
-            Some(tokens) => {
-                let Some(more) = self.keep(site, jar, Purpose::Token, tokens, ends, now)? else {
-                    return Ok(None);
-                };
-                cookies.extend(more);
-            }
-            // Nothing is passed on (any more): a token is not left lying about.
-            None => cookies.extend(site.names.forget_parts(jar, &site.names.token)),
-        }
-        let takes: usize = cookies.iter().map(pair_len).sum();
-        Ok((takes <= self.room).then_some(cookies))
     }
 
     /// The tickets that refreshes of this generation gave or are about to give instead of `ticket`.
@@ -308,46 +278,12 @@ impl Sessions {
             .filter_map(|opened| serde_json::from_slice::<TokenBox>(&opened.plain).ok())
             .find(|tokens| tokens.counts(session, needs, now))
     }
-
-    fn pass_cookies(
-        &self,
-        site: &Site,
-        jar: &Jar<'_>,
-        session: &Session,
-        now: u64,
-    ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
-        self.keep(site, jar, Purpose::Pass, session, session.ends, now)
-    }
-
-    fn keep(
-        &self,
-        site: &Site,
-        jar: &Jar<'_>,
-        purpose: Purpose,
-        value: &impl serde::Serialize,
-        ends: u64,
-        now: u64,
-    ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
-        let name = match purpose {
-            Purpose::Token => &site.names.token,
-            Purpose::Ticket => &site.names.ticket,
-            _ => &site.names.pass,
-        };
-        let Ok(plain) = serde_json::to_vec(value) else { return Ok(None) };
-        let sealed = site.sealer.seal(purpose, name, &plain, PART_LEN, seal_nonce()?);
-        Ok(sealed.map(|sealed| site.names.keep(jar, name, &sealed, ends.saturating_sub(now))))
-    }
 }
 
 /// Whether nothing is needed, or all that is needed is there.
 fn serves(generation: &Generation, needs: PassedOn, now: u64) -> bool {
     let Generation { session, tokens, .. } = generation;
     !needs.any() || tokens.as_ref().is_some_and(|tokens| tokens.counts(session, needs, now))
-}
-
-/// What a browser sends back for a `Set-Cookie` line, and what separates it from the next.
-fn pair_len(line: &HeaderValue) -> usize {
-    line.as_bytes().iter().position(|byte| *byte == b';').unwrap_or(line.len()) + 2
 }
 
 /// How long a request waits for a refresh that it cannot do without: a token call's own limit and a little.

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Generation, KEEP_DEAD, KEEP_RENEWED, KEEP_UNAVAILABLE, Outage, Refresher, Renewal, next};
+use super::alone::next;
+use super::{Generation, KEEP_DEAD, KEEP_RENEWED, KEEP_UNAVAILABLE, Outage, Refresher, Renewal};
 use crate::clock;
 use crate::session::kept::{Handle, Kept};
 use crate::session::store::{Store, StoreFault, Turn};

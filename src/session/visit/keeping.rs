@@ -1,13 +1,18 @@
-//! Keeping a session that begins.
+//! What keeps a session: the cookies of a browser, and where there is one the store.
 
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::Sessions;
-use crate::clock;
+use crate::clock::{self, NoEntropy};
+use crate::session::cookie::{Jar, PART_LEN};
 use crate::session::kept::{Handle, Kept};
+use crate::session::seal::Purpose;
 use crate::session::store::{Store, StoreFault};
 use crate::session::tokens::TokenBox;
 use crate::session::{Grant, Session, Ticket};
+use crate::site::{Site, seal_nonce};
 
 impl Sessions {
     /// The ticket of a session that begins: with a store the refresh token goes there, and the ticket leads to it.
@@ -36,4 +41,68 @@ impl Sessions {
     pub fn store(&self) -> Option<&Arc<Store>> {
         self.store.as_ref()
     }
+
+    /// The cookies that make a browser keep a session; `None` if it is too large for cookies.
+    pub fn cookies(
+        &self,
+        site: &Site,
+        jar: &Jar<'_>,
+        (session, ticket, tokens): (&Session, Option<&Ticket>, Option<&TokenBox>),
+        now: u64,
+    ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
+        let ends = session.ends;
+        let Some(mut cookies) = self.pass_cookies(site, jar, session, now)? else { return Ok(None) };
+        if let Some(ticket) = ticket {
+            let Some(more) = self.keep(site, jar, Purpose::Ticket, ticket, ends, now)? else {
+                return Ok(None);
+            };
+            cookies.extend(more);
+        }
+        match tokens {
+            Some(tokens) => {
+                let Some(more) = self.keep(site, jar, Purpose::Token, tokens, ends, now)? else {
+                    return Ok(None);
+                };
+                cookies.extend(more);
+            }
+            // Nothing is passed on (any more): a token is not left lying about.
+            None => cookies.extend(site.names.forget_parts(jar, &site.names.token)),
+        }
+        let takes: usize = cookies.iter().map(pair_len).sum();
+        Ok((takes <= self.room).then_some(cookies))
+    }
+
+    pub(super) fn pass_cookies(
+        &self,
+        site: &Site,
+        jar: &Jar<'_>,
+        session: &Session,
+        now: u64,
+    ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
+        self.keep(site, jar, Purpose::Pass, session, session.ends, now)
+    }
+
+    pub(super) fn keep(
+        &self,
+        site: &Site,
+        jar: &Jar<'_>,
+        purpose: Purpose,
+        value: &impl serde::Serialize,
+        ends: u64,
+        now: u64,
+    ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
+        let name = match purpose {
+            Purpose::Token => &site.names.token,
+            Purpose::Ticket => &site.names.ticket,
+            _ => &site.names.pass,
+        };
+        let Ok(plain) = serde_json::to_vec(value) else { return Ok(None) };
+        let sealed = site.sealer.seal(purpose, name, &plain, PART_LEN, seal_nonce()?);
+        Ok(sealed.map(|sealed| site.names.keep(jar, name, &sealed, ends.saturating_sub(now))))
+    }
+}
+
+/// What a browser sends back for a `Set-Cookie` line, and what separates it from the next.
+fn pair_len(line: &HeaderValue) -> usize {
+    line.as_bytes().iter().position(|byte| *byte == b';').unwrap_or(line.len()) + 2
 }
