@@ -235,6 +235,12 @@ fn preflight(head: &Parts) -> Option<Method> {
     Method::from_bytes(method.as_bytes()).ok()
 }
 
+/// Whether a page had this fetched as a part of itself: a picture, a frame, a script (`Sec-Fetch-Dest`).
+pub fn is_part_of_a_page(headers: &HeaderMap) -> bool {
+    let dest = headers.get("sec-fetch-dest").map(|value| value.as_bytes());
+    !matches!(dest, None | Some(b"document" | b"empty"))
+}
+
 /// Whether a browser fetches this before anybody wants it.
 pub fn is_prefetch(headers: &HeaderMap) -> bool {
     let purpose = headers.get("sec-purpose").and_then(|value| value.to_str().ok());

@@ -6,7 +6,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 
-use crate::ask::{Ask, Kind, is_prefetch};
+use crate::ask::{Ask, Kind, is_part_of_a_page, is_prefetch};
 use crate::authorize::{By, Decision, Person, cover, decide};
 use crate::bearer::Carried;
 use crate::body::Answer;
@@ -94,8 +94,8 @@ impl Gate {
         // On a host that is no public origin cookies are not read.
         let jar = site.map(|site| Jar::read(&head.headers, &site.names)).unwrap_or_default();
         let fetch_site = head.headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-        let prefetch = is_prefetch(&head.headers);
-        let visitor = site.map(|site| Visitor { ask: &ask, site, jar: &jar, fetch_site, prefetch });
+        let unasked = is_prefetch(&head.headers) || is_part_of_a_page(&head.headers);
+        let visitor = site.map(|site| Visitor { ask: &ask, site, jar: &jar, fetch_site, unasked });
 
         if let Some(page) = OwnPage::of(&ask, &self.shared.config.auth_prefix) {
             let carried = self.shared.callers.carried(&head.headers, None);

@@ -151,10 +151,19 @@ impl Streams {
                 "too much is called off to remember this as well: its cookies count until the access token ends"
             );
         }
+        // Whoever opened something since was asked for then: the whole log may be read again at no cost.
+        if taken == Taken::Known {
+            return taken;
+        }
         // Where there is no room for it, what is open ends all the same.
         let named = |session: &Session| self.is_revoked(session) || revocation.names(session);
         self.held().retain(|_, held| !named(&held.life.borrow().session));
         taken
+    }
+
+    /// Ends whatever is a session's: nobody can say any more whether it has been called off.
+    pub fn abandon_sessions(&self) {
+        self.held().clear();
     }
 
     /// A refresh made this of a session: what it has open is decided on anew.

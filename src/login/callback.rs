@@ -104,6 +104,7 @@ impl Login {
             .map_err(|_| Refusal::NoEntropy)?
             .ok_or_else(|| {
                 let (roles, with_tokens) = (session.roles.len(), tokens.is_some());
+                self.revocations.revoke(None, ticket.iter().cloned().collect());
                 tracing::warn!(user = %encode(&session.user), roles, with_tokens, "a session is too large for cookies");
                 LoginRefusal::TooLarge
             })?;

@@ -60,8 +60,8 @@ pub struct Visitor<'a> {
     pub jar: &'a Jar<'a>,
     /// `Sec-Fetch-Site`: where the navigation came from.
     pub fetch_site: Option<&'a str>,
-    /// Whether a browser fetches it before anybody wants it.
-    pub prefetch: bool,
+    /// Whether it is nobody's doing: a browser fetches it before anybody wants it, or as a part of a page.
+    pub unasked: bool,
 }
 
 /// An answer of the gate's own, and the cookies that go with it.

@@ -54,9 +54,9 @@ impl Login {
         // Cookies that are Lax do not come with another site's POST, so a POST is the visitor's own.
         let own_doing = match visitor.ask.method {
             Method::POST => true,
-            // What is fetched before anybody wants it is nobody's doing.
+            // A picture on a page of the application's own origin may be anybody's.
             Method::GET => {
-                !visitor.prefetch && matches!(visitor.fetch_site, None | Some("none" | "same-origin"))
+                !visitor.unasked && matches!(visitor.fetch_site, None | Some("none" | "same-origin"))
             }
             _ => false,
         };

@@ -85,7 +85,9 @@ impl Session {
     /// Where the session stands at `now`.
     pub fn standing(&self, now: u64, policy: &settings::Session) -> Standing {
         let idle = policy.idle.is_some_and(|idle| now.saturating_sub(self.seen) >= idle.as_secs());
-        if now >= self.ends || idle {
+        // Also where a longer one was sealed: what is configured now counts.
+        let ends = self.ends.min(self.begun.saturating_add(policy.max_age.as_secs()));
+        if now >= ends || idle {
             return Standing::Ended;
         }
         if !self.has_ticket {

@@ -52,6 +52,8 @@ pub struct Revoked {
     sessions: HashMap<String, u64>,
     people: HashMap<String, Until>,
     everyone: Option<Until>,
+    /// When what is over was last looked for.
+    swept: u64,
 }
 
 /// What became of a revocation.
@@ -80,7 +82,8 @@ impl Revoked {
         if *ends <= now {
             return Taken::Known;
         }
-        if self.is_full_for(whose) {
+        if self.is_full_for(whose) && self.swept.saturating_add(SWEEP) <= now {
+            self.swept = now;
             self.forget(now);
         }
         if self.is_full_for(whose) {
@@ -124,8 +127,8 @@ impl Revoked {
     /// Whoever signs in and out all day takes no room from what an operator calls off.
     fn is_full_for(&self, whose: &Whose) -> bool {
         match whose {
-            Whose::Session(_) => self.sessions.len() >= MOST,
-            Whose::Person { .. } => self.people.len() >= MOST,
+            Whose::Session(id) => self.sessions.len() >= MOST && !self.sessions.contains_key(id),
+            Whose::Person { sub, .. } => self.people.len() >= MOST && !self.people.contains_key(sub),
             Whose::Everyone { .. } => false,
         }
     }
@@ -173,6 +176,8 @@ impl Until {
     }
 }
 
+/// Seconds between two looks through all of it for what is over.
+const SWEEP: u64 = 60;
 /// Sessions, and people. Each takes some hundred bytes.
 const MOST: usize = 100_000;
 
@@ -251,6 +256,11 @@ mod tests {
         for whose in [person, Whose::Everyone { begun_until: 10 }] {
             assert_eq!(revoked.take(&of(whose, 100), 10), Taken::New);
         }
+        assert_eq!(
+            revoked.take(&of(Whose::Session("0".into()), 100), 10),
+            Taken::Known,
+            "however full it is"
+        );
         assert_eq!(
             revoked.take(&of(Whose::Session("later".into()), 200), 100),
             Taken::New,

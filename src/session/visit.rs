@@ -222,9 +222,10 @@ impl Sessions {
             }
         };
         let session = &generation.session;
-        // The grace is the pool's: what a store cannot vouch for ends with the access token.
-        let excused = match renewal {
-            Renewal::Unavailable(Outage::Store) => now < session.access_ends && now < session.ends,
+        // The grace is the pool's: what a store keeps back is excused for a moment, or if it is said so to the access
+        // token's end.
+        let excused = match (&renewal, &self.store) {
+            (Renewal::Unavailable(Outage::Store), Some(store)) => now < store.excuses(session, &self.policy),
             _ => session.survives_outage(now, &self.policy),
         };
         let survives = excused && serves(&generation, needs, now);

@@ -52,7 +52,13 @@ fn no_other_site_signs_anybody_out(world: &World) {
     for site in ["cross-site", "same-site", "Same-Origin", "none, cross-site", ""] {
         asked(Kind::Program, "GET", &from(site));
     }
-    // Neither does what a browser fetches before anybody wants it.
+    // Neither does a picture on a page of the application's own origin, which may be anybody's,
+    for part in ["image", "iframe", "script", "style"] {
+        let lines =
+            format!("Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: {part}\r\n");
+        asked(Kind::Program, "GET", &lines);
+    }
+    // nor what a browser fetches before anybody wants it.
     for purpose in ["prefetch", "prefetch;prerender"] {
         asked(Kind::Navigate, "GET", &format!("Sec-Purpose: {purpose}\r\n"));
     }

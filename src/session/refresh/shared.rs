@@ -74,6 +74,11 @@ impl Refresher {
     ) -> Result<Renewal, StoreFault> {
         let Shared { store, handle, token, .. } = *shared;
         let before = match (store.load(handle).await?, token) {
+            // One refresh token for two logins: what was kept under it is the other's.
+            (Some(kept), _) if kept.session.id != session.id || kept.session.sub != session.sub => {
+                tracing::warn!(session = %session.id, "the store has another session under this one's token");
+                return Ok(Renewal::Dead);
+            }
             (Some(kept), _) if is_later(&kept, session) => return Ok(renewed(handle, session, kept)),
             (Some(kept), _) => kept,
             (None, Some(token)) => {
@@ -123,8 +128,10 @@ impl Refresher {
     /// The pool takes the old refresh token no more: what it gave for it is written as soon as that can be. `moves_in`:
     /// the store has never had this session, and may keep it without one before.
     fn write_later(&self, store: &Arc<Store>, handle: &Handle, next: &Kept, moves_in: bool) {
-        let (store, handle, next) = (store.clone(), handle.clone(), next.clone());
+        let (store, handle, next, work) =
+            (store.clone(), handle.clone(), next.clone(), self.background.begin());
         self.background.spawn(async move {
+            let _work = work;
             let mut pause = FIRST_PAUSE;
             while clock::now() < next.session.access_ends {
                 tokio::time::sleep(pause).await;
@@ -173,6 +180,8 @@ fn later(kept: Option<Kept>, session: &Session) -> Option<Kept> {
 /// A pass is never refreshed twice within a second: that is what tells generations apart.
 fn is_later(kept: &Kept, session: &Session) -> bool {
     kept.session.refreshed > session.refreshed
+        && kept.session.id == session.id
+        && kept.session.sub == session.sub
 }
 
 fn renewed(handle: &Handle, before: &Session, kept: Kept) -> Renewal {

@@ -10,11 +10,12 @@ mod revocations;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
+use super::Session;
 use super::kept::{Handle, Kept};
 use super::keyring::{Keyring, Sealer};
 use crate::background::Background;
@@ -36,8 +37,12 @@ pub struct Store {
     sealer: Sealer,
     /// When the log was last heard, milliseconds since 1970; 0: not yet.
     heard: AtomicU64,
+    /// What is called off cannot be written, although the store answers: others do not learn of it.
+    unwritable: AtomicBool,
     to_publish: mpsc::UnboundedSender<Publish>,
     log: Log,
+    /// There is something in `log` that must be written again.
+    found_lost: Notify,
 }
 
 /// Why the store gave nothing that can be used. None of it says anything about a session.
@@ -80,8 +85,10 @@ impl Store {
             // Of no origin: the gates of one client have one log.
             sealer: Sealer::new(keyring, issuer, client_id, "store"),
             heard: AtomicU64::new(0),
+            unwritable: AtomicBool::new(false),
             to_publish,
             log: Log::default(),
+            found_lost: Notify::new(),
         };
         Ok((Arc::new(store), publishing))
     }
@@ -91,9 +98,24 @@ impl Store {
         self.outage == StoreOutage::ServeFresh || self.is_heard()
     }
 
+    /// Until when a session that cannot be refreshed counts as it is, because what is kept of it cannot be had.
+    pub fn excuses(&self, session: &Session, policy: &settings::Session) -> u64 {
+        let until = match self.outage {
+            StoreOutage::ServeFresh => session.access_ends,
+            // A call may be lost; roles that are out of date may not be served for it.
+            StoreOutage::Refuse => session.due(policy).saturating_add(EXCUSED).min(session.access_ends),
+        };
+        until.min(session.ends)
+    }
+
     /// Whether the log was heard within the time in which a revocation must have come.
     pub fn is_heard(&self) -> bool {
-        clock::now_millis().saturating_sub(self.heard.load(Ordering::Relaxed)) < UNHEARD
+        self.unheard() < UNHEARD && !self.unwritable.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds since then. A clock that is set back does not make it later.
+    fn unheard(&self) -> u64 {
+        clock::now_millis().abs_diff(self.heard.load(Ordering::Relaxed))
     }
 
     /// Whether it was ever heard.
@@ -177,5 +199,7 @@ impl StoreFault {
 
 /// A gate that dies in the middle of a refresh holds the others up for so long.
 const HOLD: Duration = Duration::from_secs(3);
+/// Seconds beyond its due time for which a session is served whose store does not answer for it.
+const EXCUSED: u64 = 60;
 /// Milliseconds: within two seconds every gate knows what was called off, or serves nobody.
 const UNHEARD: u64 = 2000;

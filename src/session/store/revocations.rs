@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Store, StoreFault};
 use crate::clock;
+use crate::config::settings::StoreOutage;
 use crate::session::revoked::{Revocation, Whose};
 use crate::session::seal::Purpose;
 use crate::streams::Streams;
@@ -34,6 +36,8 @@ struct Known {
     ends: BTreeMap<u64, u64>,
     /// What has a lower number is over.
     over_before: u64,
+    /// What of them the log has lost and nobody has written again.
+    lost: HashMap<Whose, Revocation>,
     /// When all of them were last looked at.
     looked_at: u64,
     /// What must be in it.
@@ -59,16 +63,19 @@ struct Reading {
     /// By whose it is.
     seen: HashSet<Whose>,
     faulty: bool,
+    /// Something is missing.
+    gap: bool,
 }
 
 // === impl Store ===
 
 impl Store {
     /// Calls `revocation` off on all gates. Returns once it is written; until then it is tried again, whether or not
-    /// anyone waits.
-    pub async fn publish(&self, revocation: Revocation) {
-        if let Some(is_written) = self.enqueue(revocation) {
-            let _ = is_written.await;
+    /// anyone waits. False if it never was.
+    pub async fn publish(&self, revocation: Revocation) -> bool {
+        match self.enqueue(revocation) {
+            Some(is_written) => is_written.await.is_ok(),
+            None => false,
         }
     }
 
@@ -83,11 +90,19 @@ impl Store {
         loop {
             // Once it has been read to its end, new entries are waited for.
             let wait = if reading.whole { WAIT } else { Duration::ZERO };
+            // An answer may be under way for long: it tells of no later moment than this.
+            let asked = clock::now_millis();
             match self.engine.log_after(reading.last, wait).await {
                 Ok(entries) => {
                     let at_its_end = entries.is_empty();
                     for (number, entry) in entries {
                         self.read(&mut reading, number, &entry, &streams);
+                    }
+                    // A long log is read in many pieces, and others have work on this thread as well.
+                    tokio::task::yield_now().await;
+                    if reading.gap && reading.whole {
+                        reading = self.begin_anew();
+                        continue;
                     }
                     if at_its_end && !reading.whole {
                         self.caught_up(&mut reading);
@@ -97,7 +112,7 @@ impl Store {
                         continue;
                     }
                     if reading.whole {
-                        self.heard.store(clock::now_millis(), Ordering::Relaxed);
+                        self.heard.store(asked, Ordering::Relaxed);
                         self.log.known().forget(clock::now());
                     }
                 }
@@ -107,35 +122,81 @@ impl Store {
                     }
                     // What a failover lost may be written again under numbers that were read already.
                     reading = Reading { faulty: true, ..self.begin_anew() };
+                    if self.outage == StoreOutage::Refuse && self.unheard() > ABANDONED {
+                        streams.abandon_sessions();
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    /// Writes what is published, for ever, one after the other.
+    /// Writes what is published, for ever, one after the other; what the log has lost comes behind what is new.
     pub async fn write(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<Publish>) {
-        while let Some(Publish { revocation, written }) = queue.recv().await {
-            let (mut faulty, mut pause) = (false, Duration::from_millis(1));
-            while clock::now() < revocation.ends {
-                match self.write_one(&revocation).await {
-                    Ok(true) => break,
-                    // Another gate took the number; should it be one that nobody can follow, this is no busy loop.
-                    Ok(false) => {
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(PAUSE);
+        loop {
+            let next = match queue.try_recv() {
+                Ok(publish) => Some(publish),
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => None,
+            };
+            let lost = if next.is_none() { self.log.known().next_lost() } else { None };
+            match (next, lost) {
+                (Some(Publish { revocation, written }), _) => {
+                    if self.write_until_over(&revocation).await {
+                        let _ = written.send(());
                     }
-                    Err(fault) => {
-                        if !faulty {
-                            tracing::warn!(reason = fault.code(), %fault, "a sign-out waits for the store");
-                        }
-                        faulty = true;
-                        tokio::time::sleep(PAUSE).await;
+                }
+                (None, Some(revocation)) => drop(self.write_until_over(&revocation).await),
+                (None, None) => {
+                    let found = self.found_lost.notified();
+                    tokio::select! {
+                        publish = queue.recv() => match publish {
+                            Some(Publish { revocation, written }) => {
+                                if self.write_until_over(&revocation).await {
+                                    let _ = written.send(());
+                                }
+                            }
+                            None => return,
+                        },
+                        () = found => {}
                     }
                 }
             }
-            let _ = written.send(());
         }
+    }
+
+    /// Tries until it is written, or there is nothing left of it; false then.
+    async fn write_until_over(&self, revocation: &Revocation) -> bool {
+        let (mut faulty, mut taken, mut pause) = (false, 0, Duration::from_millis(1));
+        while clock::now() < revocation.ends {
+            match self.write_one(revocation).await {
+                Ok(true) => {
+                    self.unwritable.store(false, Ordering::Relaxed);
+                    return true;
+                }
+                // Another gate took the number.
+                Ok(false) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE);
+                    taken += 1;
+                    // No gates are that many: somebody else has written a number that none can follow.
+                    if taken == MOST_TAKEN {
+                        tracing::error!(
+                            "nothing can be written to the store's log of sign-outs any more: remove its key"
+                        );
+                        self.unwritable.store(true, Ordering::Relaxed);
+                    }
+                }
+                Err(fault) => {
+                    if !faulty {
+                        tracing::warn!(reason = fault.code(), %fault, "a sign-out waits for the store");
+                    }
+                    faulty = true;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        false
     }
 
     /// From its beginning: what was read of it says nothing of numbers that may be given anew.
@@ -161,7 +222,8 @@ impl Store {
     /// False if the number was taken meanwhile.
     async fn write_one(&self, revocation: &Revocation) -> Result<bool, StoreFault> {
         let number = self.engine.log_last().await?.saturating_add(1);
-        let trimmed = self.log.known().over_before;
+        // Numbers beyond this one are of a log that was cut since.
+        let trimmed = Some(self.log.known().over_before).filter(|before| *before < number).unwrap_or(0);
         let entry = Entry { revocation: revocation.clone(), trimmed };
         let plain = serde_json::to_vec(&entry).map_err(|_| StoreFault::Value)?;
         let sealed = self.sealer.seal(
@@ -195,6 +257,7 @@ impl Store {
         };
         if before > 0 && number > before + 1 && trimmed < number && trimmed <= before {
             tracing::error!(after = before, number, "sign-outs are missing from the store's log");
+            reading.gap = true;
         }
         let now = clock::now();
         streams.revoke(&revocation, now);
@@ -203,6 +266,7 @@ impl Store {
         }
         let mut known = self.log.known();
         known.ends.insert(number, revocation.ends);
+        known.lost.remove(&revocation.whose);
         if now < revocation.ends {
             known.revocations.insert(revocation.whose.clone(), revocation);
         }
@@ -211,19 +275,18 @@ impl Store {
     /// The log has been read to its end: what it lacks is written again.
     fn caught_up(&self, reading: &mut Reading) {
         reading.whole = true;
+        reading.gap = false;
         if std::mem::take(&mut reading.faulty) {
             tracing::info!("the store is heard again");
         }
         let now = clock::now();
-        let lost: Vec<_> = {
-            let mut known = self.log.known();
-            known.forget(now);
-            known.revocations.values().filter(|known| !reading.seen.contains(&known.whose)).cloned().collect()
-        };
+        let mut known = self.log.known();
+        known.forget(now);
+        let lost = known.revocations.iter().filter(|(whose, _)| !reading.seen.contains(*whose));
+        known.lost = lost.map(|(whose, revocation)| (whose.clone(), revocation.clone())).collect();
         reading.seen.clear();
-        for revocation in lost {
-            self.enqueue(revocation);
-        }
+        drop(known);
+        self.found_lost.notify_one();
     }
 }
 
@@ -238,6 +301,11 @@ impl Log {
 // === impl Known ===
 
 impl Known {
+    fn next_lost(&mut self) -> Option<Revocation> {
+        let whose = self.lost.keys().next()?.clone();
+        self.lost.remove(&whose)
+    }
+
     /// Forgets what is over at `now`.
     fn forget(&mut self, now: u64) {
         while let Some(first) = self.ends.first_entry().filter(|first| *first.get() <= now) {
@@ -252,7 +320,11 @@ impl Known {
 }
 
 /// How long new entries are waited for, and how often at least the log is heard.
-const WAIT: Duration = Duration::from_millis(500);
+const WAIT: Duration = Duration::from_millis(300);
+/// Milliseconds after which what sessions have open ends, where what cannot be known is refused: a failover is shorter.
+const ABANDONED: u64 = 10_000;
+/// So many gates do not write at once.
+const MOST_TAKEN: u32 = 30;
 /// Seconds.
 const MINUTE: u64 = 60;
 /// After a fault.

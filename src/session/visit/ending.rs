@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Sessions;
 use crate::clock;
+use crate::session::kept::Handle;
 use crate::session::revoked::{Revocation, Whose};
-use crate::session::store::StoreFault;
+use crate::session::store::{Store, StoreFault};
 use crate::session::{Grant, Session, Ticket};
 
 /// How far something is called off.
@@ -29,8 +30,8 @@ impl Sessions {
         self.streams.revoke(&revocation, now);
         let Some(store) = &self.store else { return CalledOff::Here };
         match tokio::time::timeout(PATIENCE, store.publish(revocation)).await {
-            Ok(()) => CalledOff::Everywhere,
-            Err(_) => CalledOff::Later,
+            Ok(true) => CalledOff::Everywhere,
+            Ok(false) | Err(_) => CalledOff::Later,
         }
     }
 
@@ -59,16 +60,24 @@ impl Sessions {
     /// may be tried again.
     pub async fn release(&self, ticket: &Ticket) -> Result<Option<String>, StoreFault> {
         match (&ticket.grant, &self.store) {
-            (Grant::Token(token), _) => Ok(Some(token.clone())),
-            (Grant::Kept(handle), Some(store)) => {
-                let Some(kept) = store.load(handle).await? else { return Ok(None) };
-                store.unnote(&kept.session).await?;
-                store.end(handle).await?;
-                Ok(Some(kept.refresh_token))
-            }
+            (Grant::Token(token), None) => Ok(Some(token.clone())),
+            // Another gate may have taken it into the store meanwhile, where a later one came of it.
+            (Grant::Token(token), Some(store)) => match Handle::of_token(token) {
+                Some(handle) => Ok(forget(store, &handle).await?.or_else(|| Some(token.clone()))),
+                None => Ok(Some(token.clone())),
+            },
+            (Grant::Kept(handle), Some(store)) => forget(store, handle).await,
             (Grant::Kept(_), None) => Ok(None),
         }
     }
+}
+
+/// What was kept of a session, which is its refresh token.
+async fn forget(store: &Store, handle: &Handle) -> Result<Option<String>, StoreFault> {
+    let Some(kept) = store.load(handle).await? else { return Ok(None) };
+    store.unnote(&kept.session).await?;
+    store.end(handle).await?;
+    Ok(Some(kept.refresh_token))
 }
 
 /// What is called off is called off with the second it happens in; the rest is for clocks that disagree.

@@ -33,7 +33,11 @@ impl Sessions {
         let (session, tokens) = (session.clone(), tokens.cloned());
         let kept = Kept { number: 1, session, refresh_token, tokens };
         store.begin(&handle, &kept).await?;
-        store.note(&kept.session, Some(&handle)).await?;
+        if let Err(fault) = store.note(&kept.session, Some(&handle)).await {
+            // Of what nobody can list or end nothing stays.
+            let _ = store.end(&handle).await;
+            return Err(fault);
+        }
         Ok(Some(Ticket::new(&kept.session, Grant::Kept(handle))))
     }
 

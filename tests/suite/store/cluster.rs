@@ -31,6 +31,18 @@ fn a_cluster_keeps_every_fact() {
 }
 
 #[test]
+fn a_slot_that_nobody_serves_yet_is_a_fault_and_holds_nothing_up() {
+    // As while a cluster is being made, or after a node was forgotten.
+    let node = Server::start_with("cluster-enabled yes\ncluster-config-file nodes.conf\n");
+    node.ask(&["CLUSTER", "ADDSLOTS", "1"]);
+    let engine = engine(&format!("store = [\"{}\"]\nstore_mode = \"cluster\"", node.url()));
+    for name in ["a", "b", "c"] {
+        let fault = run(engine.load(name)).expect_err("nobody has it");
+        assert_eq!(fault.code(), "store_unreachable", "{fault}");
+    }
+}
+
+#[test]
 fn a_killed_node_is_followed_by_its_replica() {
     let mut cluster = Nodes::start();
     let engine = engine(&cluster.lines());

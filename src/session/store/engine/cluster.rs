@@ -126,8 +126,10 @@ impl Cluster {
         let doubted = self.known().doubt.is_some();
         // With a map that may be wrong and none to be had, the old one is still the best there is.
         let read = if doubted { self.read_map(deadline).await } else { Ok(()) };
-        match (self.known().slots.owner(slot), read) {
-            (Some(owner), _) => Ok(owner.clone()),
+        // Not in the match: what is locked there stays locked to its end.
+        let owner = self.known().slots.owner(slot).cloned();
+        match (owner, read) {
+            (Some(owner), _) => Ok(owner),
             (None, Err(fault)) => Err(fault),
             (None, Ok(())) => {
                 self.doubt(None);
