@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::check::{EX_CONFIG, write_problems};
@@ -62,13 +63,13 @@ pub struct Way {
 #[group(required = true, multiple = false)]
 pub struct Whose {
     /// The session with this id.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     id: Option<String>,
     /// All sessions of this X-User; needs session.store.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     user: Option<String>,
     /// All sessions of the person with this `sub`.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     sub: Option<String>,
     /// All sessions of all people; needs --yes.
     #[arg(long, requires = "yes")]

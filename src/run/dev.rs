@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clap::Args;
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -157,6 +157,11 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
         filled_in.set("dev", "cognito.client_secret", client_secret);
     }
     let mut config = load(flags, &filled_in)?;
+    if let Some(store) = &mut config.session.store {
+        // Keys are new at each start: what an earlier one, or a gate in earnest, has there is nothing to this one.
+        let run = URL_SAFE_NO_PAD.encode(clock::random::<6>().map_err(said)?);
+        store.prefix = format!("rolegate-dev-{run}:");
+    }
     // Where a port is mapped the browser's address of the pool is not one that the gate can reach.
     config.provider.shortcut = Some((pool_url.clone(), address(None, "127.0.0.1", &pool_listener)?));
     log::start(&config.log);

@@ -26,6 +26,7 @@ use crate::redirect::Redirect;
 use crate::rule::Rules;
 use crate::session::keeper::Keeper;
 use crate::session::keyring::Keyring;
+use crate::session::store::Store;
 use crate::session::visit::Sessions;
 use crate::site::sites;
 use crate::streams::Streams;
@@ -55,6 +56,7 @@ pub struct Running {
     control: Control,
     background: Background,
     streams: Arc<Streams>,
+    store: Option<Arc<Store>>,
     drain: Duration,
     /// What is read again while the gate runs, if anything is.
     watch: Option<Watch>,
@@ -142,7 +144,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     if let Some(store) = &store {
         let _ = awaited.set(store.clone());
     }
-    let kept = sessions::sessions(&config, &provider, &background, &streams, store);
+    let kept = sessions::sessions(&config, &provider, &background, &streams, store.clone());
     let shared = share(config.clone(), provider.clone(), telemetry, &background, kept, &keyring)?;
     let shared = Arc::new(shared);
     if let Some(socket) = socket {
@@ -167,6 +169,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         control,
         background,
         streams,
+        store,
         drain,
         watch,
     })
@@ -250,7 +253,7 @@ impl Running {
 
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
     pub fn stop(self) {
-        let Self { stop, workers, control, background, streams, drain, .. } = self;
+        let Self { stop, workers, control, background, streams, store, drain, .. } = self;
         let (done, is_done) = std::sync::mpsc::channel();
         control.handle.spawn(async move {
             stop.begin();
@@ -258,12 +261,16 @@ impl Running {
             let finished = async {
                 stop.done().await;
                 // A code that is being redeemed, a token that is being revoked; WebSockets that say goodbye.
-                while background.is_busy() || streams.is_busy() {
+                let untold = || store.as_ref().is_some_and(|store| store.untold() > 0);
+                while background.is_busy() || streams.is_busy() || untold() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };
             if tokio::time::timeout(drain, finished).await.is_err() {
-                tracing::warn!("open requests did not finish in time");
+                tracing::warn!("open requests, or what they left to do, did not finish in time");
+            }
+            if let Some(untold) = store.map(|store| store.untold()).filter(|untold| *untold > 0) {
+                tracing::warn!(untold, "sign-outs were never told to the other gates: the store was away");
             }
             let _ = done.send(());
         });

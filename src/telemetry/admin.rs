@@ -29,7 +29,7 @@ impl Handler for Admin {
         }
         let unready = if !self.provider.ready() {
             Some("not ready: the provider's discovery document or keys have not been read yet\n")
-        } else if self.store.get().is_some_and(|store| !store.was_heard()) {
+        } else if self.store.get().is_some_and(|store| !store.may_begin()) {
             Some("not ready: the store (session.store) has not been heard yet\n")
         } else {
             None

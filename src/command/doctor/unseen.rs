@@ -9,6 +9,18 @@ use crate::config::settings::{Config, TokenChoice};
 
 /// For this configuration.
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
+    let mut findings = at_the_provider(config);
+    if config.session.store.is_some() {
+        findings.push(
+            Finding::unseen("store", "session.store is not asked by this command")
+                .fix("a gate that has started says whether it is heard:")
+                .fix(format!("curl http://{}/readyz", config.admin_listen)),
+        );
+    }
+    findings
+}
+
+fn at_the_provider(config: &Config) -> Vec<Finding> {
     let Some(aws) = Aws::of(&config.provider) else {
         return vec![
             Finding::unseen("attributes", "which claims people can set themselves is the provider's to say")
@@ -37,7 +49,7 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
                 "[RefreshTokenValidity,AccessTokenValidity,IdTokenValidity,TokenValidityUnits]",
             )),
         Finding::unseen("rotation", "needs an AWS account: whether a refresh token is replaced at each use")
-            .fix("both work; where it is ENABLED, RetryGracePeriodSeconds of 10 or more spares people a login:")
+            .fix("both work; where it is ENABLED, RetryGracePeriodSeconds of 60 spares people a login:")
             .fix(aws.describe_client("RefreshTokenRotation")),
         Finding::unseen("trigger", "needs an AWS account: which version of the pre token generation trigger the pool has").fix(trigger(config)).fix(aws.describe_pool("LambdaConfig")),
     ]

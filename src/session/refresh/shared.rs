@@ -41,7 +41,10 @@ impl Refresher {
             Ok(renewal @ Renewal::Renewed(_)) => (renewal, KEEP_RENEWED),
             Ok(renewal) => (renewal, KEEP_UNAVAILABLE),
             Err(fault) => {
-                tracing::warn!(reason = fault.code(), %fault, session = %session.id, "a session could not be refreshed");
+                // While the store is away its log says so, once.
+                if shared.store.is_heard() {
+                    tracing::warn!(reason = fault.code(), %fault, session = %session.id, "a session could not be refreshed");
+                }
                 (Renewal::Unavailable(Outage::Store), KEEP_STORE_OUTAGE)
             }
         }
@@ -91,7 +94,13 @@ impl Refresher {
         };
         let granted = match turn.during(self.ask(session, &before.refresh_token)).await {
             Ok(granted) => granted,
-            Err(renewal) => return Ok(renewal),
+            Err(renewal) => {
+                if matches!(renewal, Renewal::Dead) {
+                    // It would be listed to its end.
+                    let _ = store.unnote(&before.session).await;
+                }
+                return Ok(renewal);
+            }
         };
         let (session, refresh_token, tokens) =
             next(&before.session, &before.refresh_token, granted, self.passed_on, clock::now());

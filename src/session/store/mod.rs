@@ -10,7 +10,7 @@ mod revocations;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -41,6 +41,8 @@ pub struct Store {
     unwritable: AtomicBool,
     to_publish: mpsc::UnboundedSender<Publish>,
     log: Log,
+    /// What has been called off here and waits to be written.
+    untold: AtomicUsize,
     /// There is something in `log` that must be written again.
     found_lost: Notify,
 }
@@ -88,6 +90,7 @@ impl Store {
             unwritable: AtomicBool::new(false),
             to_publish,
             log: Log::default(),
+            untold: AtomicUsize::new(0),
             found_lost: Notify::new(),
         };
         Ok((Arc::new(store), publishing))
@@ -118,9 +121,14 @@ impl Store {
         clock::now_millis().abs_diff(self.heard.load(Ordering::Relaxed))
     }
 
-    /// Whether it was ever heard.
-    pub fn was_heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed) > 0
+    /// How many sign-outs other gates have not been told of.
+    pub fn untold(&self) -> usize {
+        self.untold.load(Ordering::Relaxed)
+    }
+
+    /// Whether a gate that has just started may be given requests: it was heard once, or need not be.
+    pub fn may_begin(&self) -> bool {
+        self.outage == StoreOutage::ServeFresh || self.heard.load(Ordering::Relaxed) > 0
     }
 
     /// The session that `handle` opens, as it was last written.

@@ -118,7 +118,7 @@ impl Store {
                 }
                 Err(fault) => {
                     if !reading.faulty {
-                        tracing::warn!(reason = fault.code(), %fault, "the store is not heard");
+                        tracing::warn!(reason = fault.code(), %fault, "the store cannot be reached or does not answer");
                     }
                     // What a failover lost may be written again under numbers that were read already.
                     reading = Reading { faulty: true, ..self.begin_anew() };
@@ -141,21 +141,13 @@ impl Store {
             };
             let lost = if next.is_none() { self.log.known().next_lost() } else { None };
             match (next, lost) {
-                (Some(Publish { revocation, written }), _) => {
-                    if self.write_until_over(&revocation).await {
-                        let _ = written.send(());
-                    }
-                }
+                (Some(publish), _) => self.tell(publish).await,
                 (None, Some(revocation)) => drop(self.write_until_over(&revocation).await),
                 (None, None) => {
                     let found = self.found_lost.notified();
                     tokio::select! {
                         publish = queue.recv() => match publish {
-                            Some(Publish { revocation, written }) => {
-                                if self.write_until_over(&revocation).await {
-                                    let _ = written.send(());
-                                }
-                            }
+                            Some(publish) => self.tell(publish).await,
                             None => return,
                         },
                         () = found => {}
@@ -163,6 +155,13 @@ impl Store {
                 }
             }
         }
+    }
+
+    async fn tell(&self, Publish { revocation, written }: Publish) {
+        if self.write_until_over(&revocation).await {
+            let _ = written.send(());
+        }
+        self.untold.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Tries until it is written, or there is nothing left of it; false then.
@@ -216,6 +215,7 @@ impl Store {
         self.log.known().revocations.insert(revocation.whose.clone(), revocation.clone());
         let (written, is_written) = oneshot::channel();
         self.to_publish.send(Publish { revocation, written }).ok()?;
+        self.untold.fetch_add(1, Ordering::Relaxed);
         Some(is_written)
     }
 
@@ -251,7 +251,8 @@ impl Store {
         let Some(Entry { revocation, trimmed }) = opened else {
             tracing::error!(
                 number,
-                "an entry in the store's log of sign-outs is not of these gates, or its key is gone"
+                "an entry in the store's log of sign-outs does not open: do all gates that use this store_prefix have \
+                 the same session keys, client and pool?"
             );
             return;
         };
@@ -277,7 +278,7 @@ impl Store {
         reading.whole = true;
         reading.gap = false;
         if std::mem::take(&mut reading.faulty) {
-            tracing::info!("the store is heard again");
+            tracing::info!("the store answers again");
         }
         let now = clock::now();
         let mut known = self.log.known();

@@ -72,7 +72,9 @@ fn a_node_that_falls_silent_is_left_for_its_replica() {
     let home = home(&cluster, "n");
     until("it is replicated", || (cluster.nodes[home].says(&["WAIT", "1", "1000"]) == "1").then_some(()));
     cluster.nodes[home].pause();
-    assert_eq!(code(run(engine.load("n"))), "store_timeout");
+    // On a busy machine another node may have said meanwhile that this one is gone.
+    let told = code(run(engine.load("n")));
+    assert!(["store_timeout", "store_unreachable"].contains(&told), "{told}");
     eventually("the replica takes over", || run(engine.replace("n", 2, b"y", later())).ok());
     cluster.nodes[home].resume();
     assert_eq!(eventually("all goes on", || run(engine.load("n")).ok()).as_deref(), Some(&b"y"[..]));

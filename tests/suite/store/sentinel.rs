@@ -75,7 +75,9 @@ fn a_master_that_falls_silent_is_left_for_its_replica() {
     until("it is there", || run(engine.create("n", 1, b"x", later())).ok());
     replicated(&watched);
     watched.servers[0].pause();
-    assert_eq!(code(run(engine.load("n"))), "store_timeout");
+    // On a busy machine another node may have said meanwhile that this one is gone.
+    let told = code(run(engine.load("n")));
+    assert!(["store_timeout", "store_unreachable"].contains(&told), "{told}");
     let there = eventually("the replica takes over", || {
         run(engine.create("m", 1, b"x", later())).ok()?;
         run(engine.load("n")).ok()
