@@ -174,7 +174,6 @@ const PADDED_TO: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Facts;
 
     const HERE: (&str, &str) = ("https://issuer", "client");
 
@@ -213,20 +212,7 @@ mod tests {
     }
 
     fn kept(role: &str) -> Kept {
-        let session = Session {
-            id: "i".into(),
-            sub: "s".into(),
-            user: "u".into(),
-            roles: vec![role.into()],
-            headers: vec![],
-            facts: Facts::default(),
-            begun: 100,
-            ends: 1000,
-            refreshed: 100,
-            access_ends: 400,
-            seen: 100,
-            has_ticket: true,
-        };
+        let session = Session { roles: vec![role.into()], ..Session::sample() };
         Kept { number: 1, session, refresh_token: "refresh".into(), tokens: None }
     }
 }

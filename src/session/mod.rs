@@ -158,4 +158,25 @@ impl Session {
 }
 
 #[cfg(test)]
+impl Session {
+    /// One for tests to change.
+    pub(crate) fn sample() -> Self {
+        Self {
+            id: "i".into(),
+            sub: "s".into(),
+            user: "u".into(),
+            roles: vec![],
+            headers: vec![],
+            facts: Facts::default(),
+            begun: 100,
+            ends: 1000,
+            refreshed: 100,
+            access_ends: 400,
+            seen: 100,
+            has_ticket: true,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -184,7 +184,6 @@ const MOST: usize = 100_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Facts;
 
     #[test]
     fn a_session_is_called_off_alone() {
@@ -273,19 +272,6 @@ mod tests {
     }
 
     fn session(id: &str, sub: &str, begun: u64) -> Session {
-        Session {
-            id: id.into(),
-            sub: sub.into(),
-            user: "u".into(),
-            roles: vec![],
-            headers: vec![],
-            facts: Facts::default(),
-            begun,
-            ends: 1000,
-            refreshed: begun,
-            access_ends: 400,
-            seen: begun,
-            has_ticket: true,
-        }
+        Session { id: id.into(), sub: sub.into(), begun, refreshed: begun, seen: begun, ..Session::sample() }
     }
 }

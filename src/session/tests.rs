@@ -20,18 +20,13 @@ fn policy() -> settings::Session {
 
 fn session(has_ticket: bool) -> Session {
     Session {
-        id: "i".into(),
-        sub: "s".into(),
-        user: "u".into(),
-        roles: vec![],
-        headers: vec![],
-        facts: Facts::default(),
         begun: 1000,
         ends: 1000 + 43_200,
         refreshed: 1000,
         access_ends: 1000 + 3600,
         seen: 1000,
         has_ticket,
+        ..Session::sample()
     }
 }
 

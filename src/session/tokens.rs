@@ -72,7 +72,6 @@ impl std::fmt::Debug for TokenBox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Facts;
 
     const ALL: PassedOn = PassedOn { access: true, id: true, profile: true };
     const ACCESS: PassedOn = PassedOn { access: true, id: false, profile: false };
@@ -112,20 +111,7 @@ mod tests {
     }
 
     fn session() -> Session {
-        Session {
-            id: "i".into(),
-            sub: "s".into(),
-            user: "u".into(),
-            roles: vec![],
-            headers: vec![],
-            facts: Facts::default(),
-            begun: 100,
-            ends: 1000,
-            refreshed: 100,
-            access_ends: 400,
-            seen: 100,
-            has_ticket: true,
-        }
+        Session::sample()
     }
 
     fn issued() -> Issued {

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::identity::Facts;
 use crate::session::Grant;
 use crate::session::revoked::Whose;
 
@@ -181,18 +180,5 @@ fn with_role(id: &str, refreshed: u64) -> Session {
 }
 
 fn session(id: &str) -> Session {
-    Session {
-        id: id.into(),
-        sub: "s".into(),
-        user: "u".into(),
-        roles: vec![],
-        headers: vec![],
-        facts: Facts::default(),
-        begun: 0,
-        ends: 1000,
-        refreshed: 0,
-        access_ends: 400,
-        seen: 0,
-        has_ticket: true,
-    }
+    Session { id: id.into(), begun: 0, refreshed: 0, seen: 0, ..Session::sample() }
 }

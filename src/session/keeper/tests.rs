@@ -1,6 +1,5 @@
 use super::*;
 use crate::config::secret::Secret;
-use crate::identity::Facts;
 
 const BEGUN: u64 = 1000;
 /// Roles may be ten minutes old, tokens live an hour; what is due is so up to a tenth earlier.
@@ -22,18 +21,12 @@ fn policy() -> settings::Session {
 
 fn session() -> Session {
     Session {
-        id: "i".into(),
-        sub: "s".into(),
-        user: "u".into(),
-        roles: vec![],
-        headers: vec![],
-        facts: Facts::default(),
         begun: BEGUN,
         ends: BEGUN + 43_200,
         refreshed: BEGUN,
         access_ends: ACCESS_ENDS,
         seen: BEGUN,
-        has_ticket: true,
+        ..Session::sample()
     }
 }
 

@@ -48,22 +48,17 @@ const MOST_KNOWN: usize = 100_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Facts;
 
     fn session(id: usize, refreshed: u64) -> Session {
         Session {
             id: id.to_string(),
             sub: String::new(),
             user: String::new(),
-            roles: vec![],
-            headers: vec![],
-            facts: Facts::default(),
             begun: 0,
-            ends: 1000,
             refreshed,
             access_ends: refreshed + 10,
             seen: refreshed,
-            has_ticket: true,
+            ..Session::sample()
         }
     }
 

@@ -18,7 +18,6 @@ pub(super) fn longer(next: &Generation, ticket: &Ticket, now: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Facts;
     use crate::session::{Grant, Session};
 
     #[test]
@@ -26,20 +25,7 @@ mod tests {
         let ticket =
             |token: &str| Ticket { id: "i".into(), begun: 0, ends: 9000, grant: Grant::Token(token.into()) };
         let next = |token: &str| {
-            let session = Session {
-                id: "i".into(),
-                sub: "s".into(),
-                user: "u".into(),
-                roles: vec![],
-                headers: vec![],
-                facts: Facts::default(),
-                begun: 0,
-                ends: 9000,
-                refreshed: 100,
-                access_ends: 3700,
-                seen: 0,
-                has_ticket: true,
-            };
+            let session = Session { begun: 0, ends: 9000, access_ends: 3700, seen: 0, ..Session::sample() };
             Generation::new(session, ticket(token), None)
         };
         assert_eq!(longer(&next("new"), &ticket("old"), 100), Duration::from_secs(3600));
