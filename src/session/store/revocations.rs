@@ -180,10 +180,7 @@ impl Store {
                     taken += 1;
                     // No gates are that many: somebody else has written a number that none can follow.
                     if taken == MOST_TAKEN {
-                        tracing::error!(
-                            "nothing can be written to the store's log of sign-outs any more: remove its key"
-                        );
-                        self.unwritable.store(true, Ordering::Relaxed);
+                        self.cannot_be_written();
                     }
                 }
                 Err(fault) => {
@@ -198,11 +195,18 @@ impl Store {
         false
     }
 
+    /// Nobody would learn of a sign-out: no gate vouches for a session until that is mended.
+    fn cannot_be_written(&self) {
+        tracing::error!("nothing can be written to the store's log of sign-outs any more: remove its key");
+        self.unwritable.store(true, Ordering::Relaxed);
+    }
+
     /// From its beginning: what was read of it says nothing of numbers that may be given anew.
     fn begin_anew(&self) -> Reading {
         let mut known = self.log.known();
         known.ends.clear();
         known.over_before = 0;
+        self.unwritable.store(false, Ordering::Relaxed);
         Reading::default()
     }
 
@@ -248,6 +252,9 @@ impl Store {
             .and_then(|text| self.sealer.open(Purpose::Revocation, &number.to_string(), text))
             .and_then(|opened| serde_json::from_slice::<Entry>(&opened.plain).ok());
         let before = std::mem::replace(&mut reading.last, number);
+        if number == u64::MAX {
+            self.cannot_be_written();
+        }
         let Some(Entry { revocation, trimmed }) = opened else {
             tracing::error!(
                 number,

@@ -113,6 +113,28 @@ fn foreign_entries_in_the_log_call_nobody_off_and_keep_no_sign_out_from_being_he
     assert_eq!(fetch(&mut there, 0, "/x").status, 200);
 }
 
+#[test]
+fn a_log_in_which_nothing_can_follow_lets_no_session_count_until_it_is_gone() {
+    let server = Server::start();
+    let kind = Kind::on(&server);
+    let house = Replicas::start(&kind, 2, Setup::bench());
+    let mut staying = house.signed_in("admin", 3600);
+    let log = format!("{}log", prefix(&kind));
+    server.ask(&["XADD", &log, "18446744073709551615-0", "e", "x"]);
+    for gate in 0..2 {
+        eventually("no sign-out could be told", || {
+            is_store_outage(&once(&mut staying, Request::Fetch, gate, "/x")).then_some(())
+        });
+    }
+    server.ask(&["DEL", &log]);
+    for gate in 0..2 {
+        eventually("it goes on", || {
+            (once(&mut staying, Request::Fetch, gate, "/x").status == 200).then_some(())
+        });
+    }
+    signs_out(&house, staying);
+}
+
 fn signs_out(house: &Replicas, mut browser: Browser) {
     let mut copy = browser.clone();
     assert_eq!(once(&mut browser, Request::Navigate, 0, "/oauth2/signout").status, 302);
