@@ -94,10 +94,11 @@ impl Gate {
         // On a host that is no public origin cookies are not read.
         let jar = site.map(|site| Jar::read(&head.headers, &site.names)).unwrap_or_default();
         let fetch_site = head.headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-        let unasked = is_prefetch(&head.headers) || is_part_of_a_page(&head.headers);
+        let page = OwnPage::of(&ask, &self.shared.config.auth_prefix);
+        let unasked = page.is_some() && (is_prefetch(&head.headers) || is_part_of_a_page(&head.headers));
         let visitor = site.map(|site| Visitor { ask: &ask, site, jar: &jar, fetch_site, unasked });
 
-        if let Some(page) = OwnPage::of(&ask, &self.shared.config.auth_prefix) {
+        if let Some(page) = page {
             let carried = self.shared.callers.carried(&head.headers, None);
             return self.own_page(page, carried, visitor.as_ref(), &ask, trip).await;
         }

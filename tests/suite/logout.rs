@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::corpus::{Case, case};
 use crate::login::wait_until_due;
+use crate::refresh::{ask, request};
 use crate::support::browser::{Browser, Kind, address};
 use crate::support::pool::{Endpoint, Reply, User};
 use crate::support::until;
@@ -318,17 +319,6 @@ fn brings_no_session(answer: &Answer) {
     for line in answer.head.all("set-cookie") {
         assert!(line.starts_with("__Host-rolegate-login-"), "{answer:#?}");
     }
-}
-
-fn ask(world: &World, session: &Session, kind: Kind, target: &str) -> Answer {
-    let mut wire = Wire::connect(world.gate.public);
-    wire.write(&request(session, kind, target));
-    wire.answer(false).unwrap_or_else(|ended| panic!("{target}: {ended:?}"))
-}
-
-fn request(session: &Session, kind: Kind, target: &str) -> Vec<u8> {
-    let head = format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{}{{session}}\r\n", kind.lines());
-    session.fill(head.as_bytes())
 }
 
 /// What is on a page, tag by tag.

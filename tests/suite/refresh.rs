@@ -267,7 +267,7 @@ pub fn ask(world: &World, session: &Session, kind: Kind, target: &str) -> Answer
     wire.answer(false).unwrap_or_else(|ended| panic!("{target}: {ended:?}"))
 }
 
-fn request(session: &Session, kind: Kind, target: &str) -> Vec<u8> {
+pub fn request(session: &Session, kind: Kind, target: &str) -> Vec<u8> {
     let head = format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{}{{session}}\r\n", kind.lines());
     session.fill(head.as_bytes())
 }

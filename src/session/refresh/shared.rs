@@ -78,7 +78,7 @@ impl Refresher {
         let Shared { store, handle, token, .. } = *shared;
         let before = match (store.load(handle).await?, token) {
             // One refresh token for two logins: what was kept under it is the other's.
-            (Some(kept), _) if kept.session.id != session.id || kept.session.sub != session.sub => {
+            (Some(kept), _) if !is_of(&kept, session) => {
                 tracing::warn!(session = %session.id, "the store has another session under this one's token");
                 return Ok(Renewal::Dead);
             }
@@ -188,9 +188,11 @@ fn later(kept: Option<Kept>, session: &Session) -> Option<Kept> {
 
 /// A pass is never refreshed twice within a second: that is what tells generations apart.
 fn is_later(kept: &Kept, session: &Session) -> bool {
-    kept.session.refreshed > session.refreshed
-        && kept.session.id == session.id
-        && kept.session.sub == session.sub
+    kept.session.refreshed > session.refreshed && is_of(kept, session)
+}
+
+fn is_of(kept: &Kept, session: &Session) -> bool {
+    kept.session.id == session.id && kept.session.sub == session.sub
 }
 
 fn renewed(handle: &Handle, before: &Session, kept: Kept) -> Renewal {

@@ -44,19 +44,14 @@ impl Store {
             ends: session.ends,
             name: handle.map(Handle::name),
         };
-        let plain = serde_json::to_vec(&noted).map_err(|_| StoreFault::Value)?;
-        let sealed = self.sealer.seal(Purpose::Index, &session.id, &plain, usize::MAX / 2, clock::random()?);
-        let sealed = sealed.ok_or(StoreFault::Value)?;
+        let sealed = self.seal_under(Purpose::Index, &session.id, &noted)?;
         let Some(person) = self.sealer.pseudonyms(&session.sub).into_iter().next() else { return Ok(()) };
         Ok(self.engine.note(&person, &session.id, sealed.as_bytes(), session.ends).await?)
     }
 
     /// Forgets that there was such a session.
     pub async fn unnote(&self, session: &Session) -> Result<(), StoreFault> {
-        for person in self.sealer.pseudonyms(&session.sub) {
-            self.engine.unnote(&person, &session.id).await?;
-        }
-        Ok(())
+        self.unnote_of(&session.sub, &session.id).await
     }
 
     /// The sessions of one person, by `sub`, the newest first.
@@ -79,8 +74,12 @@ impl Store {
         if let Some(name) = &noted.name {
             self.engine.forget(name).await?;
         }
-        for person in self.sealer.pseudonyms(&noted.sub) {
-            self.engine.unnote(&person, &noted.id).await?;
+        self.unnote_of(&noted.sub, &noted.id).await
+    }
+
+    async fn unnote_of(&self, sub: &str, session: &str) -> Result<(), StoreFault> {
+        for person in self.sealer.pseudonyms(sub) {
+            self.engine.unnote(&person, session).await?;
         }
         Ok(())
     }
@@ -89,11 +88,8 @@ impl Store {
     fn read_notes(&self, found: Vec<(String, Vec<u8>)>) -> Vec<Noted> {
         let now = clock::now();
         let open = |(id, note): (String, Vec<u8>)| {
-            let text = String::from_utf8(note).ok()?;
-            let opened = self.sealer.open(Purpose::Index, &id, &text)?;
-            serde_json::from_slice::<Noted>(&opened.plain)
-                .ok()
-                .filter(|noted| noted.id == id && now < noted.ends)
+            let noted = self.open_under::<Noted>(Purpose::Index, &id, &note);
+            noted.filter(|noted| noted.id == id && now < noted.ends)
         };
         let mut noted: Vec<_> = found.into_iter().filter_map(open).collect();
         noted.sort_by(|one, other| (other.begun, &other.id).cmp(&(one.begun, &one.id)));

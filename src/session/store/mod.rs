@@ -13,11 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, mpsc};
 
 use super::Session;
 use super::kept::{Handle, Kept};
 use super::keyring::{Keyring, Sealer};
+use super::seal::Purpose;
 use crate::background::Background;
 use crate::clock::{self, NoEntropy};
 use crate::config::settings::{self, StoreOutage};
@@ -160,6 +163,18 @@ impl Store {
         let (name, holder) = (handle.name(), clock::random()?);
         let ours = self.engine.lock(&name, &holder, HOLD).await?;
         Ok(ours.then(|| Turn { store: self.clone(), name, holder }))
+    }
+
+    /// Seals what lies there under the gates' own keys, for the one place that `name` says.
+    fn seal_under(&self, purpose: Purpose, name: &str, value: &impl Serialize) -> Result<String, StoreFault> {
+        let plain = serde_json::to_vec(value).map_err(|_| StoreFault::Value)?;
+        // It is no cookie, and in one part however long.
+        self.sealer.seal(purpose, name, &plain, usize::MAX / 2, clock::random()?).ok_or(StoreFault::Value)
+    }
+
+    fn open_under<T: DeserializeOwned>(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Option<T> {
+        let opened = self.sealer.open(purpose, name, std::str::from_utf8(sealed).ok()?)?;
+        serde_json::from_slice(&opened.plain).ok()
     }
 
     fn sealed(&self, handle: &Handle, kept: &Kept) -> Result<Vec<u8>, StoreFault> {

@@ -229,15 +229,7 @@ impl Store {
         // Numbers beyond this one are of a log that was cut since.
         let trimmed = Some(self.log.known().over_before).filter(|before| *before < number).unwrap_or(0);
         let entry = Entry { revocation: revocation.clone(), trimmed };
-        let plain = serde_json::to_vec(&entry).map_err(|_| StoreFault::Value)?;
-        let sealed = self.sealer.seal(
-            Purpose::Revocation,
-            &number.to_string(),
-            &plain,
-            usize::MAX / 2,
-            clock::random()?,
-        );
-        let sealed = sealed.ok_or(StoreFault::Value)?;
+        let sealed = self.seal_under(Purpose::Revocation, &number.to_string(), &entry)?;
         let written = self.engine.log_add(number, sealed.as_bytes()).await?;
         if written && trimmed > 0 {
             // What could not be trimmed now is trimmed with the next.
@@ -247,10 +239,7 @@ impl Store {
     }
 
     fn read(&self, reading: &mut Reading, number: u64, entry: &[u8], streams: &Streams) {
-        let opened = std::str::from_utf8(entry)
-            .ok()
-            .and_then(|text| self.sealer.open(Purpose::Revocation, &number.to_string(), text))
-            .and_then(|opened| serde_json::from_slice::<Entry>(&opened.plain).ok());
+        let opened = self.open_under::<Entry>(Purpose::Revocation, &number.to_string(), entry);
         let before = std::mem::replace(&mut reading.last, number);
         if number == u64::MAX {
             self.cannot_be_written();
