@@ -15,10 +15,10 @@ use crate::clock;
 use crate::config::settings::{Config, PassedOn};
 use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
-use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
+use crate::forward::{self, Blueprint, Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::assertion::{Handed, Who};
 use crate::identity::header_values;
-use crate::listen::{Handler, Peer};
+use crate::listen::Peer;
 use crate::login::{Answered, Login, OwnPage, Visitor};
 use crate::refusal::Refusal;
 use crate::reply::{self, Context, Reply};
@@ -30,13 +30,19 @@ use crate::streams::{May, Open};
 use crate::telemetry::{Record, Telemetry};
 use crate::vouch::Vouch;
 
-/// A worker's gate.
+pub mod worker;
+
+use worker::Current;
+
+/// A worker's gate, as one configuration has it.
 pub struct Gate {
     shared: Arc<Shared>,
+    /// For what outlives its request: that is decided anew by what counts then.
+    current: Current,
     forward: Forward,
 }
 
-/// What all workers share: read-only, or with its own lock inside.
+/// What all workers share of one configuration: read-only, or with its own lock inside.
 pub struct Shared {
     /// The configuration.
     pub config: Arc<Config>,
@@ -50,6 +56,8 @@ pub struct Shared {
     pub login: Login,
     /// What the upstream is handed beside X-User and X-Roles.
     pub vouch: Vouch,
+    /// How requests are sent on.
+    pub forward: Blueprint,
     /// Records and metrics.
     pub telemetry: Arc<Telemetry>,
 }
@@ -62,7 +70,11 @@ struct Trip {
 
 // === impl Gate ===
 
-impl Handler for Gate {
+impl Gate {
+    fn new(shared: Arc<Shared>, current: Current, forward: Forward) -> Self {
+        Self { shared, current, forward }
+    }
+
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let mut trip = self.begin(&request, peer);
         let answer = match self.pass(request, peer, &mut trip).await {
@@ -77,13 +89,6 @@ impl Handler for Gate {
         }
         trip.record.end(answer.status());
         answer
-    }
-}
-
-impl Gate {
-    /// A gate that sends on through `forward`.
-    pub fn new(shared: Arc<Shared>, forward: Forward) -> Self {
-        Self { shared, forward }
     }
 
     /// The way of a request. What is not clearly allowed is refused; nothing is forwarded but at the end.
@@ -231,17 +236,17 @@ impl Gate {
         })
     }
 
-    /// Whether what `person` opens with `ask` may stay open once their session is another: by what decides now, and
-    /// while what the upstream was told still holds.
+    /// Whether what `person` opens with `ask` may stay open once their session is another, or the rules are: by what
+    /// decides then, and while what the upstream was told still holds.
     fn still(&self, ask: &Ask, person: Option<&Person<'_>>) -> May {
-        let (rules, ask) = (self.shared.rules.clone(), ask.clone());
+        let (current, ask) = (self.current.clone(), ask.clone());
         let (user, roles) =
             person.map(|person| (person.user.to_owned(), person.roles.to_vec())).unwrap_or_default();
         Box::new(move |session| {
             let told = session.user == user && roles.iter().all(|role| session.roles.contains(role));
             let person = person_of(session);
             let forwards = |found| decide(&found, Some(&person), &ask, clock::now()) == Decision::Forward;
-            told && cover(&rules, &ask).is_ok_and(forwards)
+            told && cover(&current.load().rules, &ask).is_ok_and(forwards)
         })
     }
 

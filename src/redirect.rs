@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
@@ -20,8 +21,8 @@ use crate::telemetry::{Record, Telemetry};
 
 /// Answers the cleartext listener.
 pub struct Redirect {
-    /// For the public origins, and the limits that hold here as well.
-    pub config: Arc<Config>,
+    /// For the public origins, and the limits that hold here as well; a request goes by what it is at its head.
+    pub config: Arc<ArcSwap<Config>>,
     /// Records and metrics.
     pub telemetry: Arc<Telemetry>,
 }
@@ -30,10 +31,11 @@ pub struct Redirect {
 
 impl Handler for Redirect {
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
-        let context = self.context(&request);
+        let config = self.config.load_full();
+        let context = self.context(&config, &request);
         let (telemetry, request_id) = (self.telemetry.clone(), context.request_id.clone());
         let mut record = Record::begin(telemetry, request_id, request.method(), peer.address.ip());
-        let mut answer = match self.destination(request, peer, &mut record) {
+        let mut answer = match Self::destination(&config, request, peer, &mut record) {
             Ok(to) => reply::from_reply(Reply::Moved(to), &context),
             Err(refusal) => {
                 record.refused(refusal.code());
@@ -50,7 +52,7 @@ impl Handler for Redirect {
 impl Redirect {
     /// The same target at the public origin that Host names, whatever its port; at the first one otherwise.
     fn destination(
-        &self,
+        config: &Config,
         request: Request<Incoming>,
         peer: Peer,
         record: &mut Record,
@@ -59,26 +61,26 @@ impl Redirect {
             return Err(Refusal::Path(PathRefusal::Byte));
         }
         let (head, _) = request.into_parts();
-        let ask = Ask::read(&head, peer.address.ip(), false, &self.config)?;
+        let ask = Ask::read(&head, peer.address.ip(), false, config)?;
         record.asked(&ask);
         if !matches!(ask.method, Method::GET | Method::HEAD) {
             return Err(Refusal::Cleartext);
         }
-        let origins = &self.config.origins;
+        let origins = &config.origins;
         let named = origins.iter().find(|origin| origin.host == ask.host);
         let origin = named.or(origins.first()).ok_or(Refusal::Misdirected)?;
         record.moved();
         Ok(format!("{origin}{}", ask.target()))
     }
 
-    fn context(&self, request: &Request<Incoming>) -> Context {
+    fn context(&self, config: &Config, request: &Request<Incoming>) -> Context {
         Context {
             kind: Kind::of(request.method(), request.headers()),
             method: request.method().clone(),
             request_id: self.telemetry.request_id(),
-            auth_prefix: self.config.auth_prefix.clone(),
+            auth_prefix: config.auth_prefix.clone(),
             bearer: false,
-            templates: self.config.pages.templates.clone(),
+            templates: config.pages.templates.clone(),
             target: None,
             cookies: vec![],
         }

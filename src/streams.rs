@@ -195,6 +195,11 @@ impl Streams {
         }
     }
 
+    /// What decides is another now: what sessions have open is decided on anew.
+    pub fn reconsider(&self) {
+        self.held().values().for_each(|held| held.life.send_modify(|_| {}));
+    }
+
     /// Ends all that are open, and all that will be.
     pub fn stop(&self) {
         self.stop.send_replace(true);

@@ -20,6 +20,8 @@ use crate::rule::Found;
 pub struct Vouch {
     config: Arc<Config>,
     assertions: Option<Assertions>,
+    /// The key that was made here, where the configuration has none.
+    made: Option<Secret>,
 }
 
 // === impl Vouch ===
@@ -27,9 +29,20 @@ pub struct Vouch {
 impl Vouch {
     /// Reads the keys, or makes one that lives as long as the process.
     pub fn new(config: Arc<Config>) -> Result<Self, BadKey> {
-        let assertions =
-            config.assertion.as_ref().map(|settings| assertions(settings, &config)).transpose()?;
-        Ok(Self { config, assertions })
+        Self::signing(config, None)
+    }
+
+    /// By another configuration. A key that was made here stays: upstreams know it.
+    pub fn with(&self, config: Arc<Config>) -> Result<Self, BadKey> {
+        Self::signing(config, self.made.clone())
+    }
+
+    fn signing(config: Arc<Config>, mut made: Option<Secret>) -> Result<Self, BadKey> {
+        let assertions = match &config.assertion {
+            None => None,
+            Some(settings) => Some(assertions(settings, &config, &mut made)?),
+        };
+        Ok(Self { config, assertions, made })
     }
 
     /// What a session must have at hand for a request that `found` covers.
@@ -83,12 +96,17 @@ fn pass_token(found: &Found<'_>) -> Option<PassToken> {
     found.rule().and_then(|rule| rule.pass_token)
 }
 
-fn assertions(settings: &settings::Assertion, config: &Config) -> Result<Assertions, BadKey> {
-    let made;
-    let keys: Vec<&[u8]> = if settings.keys.is_empty() {
+fn assertions(
+    settings: &settings::Assertion,
+    config: &Config,
+    made: &mut Option<Secret>,
+) -> Result<Assertions, BadKey> {
+    if settings.keys.is_empty() && made.is_none() {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| BadKey)?;
-        made = Secret::new(pair.to_pkcs8v1().map_err(|_| BadKey)?.as_ref());
-        vec![made.expose()]
+        *made = Some(Secret::new(pair.to_pkcs8v1().map_err(|_| BadKey)?.as_ref()));
+    }
+    let keys: Vec<&[u8]> = if settings.keys.is_empty() {
+        made.iter().map(Secret::expose).collect()
     } else {
         settings.keys.iter().map(Secret::expose).collect()
     };

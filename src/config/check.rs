@@ -28,7 +28,6 @@ use std::path::{Path, PathBuf};
 use super::places::Places;
 use super::problem::{Key, Place, Problem, Problems, Severity};
 use super::raw::{OneOrMany, Raw};
-use super::secret::Secret;
 use super::settings::{Config, Identity, Log, LogFormat, ProviderKind, Requirement};
 
 /// What the judgement needs from outside.
@@ -71,18 +70,6 @@ pub(super) fn check(
     let config = config(raw, &mut cx);
     let config = if cx.problems.has_errors() { None } else { config };
     (config, cx.problems)
-}
-
-/// Judges what the session keys' file holds by now; with an error in the problems the keys are not all there.
-pub(super) fn keys_again(
-    file: &Path,
-    client_secrets: &[Secret],
-    around: &Surroundings<'_>,
-) -> (Vec<Secret>, Problems) {
-    let places = Places::new(None);
-    let mut cx = Context { places: &places, problems: Problems::default(), around };
-    let keys = session::keys_again(file, client_secrets, &mut cx);
-    (keys, cx.problems)
 }
 
 fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {

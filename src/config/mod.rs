@@ -2,8 +2,10 @@
 //!
 //! `raw` is what may be written, `check` judges it, `settings` is what the gate uses.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use figment::Figment;
 use figment::providers::Serialized;
 use serde_json::Value as Json;
@@ -23,7 +25,6 @@ pub use check::{Contents, Surroundings};
 use crate::clock;
 use places::{File, Places};
 use problem::{Key, Place, Problem, Problems, Severity};
-use secret::Secret;
 use settings::Config;
 use shape::Shape;
 
@@ -39,6 +40,14 @@ pub struct Loaded {
     pub warnings: Problems,
 }
 
+/// Where a configuration comes from, so that it can be loaded again.
+#[derive(Debug, Clone)]
+pub struct Source {
+    path: Option<PathBuf>,
+    env: Vec<(String, String)>,
+    flags: Overrides,
+}
+
 /// What flags say: they win over everything.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -49,6 +58,23 @@ pub struct Overrides {
 /// The configuration as `run` would use it: from `path`, else `ROLEGATE_CONFIG`, else `/etc/rolegate/rolegate.toml`
 /// if that exists, else from the environment alone.
 pub fn load(path: Option<&Path>, env: &[(String, String)], flags: &Overrides) -> Result<Loaded, Problems> {
+    load_seeing(path, env, flags, &Seen::default())
+}
+
+/// The files that were looked at, in the order of their names, and what each held.
+pub type Files = Vec<(PathBuf, Fingerprint)>;
+
+/// A digest of what a file holds, since that may be secret; or why there is none.
+pub type Fingerprint = Result<[u8; 32], std::io::ErrorKind>;
+
+type Seen = RefCell<Files>;
+
+fn load_seeing(
+    path: Option<&Path>,
+    env: &[(String, String)],
+    flags: &Overrides,
+    seen: &Seen,
+) -> Result<Loaded, Problems> {
     let named = env.iter().find(|(name, _)| name == "ROLEGATE_CONFIG").map(|(_, value)| PathBuf::from(value));
     let path = path.map(Path::to_path_buf).or(named.filter(|path| !path.as_os_str().is_empty()));
     // Only a file that is certainly not there is done without: one that cannot be read may hold the rules.
@@ -56,10 +82,14 @@ pub fn load(path: Option<&Path>, env: &[(String, String)], flags: &Overrides) ->
     let path = path.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| !missing(path)));
     let text = match &path {
         None => None,
-        Some(path) => Some(read_config(path)?),
+        Some(path) => {
+            let bytes = std::fs::read(path);
+            saw(seen, path, bytes.as_deref());
+            Some(text_of(path, bytes)?)
+        }
     };
     let name = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    assemble(text.as_deref().map(|text| (name.as_str(), text)), env, flags)
+    assemble(text.as_deref().map(|text| (name.as_str(), text)), env, flags, seen)
 }
 
 /// The same, from a text: for tests, and for commands that make their own.
@@ -69,17 +99,7 @@ pub fn from_text(
     env: &[(String, String)],
     flags: &Overrides,
 ) -> Result<Loaded, Problems> {
-    assemble(Some((name, toml)), env, flags)
-}
-
-/// The session keys as their `file` has them by now, judged as at the start, and what is weaker in it than it looks; or
-/// why they cannot be used.
-pub fn session_keys(file: &Path, client_secrets: &[Secret]) -> Result<(Vec<Secret>, Problems), Problems> {
-    let around = surroundings(PathBuf::new());
-    match check::keys_again(file, client_secrets, &around) {
-        (_, problems) if problems.has_errors() => Err(problems),
-        (keys, warnings) => Ok((keys, warnings)),
-    }
+    assemble(Some((name, toml)), env, flags, &Seen::default())
 }
 
 /// The JSON schema of the configuration file.
@@ -91,6 +111,7 @@ fn assemble(
     file: Option<(&str, &str)>,
     env: &[(String, String)],
     flags: &Overrides,
+    seen: &Seen,
 ) -> Result<Loaded, Problems> {
     let shape = Shape::of_schema(&raw::schema());
     let mut problems = Problems::new(file.map_or("", |(_, text)| text));
@@ -154,15 +175,17 @@ fn assemble(
             return Err(problems.sorted());
         }
     };
-    match check::check(&raw, &places, problems, &surroundings(folder)) {
+    let read = |path: &Path| {
+        let contents = read_named(path);
+        saw(seen, path, contents.as_ref().map(|contents| contents.bytes.as_slice()));
+        contents
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let around = Surroundings { read: &read, list: &list_files, folder, cores, now: clock::now() };
+    match check::check(&raw, &places, problems, &around) {
         (Some(config), warnings) => Ok(Loaded { config, warnings: warnings.sorted() }),
         (None, problems) => Err(problems.sorted()),
     }
-}
-
-fn surroundings(folder: PathBuf) -> Surroundings<'static> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Surroundings { read: &read_named, list: &list_files, folder, cores, now: clock::now() }
 }
 
 /// One value more, on top of what there is.
@@ -203,7 +226,18 @@ fn find<'s>(shape: &'s Shape, key: &Key) -> Option<&'s Shape> {
     })
 }
 
-fn read_config(path: &Path) -> Result<String, Problems> {
+fn saw(seen: &Seen, path: &Path, bytes: Result<&[u8], &std::io::Error>) {
+    seen.borrow_mut().push((path.to_path_buf(), bytes.map(fingerprint).map_err(std::io::Error::kind)));
+}
+
+/// What stands for these bytes.
+pub fn fingerprint(bytes: &[u8]) -> [u8; 32] {
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    fingerprint
+}
+
+fn text_of(path: &Path, bytes: std::io::Result<Vec<u8>>) -> Result<String, Problems> {
     let unreadable = |why: String| {
         let mut problems = Problems::default();
         problems.push(Problem {
@@ -215,7 +249,7 @@ fn read_config(path: &Path) -> Result<String, Problems> {
         });
         problems
     };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = bytes.map_err(|error| unreadable(error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".into()))
 }
 
@@ -255,6 +289,26 @@ fn world_readable(metadata: &std::fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn world_readable(_: &std::fs::Metadata) -> bool {
     false
+}
+
+// === impl Source ===
+
+impl Source {
+    /// As [`load`] would look for it.
+    pub fn new(path: Option<&Path>, env: &[(String, String)], flags: Overrides) -> Self {
+        Self { path: path.map(Path::to_path_buf), env: env.to_vec(), flags }
+    }
+
+    /// Loads it as it is now; and every file that was looked at for it, whatever came of that.
+    pub fn load(&self) -> (Result<Loaded, Problems>, Files) {
+        let seen = Seen::default();
+        let loaded = load_seeing(self.path.as_deref(), &self.env, &self.flags, &seen);
+        let mut seen = seen.into_inner();
+        // Of one that was read twice the first counts: what it held later is a change.
+        seen.sort_by(|(one, _), (other, _)| one.cmp(other));
+        seen.dedup_by(|(later, _), (first, _)| later == first);
+        (loaded, seen)
+    }
 }
 
 // === impl Overrides ===

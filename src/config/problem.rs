@@ -121,6 +121,13 @@ impl fmt::Display for Place {
 
 // === impl Problem ===
 
+impl Problem {
+    /// Whether nothing can be run with it.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;

@@ -18,6 +18,7 @@ use crate::config::settings::Upstream;
 use crate::tls;
 
 /// Knows how to reach one upstream.
+#[derive(Clone)]
 pub(super) struct Connector {
     upstream: Upstream,
     tls: Option<(TlsConnector, ServerName<'static>)>,
@@ -56,6 +57,11 @@ impl Connector {
             Upstream::Http { .. } | Upstream::Unix(_) => None,
         };
         Ok(Self { upstream: upstream.clone(), tls, patience })
+    }
+
+    /// Whether connections of `other` are as good as ours. Not over TLS: what is trusted there may have changed.
+    pub(super) fn leads_the_same_way(&self, other: &Self) -> bool {
+        self.tls.is_none() && self.upstream == other.upstream && self.patience == other.patience
     }
 
     /// A new connection, ready to speak, within the patience there is for all of it.

@@ -18,7 +18,7 @@ pub struct OwnCookies {
 }
 
 /// Takes from a head what must not pass.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scrub {
     pub(super) own: OwnCookies,
     /// Folded names of the identity headers beyond [`STRIPPED`].

@@ -29,6 +29,13 @@ pub use fault::{Fault, SetupError};
 pub use headers::{OwnCookies, Scrub};
 pub use plan::{Forwarded, Plan};
 
+/// What sends requests on, without a connection yet: made once a configuration, for all workers.
+pub struct Blueprint {
+    scrub: Scrub,
+    targets: Vec<(connect::Connector, Option<HeaderValue>)>,
+    limits: Limits,
+}
+
 /// What sends requests on. One per worker.
 pub struct Forward {
     scrub: Rc<Scrub>,
@@ -39,7 +46,7 @@ pub struct Forward {
 
 /// One upstream.
 struct Target {
-    pool: pool::Pool,
+    pool: Rc<pool::Pool>,
     /// Its own Host, where the client's is not passed.
     own_host: Option<HeaderValue>,
 }
@@ -52,9 +59,9 @@ pub struct Relayed {
     pub upstream_status: u16,
 }
 
-// === impl Forward ===
+// === impl Blueprint ===
 
-impl Forward {
+impl Blueprint {
     /// Prepares connections to `config.upstreams`; reads the certificates of an `https` one. Connects to nothing.
     pub fn new(
         config: &Config,
@@ -64,15 +71,39 @@ impl Forward {
         let target = |upstream: &Upstream| {
             let own_host = if config.pass_host { None } else { Some(own_host(upstream)?) };
             let connector = connect::Connector::new(upstream, config.limits.connect_timeout)?;
-            Ok(Target { pool: pool::Pool::new(connector, config.limits.upstream_idle), own_host })
+            Ok((connector, own_host))
         };
         Ok(Self {
-            scrub: Rc::new(Scrub::new(own_cookies, identity_names)),
+            scrub: Scrub::new(own_cookies, identity_names),
             targets: config.upstreams.iter().map(target).collect::<Result<_, SetupError>>()?,
             limits: config.limits.clone(),
         })
     }
 
+    /// For the worker that calls this. It goes on with the connections of the one `before` where the way to an
+    /// upstream is the same.
+    pub fn forward(&self, before: Option<&Forward>) -> Forward {
+        let idle_time = self.limits.upstream_idle;
+        let pool = |connector: &connect::Connector| {
+            let known = before.into_iter().flat_map(|before| &before.targets).map(|target| &target.pool);
+            let same = known.into_iter().find(|pool| pool.leads_the_same_way(connector, idle_time));
+            same.cloned().unwrap_or_else(|| Rc::new(pool::Pool::new(connector.clone(), idle_time)))
+        };
+        let target = |(connector, own_host): &(connect::Connector, Option<HeaderValue>)| Target {
+            pool: pool(connector),
+            own_host: own_host.clone(),
+        };
+        Forward {
+            scrub: Rc::new(self.scrub.clone()),
+            targets: self.targets.iter().map(target).collect(),
+            limits: self.limits.clone(),
+        }
+    }
+}
+
+// === impl Forward ===
+
+impl Forward {
     /// Sends `request` as `plan` has it, and returns once the upstream's answer has begun. Where that is a WebSocket or
     /// an event stream, `open` says of the request's headers how long it may be; nothing else asks.
     pub async fn send(

@@ -66,6 +66,11 @@ impl Pool {
         Self { connector, idle_time, shelf: Rc::default() }
     }
 
+    /// Whether this is the pool that one for `connector` would be.
+    pub(super) fn leads_the_same_way(&self, connector: &Connector, idle_time: Duration) -> bool {
+        self.idle_time == idle_time && self.connector.leads_the_same_way(connector)
+    }
+
     /// An idle connection that is still good, or a new one; always a new one if `fresh`.
     pub(super) async fn take(&self, fresh: bool) -> Result<Lease, Fault> {
         let idle = if fresh { None } else { self.shelf.take() };

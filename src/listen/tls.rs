@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -23,16 +24,18 @@ use super::Stopping;
 use crate::tls::certificate::Certificate;
 
 /// What a listener shows and speaks. The same for all workers, so that a session goes on at another one.
-#[derive(Clone)]
 pub struct Tls {
     config: Arc<ServerConfig>,
     timeout: Duration,
     at_once: usize,
 }
 
+/// What a listener shows and speaks now: what is exchanged here counts from the next handshake on.
+pub type Shown = Arc<ArcSwap<Tls>>;
+
 /// One worker's handshakes.
 pub(super) struct Handshakes {
-    tls: Tls,
+    tls: Shown,
     /// The oldest first; what is dropped here is given up there.
     begun: RefCell<VecDeque<oneshot::Sender<()>>>,
 }
@@ -86,7 +89,7 @@ impl Tls {
 // === impl Handshakes ===
 
 impl Handshakes {
-    pub(super) fn new(tls: Tls) -> Self {
+    pub(super) fn new(tls: Shown) -> Self {
         Self { tls, begun: RefCell::default() }
     }
 
@@ -101,7 +104,7 @@ impl Handshakes {
             finished = self.shake(stream) => finished,
             _ = pushed_out => Err(Unfinished::Crowded),
             () = stopping.begun() => Err(Unfinished::Stopping),
-            () = tokio::time::sleep(self.tls.timeout) => Err(Unfinished::Late),
+            () = tokio::time::sleep(self.tls.load().timeout) => Err(Unfinished::Late),
         }
     }
 
@@ -115,17 +118,18 @@ impl Handshakes {
             stream.shutdown().await?;
             return Err(Unfinished::Cleartext);
         }
-        Ok(TlsAcceptor::from(self.tls.config.clone()).accept(stream).await?)
+        Ok(TlsAcceptor::from(self.tls.load().config.clone()).accept(stream).await?)
     }
 
     /// A place among the handshakes; what is returned resolves when it is taken away.
     fn begin(&self) -> oneshot::Receiver<()> {
         let (place, pushed_out) = oneshot::channel();
+        let at_once = self.tls.load().at_once;
         let mut begun = self.begun.borrow_mut();
-        if begun.len() >= self.tls.at_once {
+        if begun.len() >= at_once {
             begun.retain(|place| !place.is_closed());
         }
-        if begun.len() >= self.tls.at_once {
+        if begun.len() >= at_once {
             begun.pop_front();
         }
         begun.push_back(place);

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
-use super::tls::{Handshakes, Tls};
+use super::tls::{Handshakes, Shown};
 use super::{Bounds, Handler, Stopping, accept, at_once, http1};
 
 /// The running workers.
@@ -47,7 +47,7 @@ pub fn spawn<H: Handler>(
     count: usize,
     make: impl Fn(usize) -> io::Result<H> + Send + Sync + 'static,
     bounds: &Bounds,
-    tls: Option<&Tls>,
+    tls: Option<&Shown>,
 ) -> io::Result<Workers> {
     let make = Arc::new(make);
     let (report, reports) = std::sync::mpsc::channel();
@@ -118,7 +118,7 @@ async fn work<H: Handler>(
     mut inbox: mpsc::UnboundedReceiver<Handed>,
     handler: Rc<H>,
     bounds: Bounds,
-    tls: Option<Tls>,
+    tls: Option<Shown>,
 ) {
     let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls)));
     while let Some(Handed { stream, address, mut stopping, open }) = inbox.recv().await {

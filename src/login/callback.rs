@@ -42,7 +42,7 @@ impl Login {
         let Some(attempt) = attempt else { return self.stale(callback.state, None, visitor).await };
         // What is refused here is not used up: the same address counts when its time has come.
         if callback.outcome.is_ok() {
-            self.finished.take(visitor.ask.client, clock::now_millis()).map_err(|seconds| Refused {
+            self.rates.finished.take(visitor.ask.client, clock::now_millis()).map_err(|seconds| Refused {
                 refusal: LoginRefusal::TooMany { seconds }.into(),
                 cookies: vec![],
                 target: own_target(&attempt),

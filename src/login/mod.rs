@@ -43,8 +43,12 @@ pub struct Login {
     /// Where calls to the pool run: a tab that is closed does not lose a redeemed code.
     background: Background,
     revocations: Revocations,
-    used: used::States,
-    /// `login_rate`, for logins that are begun and for those that are finished: one of each is one login.
+    used: Arc<used::States>,
+    rates: Arc<Rates>,
+}
+
+/// `login_rate`, for logins that are begun and for those that are finished: one of each is one login.
+struct Rates {
     begun: Rate,
     finished: Rate,
 }
@@ -116,6 +120,14 @@ impl OwnPage {
     }
 }
 
+// === impl Rates ===
+
+impl Rates {
+    fn new(rate: Option<u32>) -> Self {
+        Self { begun: Rate::new(rate), finished: Rate::new(rate) }
+    }
+}
+
 // === impl Login ===
 
 impl Login {
@@ -127,11 +139,27 @@ impl Login {
         sessions: Arc<Sessions>,
         background: Background,
     ) -> Self {
-        let rate = config.limits.login_rate;
-        let (begun, finished) = (Rate::new(rate), Rate::new(rate));
+        let rates = Arc::new(Rates::new(config.limits.login_rate));
         let revocations = Revocations::new(provider.clone(), sessions.clone(), background.clone());
-        let used = used::States::default();
-        Self { config, rules, provider, sessions, background, revocations, used, begun, finished }
+        Self { config, rules, provider, sessions, background, revocations, used: Arc::default(), rates }
+    }
+
+    /// The same desk by another configuration: what it remembers of logins and of revocations under way goes on.
+    pub fn with(
+        &self,
+        config: Arc<Config>,
+        rules: Arc<Rules>,
+        provider: Arc<Provider>,
+        sessions: Arc<Sessions>,
+    ) -> Self {
+        let rates = if config.limits.login_rate == self.config.limits.login_rate {
+            self.rates.clone()
+        } else {
+            Arc::new(Rates::new(config.limits.login_rate))
+        };
+        let revocations = self.revocations.with(provider.clone(), sessions.clone());
+        let (background, used) = (self.background.clone(), self.used.clone());
+        Self { config, rules, provider, sessions, background, revocations, used, rates }
     }
 
     /// Answers one of the gate's own pages.
@@ -183,7 +211,7 @@ impl Login {
             return Err(Refused::on_the_way_to(target, site, Refusal::StoreOutage));
         }
         let now = clock::now_millis();
-        self.begun.take(visitor.ask.client, now).map_err(|seconds| {
+        self.rates.begun.take(visitor.ask.client, now).map_err(|seconds| {
             Refused::on_the_way_to(target, site, LoginRefusal::TooMany { seconds }.into())
         })?;
         let random = clock::random().map_err(|_| Refusal::NoEntropy)?;

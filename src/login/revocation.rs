@@ -35,6 +35,11 @@ impl Revocations {
         Self { provider, sessions, background, places: Arc::new(Semaphore::new(MOST)) }
     }
 
+    /// Those to come as this `provider` is configured; the ones under way have their places still.
+    pub(super) fn with(&self, provider: Arc<Provider>, sessions: Arc<Sessions>) -> Self {
+        Self { provider, sessions, background: self.background.clone(), places: self.places.clone() }
+    }
+
     /// Revokes `tickets`, and what a refresh of `session` under way makes of them. A stop waits for it, within its
     /// drain.
     pub(super) fn revoke(&self, session: Option<&Session>, tickets: Vec<Ticket>) {

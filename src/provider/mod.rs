@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use url::Url;
 
 use crate::clock;
@@ -41,8 +41,13 @@ pub use verifier::{Accepted, SeenKeys};
 pub struct Provider {
     settings: settings::Provider,
     identity: settings::Identity,
-    secrets: ClientSecrets,
+    secrets: Arc<ClientSecrets>,
     outbound: Arc<Outbound>,
+    known: Arc<Known>,
+}
+
+/// What has been learnt of the provider: the same whatever is configured anew about our dealings with it.
+struct Known {
     endpoints: ArcSwapOption<Endpoints>,
     verifier: Verifier,
     oddities: Oddities,
@@ -77,32 +82,49 @@ pub struct Bearer {
 impl Provider {
     /// A provider that has been asked nothing yet.
     pub fn new(settings: settings::Provider, identity: settings::Identity) -> Result<Self, TlsError> {
-        let outbound = Outbound::new(settings.ca_file.as_deref())?.with_shortcut(settings.shortcut.clone());
-        let outbound = Arc::new(outbound);
+        let outbound = Arc::new(outbound(&settings)?);
         let cognito = settings.kind != ProviderKind::Oidc;
         let verifier = Verifier::new(&settings.issuer, &settings.additional_issuers, cognito);
-        let secrets = ClientSecrets::new(settings.client_secrets.clone());
-        let endpoints = ArcSwapOption::empty();
-        Ok(Self { settings, identity, secrets, outbound, endpoints, verifier, oddities: Oddities::default() })
+        let secrets = Arc::new(ClientSecrets::new(settings.client_secrets.clone()));
+        let known = Known { endpoints: ArcSwapOption::empty(), verifier, oddities: Oddities::default() };
+        Ok(Self { settings, identity, secrets, outbound, known: Arc::new(known) })
+    }
+
+    /// The same provider by other settings, in whatever [`settings::Provider::is_the_same`] does not compare. It is
+    /// ready when this one is.
+    pub fn with(&self, settings: settings::Provider, identity: settings::Identity) -> Result<Self, TlsError> {
+        // Which of several secrets was taken last is known of those alone.
+        let secrets = if settings.client_secrets == self.settings.client_secrets {
+            self.secrets.clone()
+        } else {
+            Arc::new(ClientSecrets::new(settings.client_secrets.clone()))
+        };
+        // A bundle may hold others under the same name.
+        let outbound = match &settings.ca_file {
+            None => self.outbound.clone(),
+            Some(_) => Arc::new(outbound(&settings)?),
+        };
+        Ok(Self { settings, identity, secrets, outbound, known: self.known.clone() })
     }
 
     /// Whether logins can begin and tokens be verified.
     pub fn ready(&self) -> bool {
-        self.endpoints.load().is_some() && self.verifier.main().current().is_some()
+        self.known.endpoints.load().is_some() && self.known.verifier.main().current().is_some()
     }
 
-    /// Reads discovery and keys, again and again with growing pauses until both are there; then keeps the
-    /// keys fresh. Never returns.
-    pub async fn keep(&self) {
+    /// Reads discovery and keys as `current` says, again and again with growing pauses until both are there; then
+    /// keeps the keys fresh. Never returns.
+    pub async fn keep(current: &ArcSwap<Self>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.discover().await {
+            let provider = current.load_full();
+            let issuer = &provider.settings.issuer;
+            match provider.discover().await {
                 Ok(()) => {
-                    tracing::info!(issuer = %self.settings.issuer, "provider is ready");
+                    tracing::info!(%issuer, "provider is ready");
                     break;
                 }
                 Err(error) => {
-                    let issuer = &self.settings.issuer;
                     tracing::warn!(%issuer, %error, retry_ms = pause.as_millis(), "provider is not ready");
                 }
             }
@@ -111,7 +133,8 @@ impl Provider {
         }
         loop {
             tokio::time::sleep(jittered(LONGEST_PAUSE)).await;
-            self.verifier.renew(&self.outbound).await;
+            let provider = current.load_full();
+            provider.known.verifier.renew(&provider.outbound).await;
         }
     }
 
@@ -193,7 +216,8 @@ impl Provider {
 
     /// The issuer that a callback's `iss` must name (RFC 9207), and whether it must be there.
     pub fn callback_issuer(&self) -> (&str, bool) {
-        let required = self.endpoints.load().as_ref().is_some_and(|endpoints| endpoints.iss_in_callback);
+        let required =
+            self.known.endpoints.load().as_ref().is_some_and(|endpoints| endpoints.iss_in_callback);
         (&self.settings.issuer, required)
     }
 
@@ -224,18 +248,18 @@ impl Provider {
             _ => Kind::Access,
         };
         let (claims, keys) =
-            self.verifier.verify(&self.outbound, Asker::Anyone, token, &said, accepted, kind).await?;
+            self.known.verifier.verify(&self.outbound, Asker::Anyone, token, &said, accepted, kind).await?;
         Ok(Bearer { claims, token: is, keys })
     }
 
     /// Whether a verification that these keys were seen at still stands as far as keys go.
     pub fn keys_unchanged(&self, seen: &SeenKeys) -> bool {
-        self.verifier.unchanged(seen)
+        self.known.verifier.unchanged(seen)
     }
 
     /// Says once a minute what claims of this identity granted nothing because of their type.
     pub fn tell_oddities(&self, identity: &Identity) {
-        self.oddities.tell(&identity.odd, clock::now());
+        self.known.oddities.tell(&identity.odd, clock::now());
     }
 
     async fn discover(&self) -> Result<(), String> {
@@ -243,8 +267,8 @@ impl Provider {
         let document = self.outbound.get_ok(&url).await?;
         let endpoints =
             discovery::read(&document, &self.settings).map_err(|error| format!("{url}: {error}"))?;
-        self.verifier.main().fetch_from(&self.outbound, endpoints.jwks.as_str()).await?;
-        self.endpoints.store(Some(Arc::new(endpoints)));
+        self.known.verifier.main().fetch_from(&self.outbound, endpoints.jwks.as_str()).await?;
+        self.known.endpoints.store(Some(Arc::new(endpoints)));
         Ok(())
     }
 
@@ -253,7 +277,7 @@ impl Provider {
     }
 
     fn endpoints(&self) -> Result<Arc<Endpoints>, PoolFault> {
-        self.endpoints.load_full().ok_or(PoolFault::NotReady)
+        self.known.endpoints.load_full().ok_or(PoolFault::NotReady)
     }
 
     async fn granted(
@@ -308,11 +332,16 @@ impl Provider {
             audiences: (self.settings.kind != ProviderKind::Oidc).then_some(&self.settings.resources),
         };
         let (claims, _) = self
+            .known
             .verifier
             .verify(&self.outbound, Asker::Issuer, token, &token::unverified(token), &accepted, kind)
             .await?;
         Ok(claims)
     }
+}
+
+fn outbound(settings: &settings::Provider) -> Result<Outbound, TlsError> {
+    Ok(Outbound::new(settings.ca_file.as_deref())?.with_shortcut(settings.shortcut.clone()))
 }
 
 /// Up to a quarter more, so that replicas do not ask in step.

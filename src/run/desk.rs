@@ -19,8 +19,13 @@ pub(super) fn bind(config: &Config) -> Result<Option<Bound>, StartError> {
 }
 
 /// Answers there until `stopping`, on the runtime of `handle`.
-pub(super) fn serve(bound: Bound, desk: Desk, handle: &Handle, stopping: Stopping) {
-    let make = move |caller| Control::new(desk.clone(), caller);
+pub(super) fn serve(
+    bound: Bound,
+    desk: impl Fn() -> Desk + Send + 'static,
+    handle: &Handle,
+    stopping: Stopping,
+) {
+    let make = move |caller| Control::new(desk(), caller);
     handle.spawn(async move {
         if let Err(error) = unix::serve(bound, make, bounds(), stopping).await {
             tracing::error!(%error, "the control socket failed");

@@ -15,11 +15,11 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clap::Args;
 use tokio::runtime::{Builder, LocalOptions};
 
-use super::{Listeners, Running, StartError, bind, other, signals, start_on};
+use super::{Again, Listeners, Running, StartError, bind, other, signals, start_on};
 use crate::clock;
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::settings::{Config, Log, LogFormat};
-use crate::config::{self, Loaded, Overrides};
+use crate::config::{self, Files, Loaded, Overrides, Source};
 use crate::devpool::sample::Sample;
 use crate::devpool::{GateAddresses, Pool, PoolHandler, Seed};
 use crate::listen::{self, Bounds, Stop};
@@ -156,35 +156,45 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     if !client_secret.is_empty() {
         filled_in.set("dev", "cognito.client_secret", client_secret);
     }
-    let mut config = load(flags, &filled_in)?;
-    if let Some(store) = &mut config.session.store {
-        // Keys are new at each start: what an earlier one, or a gate in earnest, has there is nothing to this one.
-        let run = URL_SAFE_NO_PAD.encode(clock::random::<6>().map_err(said)?);
-        store.prefix = format!("rolegate-dev-{run}:");
-    }
+    let (mut config, source) = load(flags, &filled_in)?;
+    // Keys are new at each start: what an earlier one, or a gate in earnest, has in a store is nothing to this one.
+    let prefix = format!("rolegate-dev-{}:", URL_SAFE_NO_PAD.encode(clock::random::<6>().map_err(said)?));
     // Where a port is mapped the browser's address of the pool is not one that the gate can reach.
-    config.provider.shortcut = Some((pool_url.clone(), address(None, "127.0.0.1", &pool_listener)?));
+    let shortcut = (pool_url.clone(), address(None, "127.0.0.1", &pool_listener)?);
+    let fit = move |config: &mut Config| {
+        if let Some(store) = &mut config.session.store {
+            store.prefix.clone_from(&prefix);
+        }
+        config.provider.shortcut = Some(shortcut.clone());
+    };
+    fit(&mut config);
+    let again = source.map(|(source, files)| Again { source, files, fit: Box::new(fit) });
     log::start(&config.log);
 
     let servers =
         vec![(pool_listener, Served::Pool(PoolHandler::new(pool))), (sample, Served::Sample(Sample::new()))];
     let island = Island::start(servers, public_url.clone())?;
-    let running = start_on(config, Listeners { public: gate, admin, redirect: None }).map_err(said)?;
+    let running = start_on(config, again, Listeners { public: gate, admin, redirect: None }).map_err(said)?;
     eprintln!("gate      {public_url}\nuser pool {pool_url}");
     Ok((running, island))
 }
 
-fn load(flags: &Flags, filled_in: &Overrides) -> Result<Config, Failure> {
-    let loaded = match &flags.config {
-        Some(path) => config::load(Some(path), &[], filled_in),
-        None => config::from_text("built-in rules", BUILT_IN, &[], filled_in),
+/// The configuration and, where it is a file's, how to come by it again.
+fn load(flags: &Flags, filled_in: &Overrides) -> Result<(Config, Option<(Source, Files)>), Failure> {
+    let (loaded, again) = match &flags.config {
+        Some(path) => {
+            let source = Source::new(Some(path), &[], filled_in.clone());
+            let (loaded, files) = source.load();
+            (loaded, Some((source, files)))
+        }
+        None => (config::from_text("built-in rules", BUILT_IN, &[], filled_in), None),
     };
     match loaded {
         Ok(Loaded { config, warnings }) => {
             if flags.config.is_some() {
                 let _ = write_problems(&warnings, false, &mut std::io::stderr());
             }
-            Ok(config)
+            Ok((config, again))
         }
         Err(problems) => {
             let _ = write_problems(&problems, false, &mut std::io::stderr());

@@ -7,40 +7,37 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http::HeaderName;
+use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 
 use crate::background::Background;
-use crate::bearer::Bearers;
-use crate::caller::Callers;
 use crate::config::settings::{Config, Limits, TlsVersion};
 use crate::control::Desk;
-use crate::forward::{Forward, OwnCookies, SetupError};
-use crate::gate::{Gate, Shared};
+use crate::gate::worker::{Current, Worker};
 use crate::listen::tls::Tls;
 use crate::listen::workers::{self, Workers};
 use crate::listen::{self, Bounds, Stop, Stopping};
-use crate::login::Login;
 use crate::provider::Provider;
 use crate::redirect::Redirect;
-use crate::rule::Rules;
 use crate::session::keeper::Keeper;
 use crate::session::keyring::Keyring;
-use crate::session::store::Store;
-use crate::session::visit::Sessions;
-use crate::site::sites;
+use crate::session::refresh::Refresher;
 use crate::streams::Streams;
 use crate::telemetry::admin::Admin;
 use crate::telemetry::{Records, Telemetry};
-use crate::vouch::Vouch;
+use reload::Reload;
+pub use reload::{Again, Outcome};
+use standing::Standing;
 use watch::Watch;
 
 mod desk;
 pub mod dev;
-mod rekey;
+mod fixed;
+mod reload;
 pub mod serve;
 mod sessions;
 pub mod signals;
+mod standing;
 pub mod watch;
 
 /// A running gate. Dropping it does not stop it; [`Running::stop`] does.
@@ -49,15 +46,12 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where the admin listener is.
     pub admin_address: SocketAddr,
-    provider: Arc<Provider>,
+    standing: Standing,
+    current: Current,
     stop: Stop,
     /// The gate's, and the cleartext listener's one.
     workers: Vec<Arc<Workers>>,
     control: Control,
-    background: Background,
-    streams: Arc<Streams>,
-    store: Option<Arc<Store>>,
-    drain: Duration,
     /// What is read again while the gate runs, if anything is.
     watch: Option<Watch>,
 }
@@ -95,19 +89,19 @@ pub fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Start
     listen::bind(address).map_err(|error| StartError::Listen { address, key, error })
 }
 
-/// Binds the configuration's own addresses and starts.
-pub fn start(config: Config) -> Result<Running, StartError> {
+/// Binds the configuration's own addresses and starts. `again`: how to come by it once more, if it can change.
+pub fn start(config: Config, again: Option<Again>) -> Result<Running, StartError> {
     let redirect = config.tls.as_ref().and_then(|tls| tls.redirect_listen);
     let listeners = Listeners {
         public: bind(config.listen, "listen")?,
         admin: bind(config.admin_listen, "admin_listen")?,
         redirect: redirect.map(|address| bind(address, "tls.redirect_listen")).transpose()?,
     };
-    start_on(config, listeners)
+    start_on(config, again, listeners)
 }
 
 /// Starts on listeners that are bound already.
-pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartError> {
+pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> Result<Running, StartError> {
     let Listeners { public, admin, redirect } = listeners;
     let address = public.local_addr().map_err(other)?;
     let admin_address = admin.local_addr().map_err(other)?;
@@ -123,13 +117,17 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     let admin_handler =
         Admin { telemetry: telemetry.clone(), provider: provider.clone(), store: awaited.clone() };
     let control = Control::start(admin, admin_handler, stopping.clone())?;
-    let background = Background::new(control.handle.clone());
-    let tls = tls(&config)?;
+    let standing = stand(&config, &control, provider, telemetry)?;
+    if let Some(store) = &standing.store {
+        let _ = awaited.set(store.clone());
+    }
+    let shown = reload::shown(&config)?;
     let bounds = bounds(&config.limits);
     let mut workers = vec![];
+    let redirecting = Arc::new(ArcSwap::new(config.clone()));
     if let Some(redirect) = redirect {
         let bound = redirect.local_addr().map_err(other)?;
-        let (config, telemetry) = (config.clone(), telemetry.clone());
+        let (config, telemetry) = (redirecting.clone(), standing.telemetry.clone());
         let make = move |_| Ok(Redirect { config: config.clone(), telemetry: telemetry.clone() });
         // A thread of its own: what anybody does in cleartext takes nothing from the gate's.
         let redirecting = Arc::new(workers::spawn("redirect", 1, make, &bounds, None).map_err(other)?);
@@ -137,42 +135,64 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         workers.push(redirecting);
         tracing::info!(listen = %bound, "sending cleartext to TLS");
     }
-    let streams = Streams::new();
-    let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
-    let watch = rekey::rekey(&config, keyring.clone(), telemetry.clone()).map_err(other)?;
-    let store = sessions::store(&config, &keyring, &background, &streams)?;
-    if let Some(store) = &store {
-        let _ = awaited.set(store.clone());
-    }
-    let kept = sessions::sessions(&config, &provider, &background, &streams, store.clone());
-    let shared = share(config.clone(), provider.clone(), telemetry, &background, kept, &keyring)?;
-    let shared = Arc::new(shared);
+    let current: Current = Arc::new(ArcSwap::from_pointee(standing.share(config.clone())?));
     if let Some(socket) = socket {
-        let desk = Desk { sessions: shared.callers.sessions.clone(), background: background.clone() };
+        let (current, background) = (current.clone(), standing.background.clone());
+        let sessions = move || current.load().callers.sessions.clone();
+        let desk = move || Desk { sessions: sessions(), background: background.clone() };
         desk::serve(socket, desk, &control.handle, stopping.clone());
     }
-    let make = move |_| make_gate(&shared).map_err(io::Error::other);
-    let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
+    let shared = current.clone();
+    let make = move |_| Ok(Worker::new(shared.clone()));
+    let gates = workers::spawn("worker", config.workers, make, &bounds, shown.as_ref()).map_err(other)?;
     let gates = Arc::new(gates);
-    let keeping = provider.clone();
-    control.handle.spawn(async move { keeping.keep().await });
+    let keeping = standing.provider.clone();
+    control.handle.spawn(async move { Provider::keep(&keeping).await });
     control.feed(&gates, public, stopping, "public");
     workers.push(gates);
-    tracing::info!(listen = %address, admin = %admin_address, tls = tls.is_some(), "listening");
-    let drain = config.limits.drain;
-    Ok(Running {
-        address,
-        admin_address,
-        provider,
-        stop,
-        workers,
-        control,
-        background,
-        streams,
-        store,
-        drain,
-        watch,
-    })
+    tracing::info!(listen = %address, admin = %admin_address, tls = shown.is_some(), "listening");
+    let watch = match again {
+        None => None,
+        Some(again) => {
+            let (standing, current) = (standing.clone(), current.clone());
+            let files = again.files.clone();
+            let mut reload = Reload {
+                again,
+                config,
+                standing,
+                current,
+                redirect: redirecting,
+                tls: shown,
+                refused: false,
+            };
+            Some(Watch::start(files, move |why| reload.read(why)).map_err(other)?)
+        }
+    };
+    Ok(Running { address, admin_address, standing, current, stop, workers, control, watch })
+}
+
+/// What outlives every configuration, from the first one.
+fn stand(
+    config: &Arc<Config>,
+    control: &Control,
+    provider: Arc<Provider>,
+    telemetry: Arc<Telemetry>,
+) -> Result<Standing, StartError> {
+    let background = Background::new(control.handle.clone());
+    let streams = Streams::new();
+    let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
+    let store = sessions::store(config, &keyring, &background, &streams)?;
+    let provider = Arc::new(ArcSwap::new(provider));
+    let refresher = Arc::new(Refresher::new(
+        provider.clone(),
+        config.passed_on(),
+        background.clone(),
+        streams.clone(),
+        store.clone(),
+    ));
+    let policy = sessions::kept_open(config);
+    let keeper = Keeper::new(policy, refresher.clone(), streams.clone(), background.clone());
+    Ok(Standing { telemetry, provider, background, streams, keyring, store, refresher, keeper })
 }
 
 /// TLS as it is configured; an error never means cleartext.
@@ -182,34 +202,6 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     let tls = Tls::new(tls.certificates.clone(), only_1_3, config.limits.handshake_timeout);
     Ok(Some(tls.map_err(other)?))
 }
-
-fn share(
-    config: Arc<Config>,
-    provider: Arc<Provider>,
-    telemetry: Arc<Telemetry>,
-    background: &Background,
-    (sessions, keeper): (Arc<Sessions>, Arc<Keeper>),
-    keyring: &Arc<Keyring>,
-) -> Result<Shared, StartError> {
-    let bearers = config.bearer.clone().map(|bearer| {
-        let kind = config.provider.kind.clone();
-        let profiles = config.passed_on_always().profile;
-        Bearers::new(bearer, config.identity.clone(), kind, profiles, provider.clone())
-    });
-    let rules = Arc::new(Rules::new(config.rules.clone(), config.default.clone()));
-    Ok(Shared {
-        rules: rules.clone(),
-        sites: sites(&config, keyring),
-        vouch: Vouch::new(config.clone()).map_err(other)?,
-        login: Login::new(config.clone(), rules, provider, sessions.clone(), background.clone()),
-        callers: Callers { sessions, bearers, keeper },
-        config,
-        telemetry,
-    })
-}
-
-/// Headers that make some frameworks take a POST for something else.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// The parser's limits lie above ours, so that refusals are ours and say why.
 fn bounds(limits: &Limits) -> Bounds {
@@ -221,39 +213,29 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
-    let mut bases: Vec<_> = shared.sites.iter().map(|site| site.names.pass.clone()).collect();
-    bases.dedup();
-    let mut identity_names: Vec<_> = shared.config.identity.header_names().cloned().collect();
-    // Where a method decides, an upstream must not be told to act on another one.
-    if shared.config.rules.iter().any(|rule| rule.methods.is_some()) {
-        identity_names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));
-    }
-    let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names)?;
-    Ok(Gate::new(shared.clone(), forward))
-}
-
 // === impl Running ===
 
 impl Running {
     /// Whether logins can begin.
     pub fn ready(&self) -> bool {
-        self.provider.ready()
+        self.standing.provider.load().ready()
     }
 
-    /// Has what can change while the gate runs read again, now.
-    pub fn read_again(&self) {
-        match &self.watch {
-            Some(watch) => watch.look_now(),
-            None => {
-                tracing::info!("there is nothing to read again: the session keys are in no file of their own")
-            }
-        }
+    /// Has the configuration read again, now; says how that ended. `None`: there is nothing to read, or whatever it lies
+    /// on does not answer; it goes on then, and the log says how it ends.
+    pub fn read_again(&self) -> Option<Outcome> {
+        let Some(watch) = &self.watch else {
+            tracing::info!("there is nothing to read again");
+            return None;
+        };
+        watch.look_now().recv_timeout(RELOAD_PATIENCE).ok()
     }
 
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
     pub fn stop(self) {
-        let Self { stop, workers, control, background, streams, store, drain, .. } = self;
+        let Self { stop, workers, control, standing, current, .. } = self;
+        let Standing { background, streams, store, .. } = standing;
+        let drain = current.load().config.limits.drain;
         let (done, is_done) = std::sync::mpsc::channel();
         control.handle.spawn(async move {
             stop.begin();
@@ -330,6 +312,9 @@ impl Control {
         let _ = self.thread.join();
     }
 }
+
+/// Whoever waits for a reload has other signals to hear.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(10);
 
 fn other(error: impl std::fmt::Display) -> StartError {
     StartError::Other(error.to_string())

@@ -4,14 +4,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::signals::Signals;
-use super::start;
+use super::{Again, start};
 use crate::command::check::{EX_CONFIG, write_problems};
-use crate::config::{self, Overrides};
+use crate::config::{Overrides, Source};
 use crate::telemetry::log;
 
 /// Serves until SIGINT or SIGTERM; at SIGHUP files are read again.
 pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
-    let loaded = match config::load(path, env, &Overrides::default()) {
+    let source = Source::new(path, env, Overrides::default());
+    let (loaded, files) = source.load();
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(problems) => {
             let _ = write_problems(&problems, false, &mut std::io::stderr());
@@ -30,14 +32,17 @@ pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let running = match start(loaded.config) {
+    let again = Again { source, files, fit: Box::new(|_| ()) };
+    let running = match start(loaded.config, Some(again)) {
         Ok(running) => running,
         Err(error) => {
             eprintln!("rolegate: {error}");
             return ExitCode::FAILURE;
         }
     };
-    signals.wait_for_end(|| running.read_again());
+    signals.wait_for_end(|| {
+        let _ = running.read_again();
+    });
     tracing::info!("stopping");
     running.stop();
     ExitCode::SUCCESS

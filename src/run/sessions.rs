@@ -1,44 +1,29 @@
-//! Wires sessions: what refreshes them, what seals them, and the store that gates share.
+//! Wires sessions: what refreshes them, and the store that gates share.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{StartError, other};
 use crate::background::Background;
-use crate::config::settings::Config;
-use crate::provider::Provider;
-use crate::session::keeper::Keeper;
+use crate::config::settings::{self, Config};
 use crate::session::keyring::Keyring;
-use crate::session::refresh::Refresher;
 use crate::session::store::Store;
-use crate::session::visit::Sessions;
 use crate::streams::Streams;
 
-/// The sessions of a gate, and who sees to those that hold something open.
-pub(super) fn sessions(
-    config: &Config,
-    provider: &Arc<Provider>,
-    background: &Background,
-    streams: &Arc<Streams>,
-    store: Option<Arc<Store>>,
-) -> (Arc<Sessions>, Arc<Keeper>) {
-    let refresher = Arc::new(Refresher::new(
-        provider.clone(),
-        config.passed_on(),
-        background.clone(),
-        streams.clone(),
-        store.clone(),
-    ));
-    let mut policy = config.session.clone();
+/// How sessions live, and how many bytes of cookies one may take.
+pub(super) fn policy(config: &Config) -> (settings::Session, usize) {
     // The rest of the head needs room as well.
-    let room = config.limits.header_bytes / 4 * 3;
-    let sessions = Sessions::new(policy.clone(), room, refresher.clone(), streams.clone(), store.clone());
-    if store.is_some() {
+    (config.session.clone(), config.limits.header_bytes / 4 * 3)
+}
+
+/// How those live that hold something open.
+pub(super) fn kept_open(config: &Config) -> settings::Session {
+    let mut policy = config.session.clone();
+    if policy.store.is_some() {
         // What nobody can vouch for does not stay open beyond the access token; who comes again is decided on anew.
         policy.outage_grace = Duration::ZERO;
     }
-    let keeper = Keeper::new(policy, refresher, streams.clone(), background.clone());
-    (Arc::new(sessions), keeper)
+    policy
 }
 
 /// The store, if one is configured, and from now on what it says is called off.

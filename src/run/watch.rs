@@ -7,55 +7,68 @@
 //!
 //! On a thread of its own, without a runtime: a mount that hangs holds up nobody else.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
+use super::reload::Outcome;
+pub use crate::config::Files;
+use crate::config::{self, Fingerprint};
+
 /// Files under watch, until it is dropped.
-pub struct Watch(Sender<()>);
+pub struct Watch(Sender<Sender<Outcome>>);
 
 /// Why somebody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// What the files hold is not what it was when they were last told of; also at the first look, so that no change
-    /// since the start is missed.
+    /// What the files hold is not what it was when they were last told of.
     Changed,
     /// Somebody wants them read again, changed or not.
     Asked,
 }
 
-/// What the files held, without holding it.
-type Fingerprint = Vec<Result<[u8; 32], io::ErrorKind>>;
+/// What became of it.
+pub struct Told {
+    /// The files to look at from now on, as they were when they were read for this.
+    pub files: Files,
+    /// For whoever asked.
+    pub outcome: Outcome,
+}
 
 /// What was seen of the files so far.
-#[derive(Default)]
 struct Sight {
-    last: Fingerprint,
-    told: Option<Fingerprint>,
+    /// As whoever is told has read them.
+    read: Files,
+    /// At the last look.
+    last: Vec<Fingerprint>,
+    /// When somebody was last told.
+    told: Vec<Fingerprint>,
 }
 
 // === impl Watch ===
 
 impl Watch {
-    /// Looks at `paths` and calls `tell` for each change. One that is missing or cannot be read has changed as well.
-    pub fn start(mut paths: Vec<PathBuf>, mut tell: impl FnMut(Why) + Send + 'static) -> io::Result<Self> {
-        // A pipe gives what it has once, and was read at the start.
-        paths.retain(|path| std::fs::metadata(path).map_or(true, |metadata| metadata.is_file()));
-        let (ask, asked) = mpsc::channel();
+    /// Looks at `files` and calls `tell` for each change. One that is missing or cannot be read has changed as well.
+    pub fn start(files: Files, mut tell: impl FnMut(Why) -> Told + Send + 'static) -> io::Result<Self> {
+        let (ask, asked) = mpsc::channel::<Sender<Outcome>>();
         let run = move || {
-            let mut sight = Sight::default();
+            let mut sight = Sight::of(files);
             loop {
-                let why = match asked.recv_timeout(EVERY) {
-                    Ok(()) => Why::Asked,
-                    Err(RecvTimeoutError::Timeout) => Why::Changed,
+                let asks = match asked.recv_timeout(EVERY) {
+                    Ok(asks) => Some(asks),
+                    Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => return,
                 };
-                if sight.tells(paths.iter().map(|path| fingerprint(path)).collect(), why) {
-                    tell(why);
+                let why = if asks.is_some() { Why::Asked } else { Why::Changed };
+                let now = sight.read.iter().map(|(path, _)| look(path)).collect();
+                if sight.tells(now, why) {
+                    let Told { files, outcome } = tell(why);
+                    sight.is_read(files);
+                    let _ = asks.map(|asks| asks.send(outcome));
                 }
             }
         };
@@ -64,33 +77,54 @@ impl Watch {
         Ok(Self(ask))
     }
 
-    /// Has the files read again now, changed or not.
-    pub fn look_now(&self) {
-        let _ = self.0.send(());
+    /// Has the files read again now, changed or not. How that ends comes out of what is returned.
+    pub fn look_now(&self) -> Receiver<Outcome> {
+        let (asks, outcome) = mpsc::channel();
+        let _ = self.0.send(asks);
+        outcome
     }
 }
 
 // === impl Sight ===
 
 impl Sight {
+    fn of(mut read: Files) -> Self {
+        // A pipe gives what it has once, and was read at the start.
+        read.retain(|(path, _)| std::fs::metadata(path).map_or(true, |metadata| metadata.is_file()));
+        let told: Vec<_> = read.iter().map(|(_, held)| *held).collect();
+        Self { read, last: told.clone(), told }
+    }
+
     /// Whether somebody is to be told that the files are like `now`. A change counts when it was seen twice: half of a
     /// file that is just being written is none.
-    fn tells(&mut self, now: Fingerprint, why: Why) -> bool {
+    fn tells(&mut self, now: Vec<Fingerprint>, why: Why) -> bool {
         let settled = self.last == now;
         self.last = now;
-        let tells = match why {
-            Why::Asked => true,
-            Why::Changed => settled && self.told.as_ref() != Some(&self.last),
+        let differs = || {
+            let before = self.read.iter().zip(&self.told);
+            before.zip(&self.last).any(|(((_, read), told), now)| now != read && now != told)
         };
+        let tells = why == Why::Asked || (settled && differs());
         if tells {
-            self.told = Some(self.last.clone());
+            self.told.clone_from(&self.last);
         }
         tells
     }
+
+    /// What was read when somebody was told. What a file held at the look before that is remembered beside it: where
+    /// the two never agree (a folder, a device), once is enough.
+    fn is_read(&mut self, files: Files) {
+        let seen: BTreeMap<_, _> =
+            self.read.drain(..).map(|(path, _)| path).zip(self.told.drain(..)).collect();
+        *self = Self::of(files);
+        for ((path, _), told) in self.read.iter().zip(&mut self.told) {
+            *told = *seen.get(path).unwrap_or(told);
+        }
+    }
 }
 
-/// A digest, since what is watched may be secret; or why there is none.
-fn fingerprint(path: &Path) -> Result<[u8; 32], io::ErrorKind> {
+/// What `path` leads to now.
+fn look(path: &Path) -> Fingerprint {
     let read = || {
         // Asked before it is opened: opening a pipe waits for a writer.
         if !std::fs::metadata(path)?.is_file() {
@@ -101,9 +135,7 @@ fn fingerprint(path: &Path) -> Result<[u8; 32], io::ErrorKind> {
         Ok(bytes)
     };
     let bytes = read().map_err(|error: io::Error| error.kind())?;
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest(&SHA256, &bytes).as_ref());
-    Ok(fingerprint)
+    Ok(config::fingerprint(&bytes))
 }
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -114,35 +146,77 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 mod tests {
     use super::*;
 
-    const OLD: Result<[u8; 32], io::ErrorKind> = Ok([1; 32]);
-    const NEW: Result<[u8; 32], io::ErrorKind> = Ok([2; 32]);
-    const HALF: Result<[u8; 32], io::ErrorKind> = Ok([3; 32]);
-    const GONE: Result<[u8; 32], io::ErrorKind> = Err(io::ErrorKind::NotFound);
+    const OLD: Fingerprint = Ok([1; 32]);
+    const NEW: Fingerprint = Ok([2; 32]);
+    const HALF: Fingerprint = Ok([3; 32]);
+    const GONE: Fingerprint = Err(io::ErrorKind::NotFound);
 
-    fn told(looks: &[Result<[u8; 32], io::ErrorKind>]) -> Vec<usize> {
-        let mut sight = Sight::default();
-        (0..looks.len()).filter(|at| sight.tells(vec![looks[*at]], Why::Changed)).collect()
+    fn sight(held: Fingerprint) -> Sight {
+        Sight::of(vec![("/nowhere/keys".into(), held)])
+    }
+
+    /// At which of these looks somebody is told, who reads what was just seen.
+    fn told(looks: &[Fingerprint]) -> Vec<usize> {
+        let mut sight = sight(OLD);
+        let mut tells = |at: &usize| {
+            let tells = sight.tells(vec![looks[*at]], Why::Changed);
+            if tells {
+                sight.is_read(vec![("/nowhere/keys".into(), looks[*at])]);
+            }
+            tells
+        };
+        (0..looks.len()).filter(|at| tells(at)).collect()
     }
 
     #[test]
     fn a_change_is_told_once_when_it_was_seen_twice() {
-        assert_eq!(told(&[OLD, OLD, OLD, NEW, NEW, NEW, OLD, OLD]), [1, 4, 7]);
+        assert_eq!(told(&[OLD, OLD, OLD, NEW, NEW, NEW, OLD, OLD]), [4, 7]);
     }
 
     #[test]
     fn what_is_being_written_or_renamed_is_no_change() {
-        assert_eq!(told(&[OLD, OLD, HALF, NEW, NEW]), [1, 4]);
-        assert_eq!(told(&[OLD, OLD, GONE, OLD, OLD, HALF, OLD]), [1]);
+        assert_eq!(told(&[OLD, OLD, HALF, NEW, NEW]), [4]);
+        assert_eq!(told(&[OLD, OLD, GONE, OLD, OLD, HALF, OLD]), [0; 0]);
     }
 
     #[test]
     fn a_file_that_stays_away_is_told_once_and_its_return_too() {
-        assert_eq!(told(&[OLD, OLD, GONE, GONE, GONE, OLD, OLD]), [1, 3, 6]);
+        assert_eq!(told(&[OLD, OLD, GONE, GONE, GONE, OLD, OLD]), [3, 6]);
+    }
+
+    #[test]
+    fn what_changed_before_the_first_look_is_told() {
+        assert_eq!(told(&[NEW, NEW, NEW]), [1]);
+    }
+
+    #[test]
+    fn what_changed_between_the_look_and_the_reading_is_told_of_no_more() {
+        let mut sight = sight(OLD);
+        assert!(!sight.tells(vec![HALF], Why::Changed));
+        assert!(sight.tells(vec![HALF], Why::Changed));
+        sight.is_read(vec![("/nowhere/keys".into(), NEW)]);
+        assert!(!sight.tells(vec![NEW], Why::Changed));
+        assert!(!sight.tells(vec![NEW], Why::Changed));
+    }
+
+    #[test]
+    fn a_file_that_never_looks_as_it_was_read_is_told_of_once() {
+        let mut sight = sight(OLD);
+        let tells: Vec<_> = (0..4)
+            .map(|_| {
+                let tells = sight.tells(vec![GONE], Why::Changed);
+                if tells {
+                    sight.is_read(vec![("/nowhere/keys".into(), OLD)]);
+                }
+                tells
+            })
+            .collect();
+        assert_eq!(tells, [false, true, false, false]);
     }
 
     #[test]
     fn who_asks_is_told_at_once_and_nobody_a_second_time() {
-        let mut sight = Sight::default();
+        let mut sight = sight(OLD);
         assert!(sight.tells(vec![OLD], Why::Asked));
         assert!(sight.tells(vec![NEW], Why::Asked));
         assert!(!sight.tells(vec![NEW], Why::Changed));
@@ -159,13 +233,13 @@ mod tests {
         }
         std::os::unix::fs::symlink("one", at("data")).unwrap();
         std::os::unix::fs::symlink("data/keys", at("keys")).unwrap();
-        let before = fingerprint(&at("keys"));
+        let before = look(&at("keys"));
         assert!(before.is_ok());
         std::os::unix::fs::symlink("two", at("data.new")).unwrap();
         std::fs::rename(at("data.new"), at("data")).unwrap();
-        assert_ne!(fingerprint(&at("keys")), before);
+        assert_ne!(look(&at("keys")), before);
         std::fs::remove_dir_all(at("two")).unwrap();
-        assert_eq!(fingerprint(&at("keys")), Err(io::ErrorKind::NotFound));
-        assert_eq!(fingerprint(&at("one")), Err(io::ErrorKind::InvalidInput), "a folder is no file");
+        assert_eq!(look(&at("keys")), Err(io::ErrorKind::NotFound));
+        assert_eq!(look(&at("one")), Err(io::ErrorKind::InvalidInput), "a folder is no file");
     }
 }

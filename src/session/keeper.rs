@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::refresh::{Refresher, Renewal};
 use super::{Session, Ticket};
 use crate::background::Background;
@@ -14,7 +16,7 @@ use crate::streams::{Life, May, Open, Streams, Ward};
 
 /// Who sees to them.
 pub struct Keeper {
-    policy: settings::Session,
+    policy: ArcSwap<settings::Session>,
     refresher: Arc<Refresher>,
     streams: Arc<Streams>,
     background: Background,
@@ -41,7 +43,13 @@ impl Keeper {
         streams: Arc<Streams>,
         background: Background,
     ) -> Arc<Self> {
+        let policy = ArcSwap::from_pointee(policy);
         Arc::new(Self { policy, refresher, streams, background })
+    }
+
+    /// From now on `policy` counts, also for what is open already.
+    pub fn follow(&self, policy: settings::Session) {
+        self.policy.store(Arc::new(policy));
     }
 
     /// A stream that is no session's is open from here on; see [`Streams::open`].
@@ -72,14 +80,15 @@ impl Keeper {
             loop {
                 let ticket = life.ticket.as_ref().filter(|_| *keeping.borrow_and_update());
                 let now = clock::now();
-                let until = match (step(&life.session, since, ticket.is_some(), now, &self.policy), ticket) {
-                    (Step::Rest(until), _) => until,
-                    (Step::Refresh(until), Some(ticket)) => {
-                        self.refresher.begin(&life.session, ticket);
-                        until
-                    }
-                    _ => return,
-                };
+                let until =
+                    match (step(&life.session, since, ticket.is_some(), now, &self.policy.load()), ticket) {
+                        (Step::Rest(until), _) => until,
+                        (Step::Refresh(until), Some(ticket)) => {
+                            self.refresher.begin(&life.session, ticket);
+                            until
+                        }
+                        _ => return,
+                    };
                 tokio::select! {
                     is_open = ward.changed() => if is_open { break } else { return },
                     _ = keeping.changed() => {}

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
 use tokio::sync::watch;
 
@@ -32,9 +33,10 @@ use turns::Turns;
 
 /// All refreshes of this process.
 pub struct Refresher {
-    provider: Arc<Provider>,
+    /// As it is configured now.
+    provider: Arc<ArcSwap<Provider>>,
     /// What a session keeps of its tokens.
-    passed_on: PassedOn,
+    passed_on: ArcSwap<PassedOn>,
     /// Where token calls run: a request that goes away does not lose what the pool answered.
     background: Background,
     /// Where several gates share sessions.
@@ -90,7 +92,7 @@ type Result = watch::Receiver<Option<Renewal>>;
 impl Refresher {
     /// A refresher whose token calls run in the `background`, and that tells `streams` what comes of them.
     pub fn new(
-        provider: Arc<Provider>,
+        provider: Arc<ArcSwap<Provider>>,
         passed_on: PassedOn,
         background: Background,
         streams: Arc<Streams>,
@@ -100,7 +102,7 @@ impl Refresher {
         let keeps = watch::Sender::new(store.is_some());
         Self {
             provider,
-            passed_on,
+            passed_on: ArcSwap::from_pointee(passed_on),
             background,
             store,
             flights: Mutex::default(),
@@ -109,6 +111,11 @@ impl Refresher {
             streams,
             keeps,
         }
+    }
+
+    /// From now on sessions keep `passed_on` of their tokens.
+    pub fn pass_on(&self, passed_on: PassedOn) {
+        self.passed_on.store(Arc::new(passed_on));
     }
 
     /// Refreshes `session`, or takes the result of whoever is doing so or has just done so. `urgent`: it cannot be

@@ -32,7 +32,7 @@ pub struct Sessions {
     streams: Arc<Streams>,
     /// Where several gates share sessions.
     store: Option<Arc<Store>>,
-    fetched: Fetched,
+    fetched: Arc<Fetched>,
 }
 
 /// What a visit found.
@@ -65,7 +65,19 @@ impl Sessions {
         streams: Arc<Streams>,
         store: Option<Arc<Store>>,
     ) -> Self {
-        Self { policy, room, refresher, streams, store, fetched: Fetched::default() }
+        Self { policy, room, refresher, streams, store, fetched: Arc::default() }
+    }
+
+    /// The same sessions under another policy.
+    pub fn with(&self, policy: settings::Session, room: usize) -> Self {
+        Self {
+            policy,
+            room,
+            refresher: self.refresher.clone(),
+            streams: self.streams.clone(),
+            store: self.store.clone(),
+            fetched: self.fetched.clone(),
+        }
     }
 
     /// Who the cookies of a request say has come in. `renew`: whether a session that is due is refreshed first;

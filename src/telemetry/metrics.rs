@@ -45,10 +45,16 @@ impl Default for Metrics {
         let lost = "Access records that standard output was too slow for";
         registry.register("records_lost", lost, records_lost.clone());
         let reloads = Family::default();
-        registry.register("reloads", "Files that changed and were read again, by outcome", reloads.clone());
+        registry.register(
+            "reloads",
+            "Times that the configuration was read again, by what changed or was refused in it",
+            reloads.clone(),
+        );
         // From the start on, so that the first refusal is an increase.
-        for outcome in ["taken", "refused"] {
-            drop(reloads.get_or_create(&ReloadLabels { what: "session_keys", outcome }));
+        for what in ["configuration", "certificates", "client_secret", "session_keys"] {
+            for outcome in ["taken", "refused"] {
+                drop(reloads.get_or_create(&ReloadLabels { what, outcome }));
+            }
         }
         let build: Family<Vec<(&'static str, &'static str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);

@@ -97,6 +97,13 @@ impl Certificate {
     }
 }
 
+/// By what is shown: the key is the one that belongs to it.
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.key().cert == other.key().cert
+    }
+}
+
 impl std::fmt::Debug for Certificate {
     /// Without the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,5 +1,7 @@
 //! Bearer tokens at the provider: which token counts, for whom, and until when the verification stands.
 
+use std::sync::Arc;
+
 use rolegate::config::settings::{self, LoginParameters, ProviderKind, TokenChoice};
 use rolegate::identity::token::TokenFault;
 use rolegate::provider::{Accepted, Bearer, PoolFault, Provider};
@@ -12,7 +14,7 @@ use crate::support::token::{Key, Mint, Use, jwk, kid, random};
 struct Bench {
     pool: FakePool,
     second: FakePool,
-    provider: Provider,
+    provider: Arc<Provider>,
     runtime: tokio::runtime::Runtime,
     client_ids: Vec<String>,
     audiences: Vec<String>,
@@ -40,7 +42,7 @@ impl Bench {
             shortcut: None,
         };
         let identity = settings::Identity::default();
-        let provider = Provider::new(provider, identity).unwrap();
+        let provider = Arc::new(Provider::new(provider, identity).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let bench = Self {
             pool,
@@ -58,7 +60,8 @@ impl Bench {
                     tokio::task::yield_now().await;
                 }
             };
-            tokio::select! { () = bench.provider.keep() => {}, () = ready => {} }
+            let current = arc_swap::ArcSwap::new(bench.provider.clone());
+            tokio::select! { () = Provider::keep(&current) => {}, () = ready => {} }
         });
         bench
     }

@@ -1,6 +1,5 @@
 //! `[session]`: how long it lives, and keys that nobody can guess. ★
 
-use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
@@ -85,13 +84,6 @@ fn keys(raw: &raw::Session, client_secrets: &[Secret], cx: &mut Context<'_>) -> 
     }
     let Some((text, key)) = secrets::one_of(&pair, cx) else { return Vec::new() };
     listed(&text, &key, pair.file.is_some(), client_secrets, cx)
-}
-
-/// The keys that `keys_file` holds by now.
-pub(super) fn keys_again(file: &Path, client_secrets: &[Secret], cx: &mut Context<'_>) -> Vec<Secret> {
-    let key = Key::of("session.keys_file");
-    let Some(text) = secrets::at_path(file, &key, cx) else { return Vec::new() };
-    listed(&text, &key, true, client_secrets, cx)
 }
 
 /// A key a line.

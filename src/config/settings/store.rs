@@ -8,7 +8,7 @@ use crate::config::secret::Secret;
 use crate::tls::certificate::Certificate;
 
 /// `[session] store…`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Store {
     /// Never empty. One for a single server; for the others where to begin to ask.
     pub addresses: Vec<StoreAddress>,
@@ -38,7 +38,7 @@ pub struct StoreAddress {
 }
 
 /// What stands at the addresses.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum StoreKind {
     /// One server, or one address that always leads to the one that takes writes.
     Single,
@@ -54,7 +54,7 @@ pub enum StoreKind {
 }
 
 /// How to sign in at the servers that hold the data.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StoreLogin {
     /// The ACL user; `None`: the default user, by password alone.
     pub user: Option<String>,
@@ -63,7 +63,7 @@ pub struct StoreLogin {
 }
 
 /// TLS toward the store: always verified, chain and name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StoreTls {
     /// PEM bundle that replaces the system's roots.
     pub ca_file: Option<PathBuf>,

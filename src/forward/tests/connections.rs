@@ -215,7 +215,7 @@ fn an_https_upstream_is_verified_by_name_and_authority() {
 
     let names = [HeaderName::from_static("x-user")];
     let make = |upstream| {
-        Forward::new(
+        Blueprint::new(
             &config(upstream, patient()),
             OwnCookies { bases: vec!["__Host-rolegate".into()] },
             &names,

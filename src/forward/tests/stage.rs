@@ -118,9 +118,9 @@ pub(super) fn gate(upstream: Upstream) -> SocketAddr {
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
         let names = [HeaderName::from_static("x-user")];
         let own = OwnCookies { bases: vec!["__Host-rolegate".into()] };
-        let forward = Forward::new(&config(upstream, patient()), own, &names).unwrap();
+        let blueprint = Blueprint::new(&config(upstream, patient()), own, &names).unwrap();
         let (_stop, stopping) = listen::stop::pair();
-        let gate = Rc::new(Gate(forward));
+        let gate = Rc::new(Gate(blueprint.forward(None)));
         runtime.block_on(listen::serve(listener, gate, Bounds::default(), stopping)).unwrap();
     });
     address

@@ -30,7 +30,14 @@ impl Stage {
             include_bytes!("../../../tests/fixtures/tls/app.key"),
         );
         let tls = Tls { at_once, ..Tls::new(vec![app.unwrap()], false, timeout).unwrap() };
-        let workers = workers::spawn("worker", 1, |_| Ok(Hello), &Bounds::default(), Some(&tls)).unwrap();
+        let workers = workers::spawn(
+            "worker",
+            1,
+            |_| Ok(Hello),
+            &Bounds::default(),
+            Some(&Arc::new(ArcSwap::from_pointee(tls))),
+        )
+        .unwrap();
         let workers = Arc::new(workers);
         let listener = listen::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();

@@ -26,7 +26,8 @@ impl Refresher {
             Ok(granted) => {
                 let keeps = granted.refresh_token.as_ref().is_none_or(|new| new == token);
                 self.keeps.send_if_modified(|kept| std::mem::replace(kept, keeps) != keeps);
-                let (session, token, tokens) = next(session, token, granted, self.passed_on, clock::now());
+                let (session, token, tokens) =
+                    next(session, token, granted, **self.passed_on.load(), clock::now());
                 let ticket = Ticket::new(&session, Grant::Token(token));
                 (Renewal::Renewed(Arc::new(Generation::new(session, ticket, tokens))), KEEP_RENEWED)
             }
@@ -46,7 +47,7 @@ impl Refresher {
 
     /// Asks the pool; what is no answer is the way in which the refresh ends.
     pub(super) async fn ask(&self, session: &Session, token: &str) -> Result<Granted, Renewal> {
-        match self.provider.refresh(token, &session.sub).await {
+        match self.provider.load_full().refresh(token, &session.sub).await {
             Ok(granted) => {
                 tracing::debug!(session = %session.id, "session refreshed");
                 Ok(granted)

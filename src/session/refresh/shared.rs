@@ -103,7 +103,7 @@ impl Refresher {
             }
         };
         let (session, refresh_token, tokens) =
-            next(&before.session, &before.refresh_token, granted, self.passed_on, clock::now());
+            next(&before.session, &before.refresh_token, granted, **self.passed_on.load(), clock::now());
         let next = Kept { number: before.number + 1, session, refresh_token, tokens };
         let moves_in = before.number == 0;
         let written = if moves_in {
@@ -158,7 +158,7 @@ impl Refresher {
     }
 
     fn give_back(&self, refresh_token: String) {
-        let (provider, work) = (self.provider.clone(), self.background.begin());
+        let (provider, work) = (self.provider.load_full(), self.background.begin());
         self.background.spawn(async move {
             if let Err(fault) = provider.revoke(&refresh_token).await {
                 tracing::warn!(reason = fault.code(), "a refresh token could not be revoked");
