@@ -262,7 +262,9 @@ fn configuration_from_the_environment_alone_works() {
         ("ROLEGATE_SERVICE_HOST", "10.0.0.1"),
         ("PATH", "/bin"),
     ]);
-    let config = assemble(None, &env, &Overrides::default()).unwrap_or_else(|e| panic!("{e}")).config;
+    let config = assemble(None, &env, &Overrides::default(), &Seen::default())
+        .unwrap_or_else(|e| panic!("{e}"))
+        .config;
     assert_eq!(config.origins.len(), 2);
     assert_eq!(config.default.any_role, ["viewer", "editor"]);
     assert_eq!(config.provider.client_id, "123");

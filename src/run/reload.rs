@@ -181,7 +181,7 @@ fn part(key: &Key) -> &'static str {
     let key = key.to_string();
     if key.starts_with("session.keys") {
         "session_keys"
-    } else if key.starts_with("tls.") {
+    } else if key.starts_with("tls") {
         "certificates"
     } else if key.contains(".client_secret") {
         "client_secret"

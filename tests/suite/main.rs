@@ -41,6 +41,7 @@ mod random;
 mod rate;
 mod redirects;
 mod refresh;
+mod reload;
 mod replicas;
 mod secrets;
 mod sessions_command;
