@@ -80,6 +80,13 @@ impl Dev {
         std::fs::read_to_string(log_of(self.folder.path())).unwrap()
     }
 
+    /// Puts other rules in the place of those that it was started with; see [`Dev::of`].
+    pub fn write_rules(&self, rules: &str) {
+        let next = self.folder.path().join("rules.next");
+        std::fs::write(&next, rules).unwrap();
+        std::fs::rename(next, self.folder.path().join("rules.toml")).unwrap();
+    }
+
     /// The gate's address.
     pub fn address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.port).into()

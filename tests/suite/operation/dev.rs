@@ -8,6 +8,7 @@ use super::PROMPT;
 use crate::support::browser::Kind;
 use crate::support::dev::Dev;
 use crate::support::until;
+use crate::support::upstream::Recorder;
 use crate::support::wire::Wire;
 
 #[test]
@@ -93,4 +94,19 @@ fn a_handler_of_ones_own_decides_what_the_gate_lets_through() {
     assert!(said.contains("mia") && said.contains("flexai-manager"), "{said}");
     let refused = dev.sign_in("otto");
     assert_eq!(refused.status, 403, "the handler gave no role: {refused:#?}");
+}
+
+#[test]
+fn rules_that_are_being_written_count_when_they_are_saved() {
+    let upstream = Recorder::start();
+    let dev = Dev::of("", "required_roles = [\"viewer\"]\n", &upstream);
+    let mut browser = dev.browser();
+    dev.sign_in_to(&mut browser, "viewer", "/x");
+    assert_eq!(browser.fetch(&dev.at("/x")).status, 200);
+    dev.write_rules("required_roles = [\"viewer\"]\n[[rules]]\npath = \"/x/**\"\nany_role = [\"admin\"]\n");
+    until("the rules count", || (browser.fetch(&dev.at("/x")).status == 403).then_some(()));
+    assert_eq!(browser.fetch(&dev.at("/y")).status, 200);
+    dev.write_rules("required_roles = \n");
+    until("the mistake is told of", || dev.log().contains("everything stays as it was").then_some(()));
+    assert_eq!(browser.fetch(&dev.at("/x")).status, 403);
 }

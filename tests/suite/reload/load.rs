@@ -6,10 +6,7 @@ use super::*;
 use crate::support::upstream::Recorder;
 use crate::support::world::Session;
 
-/// Enough that a request is under way at each; `make soak` does a thousand.
-fn reloads() -> usize {
-    if std::env::var_os("SOAK_SECONDS").is_some() { 1_000 } else { 100 }
-}
+const RELOADS: usize = 1_000;
 
 #[test]
 fn many_reloads_under_load_lose_nothing_and_mix_nothing() {
@@ -40,7 +37,7 @@ fn many_reloads_under_load_lose_nothing_and_mix_nothing() {
             });
         }
         let reloading = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for round in 0..reloads() {
+            for round in 0..RELOADS {
                 let before = answered.load(Ordering::SeqCst);
                 reload(&world.gate, |_| if round % 2 == 0 { two.clone() } else { one.clone() });
                 // Somebody is answered by each; where all have failed nobody waits.
@@ -54,7 +51,7 @@ fn many_reloads_under_load_lose_nothing_and_mix_nothing() {
         reloading.unwrap();
     });
     assert!(of_one.into_inner() > 0 && of_two.into_inner() > 0);
-    assert_eq!(count(&world.gate, "configuration", "taken"), reloads());
+    assert_eq!(count(&world.gate, "configuration", "taken"), RELOADS);
     assert_eq!(world.gate.stderr().all().matches("panicked").count(), 0);
 }
 
