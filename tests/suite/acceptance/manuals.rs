@@ -26,3 +26,33 @@ fn every_block_of_the_manuals_for_rules_and_roles_loads() {
         }
     }
 }
+
+#[test]
+fn every_code_and_line_of_the_log_that_troubleshooting_names_is_one_that_the_gate_says() {
+    fn read(folder: &std::path::Path, all: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, all);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                all.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut source = String::new();
+    read(&root.join("src"), &mut source);
+    let manual = std::fs::read_to_string(root.join("docs/troubleshooting.md")).unwrap();
+    let spans: Vec<&str> = manual.split('`').skip(1).step_by(2).collect();
+    // Codes, and whole sentences of the log.
+    let is_code = |span: &&&str| {
+        span.contains('_') && span.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let is_sentence = |span: &&&str| span.split(' ').count() > 4 && !span.contains(['$', '/', '=']);
+    let foreign = ["large_client_header_buffers", "redirect_mismatch", "invalid_client"];
+    let said: Vec<_> = spans.iter().filter(|span| is_code(span) || is_sentence(span)).collect();
+    assert!(said.len() > 20, "{said:?}");
+    for span in said {
+        assert!(foreign.contains(span) || source.contains(*span), "nothing in the gate says {span:?}");
+    }
+}
