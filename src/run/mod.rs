@@ -57,6 +57,7 @@ pub struct Running {
     background: Background,
     streams: Arc<Streams>,
     store: Option<Arc<Store>>,
+    telemetry: Arc<Telemetry>,
     drain: Duration,
     /// What is read again while the gate runs, if anything is.
     watch: Option<Watch>,
@@ -114,7 +115,9 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     let socket = desk::bind(&config)?;
     let config = Arc::new(config);
     let records = if config.log.access { Some(Records::to_stdout().map_err(other)?) } else { None };
-    let telemetry = Arc::new(Telemetry::new(records).map_err(other)?);
+    let mut telemetry = Telemetry::new(records).map_err(other)?;
+    let exporter = config.traces.as_ref().map(|traces| telemetry.trace(traces)).transpose().map_err(other)?;
+    let telemetry = Arc::new(telemetry);
     let provider = Provider::new(config.provider.clone(), config.identity.clone()).map_err(other)?;
     let provider = Arc::new(provider);
 
@@ -124,6 +127,9 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         Admin { telemetry: telemetry.clone(), provider: provider.clone(), store: awaited.clone() };
     let control = Control::start(admin, admin_handler, stopping.clone())?;
     let background = Background::new(control.handle.clone());
+    if let Some(exporter) = exporter {
+        control.handle.spawn(exporter.run());
+    }
     let tls = tls(&config)?;
     let bounds = bounds(&config.limits);
     let mut workers = vec![];
@@ -145,7 +151,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         let _ = awaited.set(store.clone());
     }
     let kept = sessions::sessions(&config, &provider, &background, &streams, store.clone());
-    let shared = share(config.clone(), provider.clone(), telemetry, &background, kept, &keyring)?;
+    let shared = share(config.clone(), provider.clone(), telemetry.clone(), &background, kept, &keyring)?;
     let shared = Arc::new(shared);
     if let Some(socket) = socket {
         let desk = Desk { sessions: shared.callers.sessions.clone(), background: background.clone() };
@@ -170,6 +176,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         background,
         streams,
         store,
+        telemetry,
         drain,
         watch,
     })
@@ -253,7 +260,7 @@ impl Running {
 
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
     pub fn stop(self) {
-        let Self { stop, workers, control, background, streams, store, drain, .. } = self;
+        let Self { stop, workers, control, background, streams, store, telemetry, drain, .. } = self;
         let (done, is_done) = std::sync::mpsc::channel();
         control.handle.spawn(async move {
             stop.begin();
@@ -264,6 +271,9 @@ impl Running {
                 let untold = || store.as_ref().is_some_and(|store| store.untold() > 0);
                 while background.is_busy() || streams.is_busy() || untold() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                if let Some(traces) = &telemetry.traces {
+                    traces.flush().await;
                 }
             };
             if tokio::time::timeout(drain, finished).await.is_err() {
