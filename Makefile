@@ -16,7 +16,7 @@ CLIENT_PYTHON  := target/clients-venv/bin/installed
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= path cookies open token return_to headers config
+FUZZ_TARGETS ?= path cookies open token return_to headers config trace
 
 SOAK_SECONDS  ?= 600
 SOAK_BROWSERS ?= 300

@@ -28,6 +28,7 @@ use crate::session::cookie::Jar;
 use crate::site::Site;
 use crate::streams::{May, Open};
 use crate::telemetry::{Record, Telemetry};
+use crate::trace;
 use crate::vouch::Vouch;
 
 pub mod worker;
@@ -77,7 +78,12 @@ impl Gate {
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let mut trip = self.begin(&request, peer);
-        let answer = match self.pass(request, peer, &mut trip).await {
+        let traced = trip.record.traced();
+        let passed = {
+            let passing = std::pin::pin!(self.pass(request, peer, &mut trip));
+            trace::follow(traced, passing).await
+        };
+        let answer = match passed {
             Ok(answer) => answer,
             Err(refusal) => {
                 trip.record.refused(refusal.code());
@@ -114,7 +120,9 @@ impl Gate {
         // Where nothing is asked of anyone, nobody waits for the pool.
         let needs = self.shared.vouch.needs(&found);
         let renew = !found.is_public();
+        let step = trace::step("caller");
         let come = self.shared.callers.come(carried, visitor.as_ref(), renew, needs).await;
+        step.end(None);
         let caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
         trip.context.cookies = caller.cookies.clone();
         let person = caller.person();
@@ -230,6 +238,7 @@ impl Gate {
             },
             host,
             request_id: trip.context.request_id.clone(),
+            trace: trip.record.outgoing(),
             upgrade: ask.websocket,
             upstream: found.rule().map_or(0, |rule| rule.upstream),
             cacheability,
@@ -304,23 +313,21 @@ impl Gate {
 
     fn begin(&self, request: &Request<Incoming>, peer: Peer) -> Trip {
         let request_id = self.shared.telemetry.request_id();
+        let telemetry = self.shared.telemetry.clone();
+        let mut record = Record::begin(telemetry, request_id.clone(), request.method(), peer.address.ip());
+        record.trace(request.headers(), || self.shared.config.trusts(peer.address.ip()));
         Trip {
             context: Context {
                 kind: Kind::of(request.method(), request.headers()),
                 method: request.method().clone(),
-                request_id: request_id.clone(),
+                request_id,
                 auth_prefix: self.shared.config.auth_prefix.clone(),
                 bearer: self.shared.callers.hear_tokens(None),
                 target: None,
                 cookies: vec![],
                 templates: self.shared.config.pages.templates.clone(),
             },
-            record: Record::begin(
-                self.shared.telemetry.clone(),
-                request_id,
-                request.method(),
-                peer.address.ip(),
-            ),
+            record,
         }
     }
 }

@@ -46,4 +46,5 @@ pub mod site;
 pub mod streams;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 pub mod vouch;

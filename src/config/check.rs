@@ -19,6 +19,7 @@ mod rules;
 mod secrets;
 mod session;
 mod store;
+mod telemetry;
 mod tls;
 mod upstream;
 
@@ -117,6 +118,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
     let limits = limits::limits(raw.limits.as_ref(), cx);
     let pages = pages::pages(raw.pages.as_ref(), cx);
+    let traces = telemetry::traces(raw.telemetry.as_ref(), cx);
     let workers = workers(raw.workers, cx);
 
     Some(Config {
@@ -140,6 +142,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         limits,
         pages,
         log: log(raw),
+        traces,
         workers,
     })
 }

@@ -57,6 +57,8 @@ pub(super) struct Raw {
     pub(super) pages: Option<Pages>,
     /// What is written about each request, and how.
     pub(super) log: Option<Log>,
+    /// Where traces go.
+    pub(super) telemetry: Option<Telemetry>,
 }
 
 /// One text or several.
@@ -466,6 +468,33 @@ pub(super) struct Pages {
     pub(super) folder: Option<String>,
     /// A deep link's `#fragment` survives the login, by a script on the way there and back. Default false.
     pub(super) keep_fragment: Option<bool>,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Telemetry {
+    /// The collector that spans go to, such as `http://127.0.0.1:4318`: OTLP over HTTP. Default: none, and no traces.
+    pub(super) otlp_endpoint: Option<String>,
+    /// PEM file that replaces the system's roots for an https collector.
+    pub(super) otlp_ca_file: Option<String>,
+    /// A file with a header a line, `Name: value`, that is sent to the collector: its key.
+    pub(super) otlp_headers_file: Option<String>,
+    /// What the gate is called in traces. Default `rolegate`.
+    pub(super) service_name: Option<String>,
+    /// How many of the traces that begin here are recorded: 0 to 1. Default 1.
+    pub(super) sample_ratio: Option<f64>,
+    /// Whose `traceparent` goes on: that of `trusted_proxies` (`trusted`, default), of `any`, or of `none`.
+    pub(super) trace_parent: Option<TraceParent>,
+}
+
+/// Whose `traceparent` goes on.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TraceParent {
+    Trusted,
+    Any,
+    None,
 }
 
 /// `[log]`

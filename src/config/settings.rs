@@ -17,12 +17,14 @@ mod identity;
 mod provider;
 mod rule;
 mod store;
+mod telemetry;
 
 pub use handed::{Assertion, AssertionKind, PassToken, PassedOn};
 pub use identity::{Asked, ClaimHeader, Grant, Identity, RoleSource, RolesFormat, Test, TokenChoice};
 pub use provider::{LoginParameters, Parameter, Provider, ProviderKind};
 pub use rule::{Access, Bearer, BearerUse, MinAcr, Requirement, Rule, Unauthenticated};
 pub use store::{Store, StoreAddress, StoreKind, StoreLogin, StoreOutage, StoreTls};
+pub use telemetry::{TraceParent, Traces};
 
 /// Everything `run` needs.
 #[derive(Debug, Clone)]
@@ -67,6 +69,8 @@ pub struct Config {
     pub pages: Pages,
     /// What is written about each request, and how.
     pub log: Log,
+    /// Where traces go. Default: nowhere, and nothing is traced.
+    pub traces: Option<Traces>,
     /// Worker threads. Default: the cores this process may use.
     pub workers: usize,
 }
@@ -251,6 +255,11 @@ pub enum LogFormat {
 // === impl Config ===
 
 impl Config {
+    /// Whether what `peer` says of whom it asks for is believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(peer))
+    }
+
     /// Whether some rule keeps escaped slashes.
     pub fn keeps_slashes(&self) -> bool {
         self.rules.iter().any(|rule| rule.keeps_slashes)

@@ -18,6 +18,8 @@ pub(super) enum Shape {
     /// One of these words.
     Choice(Vec<String>),
     Integer,
+    /// Not negative.
+    Decimal,
     Boolean,
     /// A list of texts.
     List,
@@ -30,7 +32,7 @@ pub(super) enum Shape {
 }
 
 /// Keys that are part of rolegate's interface but that this version does not have.
-const LATER: &[&str] = &["gateway", "telemetry", "upstreams"];
+const LATER: &[&str] = &["gateway", "upstreams"];
 
 // === impl Shape ===
 
@@ -54,6 +56,7 @@ impl Shape {
             Some("object") if node["properties"].is_object() => Self::Table(fields(node, defs)),
             Some("object") => Self::Map,
             Some("integer") => Self::Integer,
+            Some("number") => Self::Decimal,
             Some("boolean") => Self::Boolean,
             Some("array") => match Self::of_node(&node["items"], defs) {
                 Self::Table(fields) => Self::Tables(fields),
@@ -82,6 +85,7 @@ impl Shape {
                 words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or ")
             }
             Self::Integer => "a whole number that is not negative".into(),
+            Self::Decimal => "a number that is not negative".into(),
             Self::Boolean => "true or false".into(),
             Self::List => "a list of strings".into(),
             Self::TextOrList => "a string or a list of strings".into(),
@@ -101,6 +105,7 @@ impl Shape {
             Self::Text | Self::Any => Some(text.into()),
             Self::Choice(words) => words.iter().any(|word| word == text).then(|| text.into()),
             Self::Integer => text.trim().parse::<u64>().ok().map(Json::from),
+            Self::Decimal => text.trim().parse::<f64>().ok().filter(|number| *number >= 0.0).map(Json::from),
             Self::Boolean => text.trim().parse::<bool>().ok().map(Json::from),
             Self::List => Some(list()),
             Self::TextOrList if text.trim() == "signed-in" => Some("signed-in".into()),

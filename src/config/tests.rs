@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::settings::{
-    Access, AssertionKind, Parameter, ProviderKind, ReturnPort, TlsVersion, TokenChoice, Unauthenticated,
-    Upstream,
+    Access, AssertionKind, Parameter, ProviderKind, ReturnPort, TlsVersion, TokenChoice, TraceParent,
+    Unauthenticated, Upstream,
 };
 use super::*;
 
@@ -139,6 +139,7 @@ fn no_commented_key_of_the_reference_is_misspelt() {
             "gets the token",
             "with sentinels only",
             "does not start",
+            "otlp_endpoint is cleartext",
         ];
         assert!(known.iter().any(|word| problem.message.contains(word)), "{problem}");
     }
@@ -215,6 +216,13 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(config.limits.login_rate, Some(60));
     assert!(config.pages.keep_fragment && config.pages.templates.is_some());
     assert!(!config.log.access);
+    let traces = config.traces.unwrap();
+    assert_eq!(traces.address, "https://collector.example.com:4318/otlp/v1/traces");
+    let headers: Vec<_> =
+        traces.headers.iter().map(|(name, value)| (name.as_str(), value.expose_text().unwrap())).collect();
+    assert_eq!(headers, [("authorization", "Bearer 0123456789abcdef"), ("x-scope", "tests")]);
+    assert_eq!((traces.service_name.as_str(), traces.sample_ratio), ("gate-of-reports", 0.25));
+    assert_eq!(traces.parent, TraceParent::Any);
 }
 
 #[test]
@@ -350,7 +358,7 @@ fn a_wrong_variable_is_named() {
         ("ROLEGATE_COGNITO_CLIENT_ID", "x"),
         ("ROLEGATE_WORKERS", "many"),
         ("ROLEGATE_RULES", "x"),
-        ("ROLEGATE_TELEMETRY__TRACES", "x"),
+        ("ROLEGATE_GATEWAY__X", "x"),
         ("ROLEGATE_listen", "x"),
         ("ROLEGATE_LISTEN", "here"),
         ("ROLEGATE_SESSION__MAX_AGE", "long"),
@@ -360,10 +368,10 @@ fn a_wrong_variable_is_named() {
         problems.to_string().lines().collect::<Vec<_>>(),
         [
             "env:ROLEGATE_COGNITO_CLIENT_ID: unknown variable; did you mean ROLEGATE_COGNITO__CLIENT_ID?",
+            "env:ROLEGATE_GATEWAY__X: gateway is not available in this version",
             "env:ROLEGATE_LISTEN: listen: \"here\" is not an address with a port; write it as \"127.0.0.1:4180\" or \"[::]:4180\"",
             "env:ROLEGATE_RULES: rules: tables cannot be written in a variable; write them in the file",
             "env:ROLEGATE_SESSION__MAX_AGE: session.max_age: \"long\" is not a duration; write a number and a unit (ms, s, m, h, d), such as \"15m\" or \"1h30m\"",
-            "env:ROLEGATE_TELEMETRY__TRACES: telemetry is not available in this version",
             "env:ROLEGATE_UPSTREM: unknown variable; did you mean ROLEGATE_UPSTREAM?",
             "env:ROLEGATE_WORKERS: workers: expected a whole number that is not negative",
             "env:ROLEGATE_listen: unknown variable; did you mean ROLEGATE_LISTEN?",

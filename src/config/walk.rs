@@ -175,6 +175,10 @@ impl Walk<'_> {
             }
             (Shape::Any, value) => json(value),
             (Shape::Integer, Value::Integer(number)) => u64::try_from(*number.value()).ok().map(Json::from),
+            (Shape::Decimal, Value::Integer(number)) => u64::try_from(*number.value()).ok().map(Json::from),
+            (Shape::Decimal, Value::Float(number)) => {
+                Some(*number.value()).filter(|n| *n >= 0.0).map(Json::from)
+            }
             (Shape::Boolean, Value::Boolean(flag)) => Some((*flag.value()).into()),
             (Shape::List | Shape::TextOrList, Value::Array(items)) => {
                 let each = items.iter().enumerate();

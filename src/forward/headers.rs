@@ -9,6 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::plan::Plan;
 use crate::session::cookie::is_own;
+use crate::trace::context;
 
 /// The names of the gate's own cookies, which no upstream ever sees or sets.
 #[derive(Debug, Clone)]
@@ -101,6 +102,7 @@ impl Scrub {
             head.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             head.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         }
+        context::pass_on(&mut head, plan.trace.as_ref());
         head.insert(&X_FORWARDED_FOR, plan.forwarded.for_.clone());
         head.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(plan.forwarded.proto));
         head.insert(&X_FORWARDED_HOST, plan.forwarded.host.clone());

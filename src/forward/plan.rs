@@ -3,6 +3,7 @@
 use http::{HeaderName, HeaderValue};
 
 use super::answer::Cacheability;
+use crate::trace::context::Outgoing;
 
 /// Everything decided about a request before it leaves.
 #[derive(Debug, Clone)]
@@ -19,6 +20,9 @@ pub struct Plan {
     pub forwarded: Forwarded,
     /// The request's id, sent both ways.
     pub request_id: HeaderValue,
+    /// What the upstream is told of the trace; `None`: the gate does not trace, and what the client said goes on where
+    /// it can be read.
+    pub trace: Option<Outgoing>,
     /// Which of the configuration's upstreams.
     pub upstream: usize,
     /// A WebSocket upgrade may pass. Only ever true for a request that [`super::upgrade::is_websocket`].

@@ -134,6 +134,7 @@ fn plan(signed_in: bool, cacheability: Cacheability) -> Plan {
             host: HeaderValue::from_static("app.test"),
         },
         request_id: HeaderValue::from_static("gate-1"),
+        trace: None,
         upgrade: false,
         cacheability,
     }

@@ -17,11 +17,13 @@ mod cookies;
 mod headers;
 mod open;
 mod token;
+mod trace;
 
 pub use cookies::cookies;
 pub use headers::headers;
 pub use open::open;
 pub use token::token;
+pub use trace::trace;
 
 /// Whatever the path: one canonical spelling or a refusal, and canonical twice is canonical once.
 pub fn path(data: &[u8]) {

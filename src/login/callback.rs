@@ -19,6 +19,7 @@ use crate::refusal::{LoginRefusal, Refusal};
 use crate::reply::{Carry, Reply};
 use crate::session::tokens::TokenBox;
 use crate::session::{Session, Ticket};
+use crate::trace;
 
 /// A session as it begins: its ticket, if the pool gave one, and the tokens that are handed on, if any is.
 type Begun = (Session, Option<Ticket>, Option<TokenBox>);
@@ -172,14 +173,16 @@ impl Login {
         let (redirect_uri, code) = (visitor.site.callback.clone(), code.to_owned());
         let (verifier, nonce) = (attempt.verifier(), attempt.nonce());
         let work = self.background.begin();
-        let exchange = self.background.spawn(async move {
+        let exchange = self.background.spawn(trace::carried(async move {
             let _work = work;
+            let call = trace::call("provider.redeem");
             let granted = provider.redeem(&redirect_uri, &code, &verifier, &nonce).await;
+            call.end(granted.as_ref().err().map(PoolFault::code));
             if let Err(fault) = &granted {
                 tracing::warn!(reason = fault.code(), %fault, callback = %redirect_uri, "a login failed");
             }
             granted
-        });
+        }));
         let granted = exchange.await.map_err(|_| LoginRefusal::PoolAnswer("exchange_aborted"))?;
         granted.map_err(|fault| match fault {
             PoolFault::Identity(_) => LoginRefusal::NoIdentity(fault.code()),

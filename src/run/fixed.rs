@@ -24,6 +24,7 @@ pub(super) fn fixed(now: &Config, next: &Config) -> Vec<&'static str> {
             parser(&now.limits) != parser(&next.limits),
         ),
         ("log", log(now) != log(next)),
+        ("telemetry", now.traces != next.traces),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

@@ -108,7 +108,9 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     let socket = desk::bind(&config)?;
     let config = Arc::new(config);
     let records = if config.log.access { Some(Records::to_stdout().map_err(other)?) } else { None };
-    let telemetry = Arc::new(Telemetry::new(records).map_err(other)?);
+    let mut telemetry = Telemetry::new(records).map_err(other)?;
+    let exporter = config.traces.as_ref().map(|traces| telemetry.trace(traces)).transpose().map_err(other)?;
+    let telemetry = Arc::new(telemetry);
     let provider = Provider::new(config.provider.clone(), config.identity.clone()).map_err(other)?;
     let provider = Arc::new(provider);
 
@@ -117,6 +119,9 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     let admin_handler =
         Admin { telemetry: telemetry.clone(), provider: provider.clone(), store: awaited.clone() };
     let control = Control::start(admin, admin_handler, stopping.clone())?;
+    if let Some(exporter) = exporter {
+        control.handle.spawn(exporter.run());
+    }
     let standing = stand(&config, &control, provider, telemetry)?;
     if let Some(store) = &standing.store {
         let _ = awaited.set(store.clone());
@@ -234,7 +239,7 @@ impl Running {
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
     pub fn stop(self) {
         let Self { stop, workers, control, standing, current, .. } = self;
-        let Standing { background, streams, store, .. } = standing;
+        let Standing { background, streams, store, telemetry, .. } = standing;
         let drain = current.load().config.limits.drain;
         let (done, is_done) = std::sync::mpsc::channel();
         control.handle.spawn(async move {
@@ -246,6 +251,9 @@ impl Running {
                 let untold = || store.as_ref().is_some_and(|store| store.untold() > 0);
                 while background.is_busy() || streams.is_busy() || untold() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                if let Some(traces) = &telemetry.traces {
+                    traces.flush().await;
                 }
             };
             if tokio::time::timeout(drain, finished).await.is_err() {

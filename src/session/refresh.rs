@@ -27,6 +27,7 @@ use crate::clock;
 use crate::config::settings::PassedOn;
 use crate::provider::Provider;
 use crate::streams::Streams;
+use crate::trace;
 use newest::Newest;
 use shared::Shared;
 use turns::Turns;
@@ -180,7 +181,7 @@ impl Refresher {
         drop(flights);
 
         let (refresher, session, ticket) = (self.clone(), session.clone(), ticket.clone());
-        self.background.spawn(async move {
+        self.background.spawn(trace::carried(async move {
             // Whatever happens to the flight, nothing of it stays: it holds a refresh token.
             let _forget = Forget { refresher: refresher.clone(), key };
             let work = refresher.background.begin();
@@ -196,7 +197,7 @@ impl Refresher {
             refresher.tell(&session, &renewal);
             drop(work);
             tokio::time::sleep(keep).await;
-        });
+        }));
         receiver
     }
 

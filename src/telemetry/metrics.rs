@@ -8,6 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::traces::SpanCounts;
+
 /// The gate's metrics.
 pub struct Metrics {
     registry: Registry,
@@ -16,6 +18,8 @@ pub struct Metrics {
     ready: Gauge,
     records_lost: Gauge,
     reloads: Family<ReloadLabels, Counter>,
+    /// What became of spans.
+    pub spans: SpanCounts,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,7 +63,10 @@ impl Default for Metrics {
         let build: Family<Vec<(&'static str, &'static str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "Which version this is", build);
-        Self { registry, requests, duration, ready, records_lost, reloads }
+        let spans = SpanCounts::default();
+        registry.register("spans_sent", "Spans that the collector took", spans.sent.clone());
+        registry.register("spans_lost", "Spans that it did not take, or not in time", spans.lost.clone());
+        Self { registry, requests, duration, ready, records_lost, reloads, spans }
     }
 }
 

@@ -5,15 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::HeaderValue;
 
 use crate::clock;
+use crate::config::settings;
+use crate::tls::TlsError;
 
 pub mod admin;
 pub mod log;
 pub mod metrics;
 mod record;
+pub mod traces;
 mod writer;
 
 pub use metrics::Metrics;
 pub use record::Record;
+pub use traces::Traces;
 pub use writer::Records;
 
 /// Where records and counts go.
@@ -21,6 +25,8 @@ pub struct Telemetry {
     /// The counters.
     pub metrics: Metrics,
     records: Option<Records>,
+    /// How requests are traced, if they are.
+    pub traces: Option<Traces>,
     /// Request ids are this process's random prefix and a count: unique, and cheap.
     prefix: [u8; 8],
     count: AtomicU64,
@@ -31,7 +37,20 @@ pub struct Telemetry {
 impl Telemetry {
     /// Telemetry that writes its records to `records`, if to anything.
     pub fn new(records: Option<Records>) -> Result<Self, clock::NoEntropy> {
-        Ok(Self { metrics: Metrics::default(), records, prefix: clock::random()?, count: AtomicU64::new(0) })
+        Ok(Self {
+            metrics: Metrics::default(),
+            records,
+            traces: None,
+            prefix: clock::random()?,
+            count: AtomicU64::new(0),
+        })
+    }
+
+    /// Traces requests from now on, as `settings` want it; what is returned sends the spans, and is to be run.
+    pub fn trace(&mut self, settings: &settings::Traces) -> Result<traces::Exporter, TlsError> {
+        let (traces, exporter) = Traces::new(settings, self.metrics.spans.clone())?;
+        self.traces = Some(traces);
+        Ok(exporter)
     }
 
     /// Records that were lost because nobody took them.

@@ -4,15 +4,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
 use super::Telemetry;
+use super::traces::{Seen, Traced};
 use crate::ask::Ask;
 use crate::authorize::{Decision, Person, Why};
 use crate::login::OwnPage;
 use crate::refusal::Refusal;
 use crate::rule::Found;
+use crate::trace::Trace;
+use crate::trace::context::Outgoing;
 
 /// A record in the making. It never holds a query (codes and tokens travel there), a cookie or a token.
 #[derive(Serialize)]
@@ -43,6 +46,8 @@ pub struct Record {
     begun: Instant,
     #[serde(skip)]
     left: Option<Instant>,
+    #[serde(skip)]
+    traced: Option<Box<Traced>>,
 }
 
 // === impl Record ===
@@ -69,7 +74,25 @@ impl Record {
             telemetry,
             begun: now(),
             left: None,
+            traced: None,
         }
+    }
+
+    /// The request came with `head`, from a `trusted` peer or anybody: its place in a trace, where there are traces.
+    pub fn trace(&mut self, head: &HeaderMap, trusted: impl FnOnce() -> bool) {
+        if let Some(traces) = &self.telemetry.traces {
+            self.traced = traces.begin(head, trusted(), self.begun).map(Box::new);
+        }
+    }
+
+    /// Its trace, where it is recorded.
+    pub fn traced(&self) -> Option<Trace> {
+        self.traced.as_ref()?.trace()
+    }
+
+    /// What the upstream is told of the trace, where there are traces.
+    pub fn outgoing(&self) -> Option<Outgoing> {
+        Some(self.traced.as_ref()?.outgoing.clone())
     }
 
     /// The head had a single meaning.
@@ -147,6 +170,24 @@ impl Record {
         self.upstream_status = Some(status);
     }
 
+    fn seen(&self, ended: Instant) -> Seen<'_> {
+        Seen {
+            method: &self.method,
+            host: self.host.as_deref(),
+            path: self.path.as_deref(),
+            client: self.client.to_string(),
+            rule: self.rule.as_deref(),
+            decision: self.decision,
+            reason: self.reason,
+            request_id: &self.request_id,
+            status: self.status,
+            upstream_status: self.upstream_status,
+            begun: self.begun,
+            left: self.left,
+            ended,
+        }
+    }
+
     /// The answer leaves: the record is complete, and is written as it goes out of scope.
     pub fn end(mut self, status: StatusCode) {
         self.status = status.as_u16();
@@ -163,6 +204,9 @@ impl Drop for Record {
         self.duration_us = micros(self.begun, end);
         self.upstream_us = self.left.map(|left| micros(left, end));
         self.telemetry.metrics.decided(self.decision, self.reason, self.status, self.duration_us);
+        if let Some(traced) = self.traced.take() {
+            traced.end(&self.seen(end));
+        }
         if let Some(records) = &self.telemetry.records {
             self.time = super::writer::timestamp();
             if let Ok(line) = serde_json::to_string(&self) {

@@ -83,6 +83,7 @@ pub fn cases() -> Vec<Case> {
             );
             assert!(!answer.header("set-cookie").unwrap().contains("Secure"), "{answer:#?}");
         }),
+        case(&["FWD-07"], crate::traces::what_clients_say_of_traces_and_request_ids),
     ]
 }
 

@@ -155,6 +155,40 @@ fn whatever_the_return_address_a_browser_ends_where_it_may() {
 }
 
 #[test]
+fn whatever_the_trace_headers_what_goes_on_can_be_read_and_is_bounded() {
+    feed(&Target {
+        name: "trace",
+        run: rolegate::fuzz::trace,
+        count: 20_000,
+        words: &[
+            "\np",
+            "\ns",
+            "\nb",
+            "00-",
+            "01-",
+            "ff-",
+            "-01",
+            "-00",
+            "-",
+            "=",
+            ",",
+            " ",
+            "\t",
+            "@",
+            "a=1",
+            "a=1,",
+            "0af7651916cd43dd8448eb211c80319c",
+            "b7ad6b7169203331",
+            "00000000000000000000000000000000",
+            "0000000000000000",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "A",
+            "é",
+        ],
+    });
+}
+
+#[test]
 fn whatever_the_headers_only_the_gate_says_who_somebody_is() {
     feed(&Target {
         name: "headers",

@@ -56,5 +56,6 @@ mod support;
 mod support_itself;
 mod tls;
 mod tokens;
+mod traces;
 mod verdict;
 mod verifier;

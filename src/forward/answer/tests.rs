@@ -13,6 +13,7 @@ fn fit(lines: &[(&str, &str)], cacheability: Cacheability) -> Result<HeaderMap, 
         identity: Vec::new(),
         forwarded: Forwarded { for_: value("192.0.2.1"), proto: "https", host: value("a") },
         request_id: value("gate-1"),
+        trace: None,
         upgrade: false,
         cacheability,
     };

@@ -22,6 +22,7 @@ fn plan(user: Option<&'static str>) -> Plan {
             host: HeaderValue::from_static("app.example.com"),
         },
         request_id: HeaderValue::from_static("gate-1"),
+        trace: None,
         upgrade: false,
         cacheability: Cacheability::Keep,
     }

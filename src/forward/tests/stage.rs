@@ -39,6 +39,7 @@ impl Handler for Gate {
                 host: HeaderValue::from_static("app.example.com"),
             },
             request_id: HeaderValue::from_static("gate-1"),
+            trace: None,
             upgrade,
             cacheability: Cacheability::Keep,
         };
@@ -94,6 +95,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         allowed_return_hosts: Vec::new(),
         limits,
         log: Log::default(),
+        traces: None,
         pages: Pages::default(),
         workers: 1,
     }

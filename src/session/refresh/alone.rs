@@ -7,9 +7,10 @@ use super::{Generation, KEEP_DEAD, KEEP_RENEWED, KEEP_UNAVAILABLE, Outage, Refre
 use crate::clock;
 use crate::config::settings::PassedOn;
 use crate::identity::Facts;
-use crate::provider::Granted;
+use crate::provider::{Granted, PoolFault};
 use crate::session::tokens::TokenBox;
 use crate::session::{Grant, Session, Ticket};
+use crate::trace;
 
 impl Refresher {
     /// The one token call of a session whose refresh token is in its cookie.
@@ -47,7 +48,10 @@ impl Refresher {
 
     /// Asks the pool; what is no answer is the way in which the refresh ends.
     pub(super) async fn ask(&self, session: &Session, token: &str) -> Result<Granted, Renewal> {
-        match self.provider.load_full().refresh(token, &session.sub).await {
+        let call = trace::call("provider.refresh");
+        let granted = self.provider.load_full().refresh(token, &session.sub).await;
+        call.end(granted.as_ref().err().map(PoolFault::code));
+        match granted {
             Ok(granted) => {
                 tracing::debug!(session = %session.id, "session refreshed");
                 Ok(granted)

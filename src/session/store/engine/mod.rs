@@ -37,6 +37,7 @@ pub use index::Noted;
 use crate::background::Background;
 use crate::config::settings::Store;
 use crate::tls::TlsError;
+use crate::trace;
 use answer::stamp;
 use keys::Keys;
 use log::Reader;
@@ -142,7 +143,10 @@ impl Engine {
     }
 
     async fn ask(&self, key: &str, command: &Cmd) -> Result<Value, EngineFault> {
-        self.way.ask(key, command, self.deadline()).await
+        let call = trace::call("session.store");
+        let answer = self.way.ask(key, command, self.deadline()).await;
+        call.end(answer.as_ref().err().map(EngineFault::code));
+        answer
     }
 
     fn deadline(&self) -> Instant {

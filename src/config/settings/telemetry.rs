@@ -1,0 +1,36 @@
+//! `[telemetry]` as the gate uses it. ★
+
+use std::path::PathBuf;
+
+use http::HeaderName;
+
+use super::Secret;
+
+/// OpenTelemetry traces, sent as OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traces {
+    /// Where batches are posted: `…/v1/traces`.
+    pub address: String,
+    /// PEM bundle that replaces the system's roots for the collector.
+    pub ca_file: Option<PathBuf>,
+    /// Sent with each batch: what the collector knows the gate by.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// `service.name`. Default `rolegate`.
+    pub service_name: String,
+    /// How many of the traces that begin here are recorded, 0 to 1. Default 1.
+    pub sample_ratio: f64,
+    /// Whose `traceparent` goes on. Default: that of trusted proxies.
+    pub parent: TraceParent,
+}
+
+/// Whose `traceparent` is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TraceParent {
+    /// That of `trusted_proxies`; anybody else's ends here, and a new trace begins.
+    #[default]
+    Trusted,
+    /// Anybody's.
+    Any,
+    /// Nobody's.
+    None,
+}
