@@ -17,6 +17,7 @@ use crate::config::settings::{Config, Limits, TlsVersion};
 use crate::control::Desk;
 use crate::forward::{Forward, OwnCookies, SetupError};
 use crate::gate::{Gate, Shared};
+use crate::listen::inherited::Inherited;
 use crate::listen::tls::Tls;
 use crate::listen::workers::{self, Workers};
 use crate::listen::{self, Bounds, Stop, Stopping};
@@ -37,6 +38,8 @@ use watch::Watch;
 
 mod desk;
 pub mod dev;
+mod notify;
+mod pulse;
 mod rekey;
 pub mod serve;
 mod sessions;
@@ -95,13 +98,18 @@ pub fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Start
     listen::bind(address).map_err(|error| StartError::Listen { address, key, error })
 }
 
-/// Binds the configuration's own addresses and starts.
-pub fn start(config: Config) -> Result<Running, StartError> {
+/// Starts on the sockets that were handed over, and binds the configuration's own addresses for the others.
+pub fn start(config: Config, handed: Inherited) -> Result<Running, StartError> {
+    if handed.redirect.is_some() && config.tls.is_none() {
+        let why = "a socket called `redirect` was handed over: it sends to TLS, and there is no [tls]";
+        return Err(StartError::Other(why.into()));
+    }
     let redirect = config.tls.as_ref().and_then(|tls| tls.redirect_listen);
+    let bound = || redirect.map(|address| bind(address, "tls.redirect_listen")).transpose();
     let listeners = Listeners {
-        public: bind(config.listen, "listen")?,
-        admin: bind(config.admin_listen, "admin_listen")?,
-        redirect: redirect.map(|address| bind(address, "tls.redirect_listen")).transpose()?,
+        public: handed.public.map_or_else(|| bind(config.listen, "listen"), Ok)?,
+        admin: handed.admin.map_or_else(|| bind(config.admin_listen, "admin_listen"), Ok)?,
+        redirect: handed.redirect.map_or_else(bound, |socket| Ok(Some(socket)))?,
     };
     start_on(config, listeners)
 }

@@ -52,6 +52,7 @@ mod streams;
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
 mod support_itself;
+mod systemd;
 mod tls;
 mod tokens;
 mod verdict;
