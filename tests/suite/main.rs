@@ -18,6 +18,7 @@ mod browser;
 mod clients;
 mod cookies;
 mod corpus;
+mod debian;
 mod doctor;
 mod explain;
 mod forwarded;
