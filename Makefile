@@ -37,7 +37,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
+test-tools: browser tls-clients store-server systemd-tools package-tools $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -59,6 +59,20 @@ store-server:
 	@command -v valkey-server >/dev/null || command -v redis-server >/dev/null || { \
 		command -v apt-get >/dev/null || { echo "The store's tests need valkey-server or redis-server." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server; }
+
+# Its tools alone: they judge units and hand over sockets without a systemd that runs.
+.PHONY: systemd-tools
+systemd-tools:
+	@{ command -v systemd-analyze && command -v systemd-socket-activate; } >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The tests need systemd-analyze and systemd-socket-activate." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends systemd; }
+
+# What builds, judges and installs the Debian package.
+.PHONY: package-tools
+package-tools:
+	@{ command -v dpkg-deb && command -v dpkg-shlibdeps && command -v strip && command -v lintian; } >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The Debian package needs dpkg-dev, binutils and lintian." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dpkg-dev binutils lintian; }
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json
@@ -131,6 +145,11 @@ bench-store: ## what a shared store costs a request with a fresh pass (needs wrk
 .PHONY: image
 image: ## the container image (needs Docker with BuildKit)
 	docker build -t rolegate:dev .
+
+.PHONY: deb
+deb: package-tools ## the Debian package, in target/debian, judged by lintian
+	$(CARGO) build --profile dist --locked --bin rolegate
+	lintian "$$(deploy/debian/build target/dist/rolegate target/debian | tee /dev/stderr)"
 
 .PHONY: clean
 clean: ## remove what was built and installed here

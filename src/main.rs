@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use listenfd::ListenFd;
 use rolegate::command::{check, doctor, explain, probe, schema, secret, sessions};
 use rolegate::run::{dev, serve};
 
@@ -121,7 +122,7 @@ fn main() -> ExitCode {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     match arguments.command {
-        Command::Run { config } => serve::run(config.as_deref(), &env),
+        Command::Run { config } => serve::run(config.as_deref(), &env, ListenFd::from_env()),
         Command::Dev(flags) => dev::run(&flags),
         Command::Pool { pool, listen, pool_url, allow_remote } => {
             dev::run_pool(pool.as_deref(), listen, pool_url.as_deref(), allow_remote)

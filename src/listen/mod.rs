@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use crate::body::Answer;
 
 pub mod http1;
+pub mod inherited;
 pub mod stop;
 pub mod tls;
 pub mod unix;

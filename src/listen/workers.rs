@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::tls::{Handshakes, Shown};
@@ -21,6 +21,7 @@ use super::{Bounds, Handler, Stopping, accept, at_once, http1};
 /// The running workers.
 pub struct Workers {
     workers: Vec<Worker>,
+    handles: Vec<Handle>,
 }
 
 /// A socket on its way to a worker. It brings what says when to stop: a worker at rest holds none.
@@ -61,7 +62,7 @@ pub fn spawn<H: Handler>(
                 let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
                 match runtime.and_then(|runtime| Ok((runtime, make(index)?))) {
                     Ok((runtime, handler)) => {
-                        let _ = report.send(Ok(()));
+                        let _ = report.send(Ok(runtime.handle().clone()));
                         runtime.block_on(work(inbox, Rc::new(handler), bounds, tls));
                     }
                     Err(error) => drop(report.send(Err(error))),
@@ -70,10 +71,8 @@ pub fn spawn<H: Handler>(
             Ok(Worker { sockets, open, thread })
         })
         .collect::<io::Result<Vec<_>>>()?;
-    for report in reports.iter().take(workers.len()) {
-        report?;
-    }
-    Ok(Workers { workers })
+    let handles = reports.iter().take(workers.len()).collect::<io::Result<_>>()?;
+    Ok(Workers { workers, handles })
 }
 
 // === impl Workers ===
@@ -103,6 +102,11 @@ impl Workers {
             }
         }
         Ok(())
+    }
+
+    /// The way to each worker's runtime, to see whether it still takes turns.
+    pub fn handles(&self) -> &[Handle] {
+        &self.handles
     }
 
     /// Waits for the threads to end. Call after their connections have.

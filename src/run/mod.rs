@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::background::Background;
 use crate::config::settings::{Config, Limits, TlsVersion};
 use crate::control::Desk;
 use crate::gate::worker::{Current, Worker};
+use crate::listen::inherited::Inherited;
 use crate::listen::tls::Tls;
 use crate::listen::workers::{self, Workers};
 use crate::listen::{self, Bounds, Stop, Stopping};
@@ -33,6 +35,8 @@ use watch::Watch;
 mod desk;
 pub mod dev;
 mod fixed;
+mod notify;
+mod pulse;
 mod reload;
 pub mod serve;
 mod sessions;
@@ -54,6 +58,8 @@ pub struct Running {
     control: Control,
     /// What is read again while the gate runs, if anything is.
     watch: Option<Watch>,
+    /// Whether what was read last could not be used.
+    refused: Arc<AtomicBool>,
 }
 
 /// Why a gate could not start. Names the key or flag to change.
@@ -89,13 +95,19 @@ pub fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Start
     listen::bind(address).map_err(|error| StartError::Listen { address, key, error })
 }
 
-/// Binds the configuration's own addresses and starts. `again`: how to come by it once more, if it can change.
-pub fn start(config: Config, again: Option<Again>) -> Result<Running, StartError> {
+/// Starts on the sockets that were handed over, and binds the configuration's own addresses for the others. `again`: how
+/// to come by the configuration once more, if it can change.
+pub fn start(config: Config, again: Option<Again>, handed: Inherited) -> Result<Running, StartError> {
+    if handed.redirect.is_some() && config.tls.is_none() {
+        let why = "a socket called `redirect` was handed over: it sends to TLS, and there is no [tls]";
+        return Err(StartError::Other(why.into()));
+    }
     let redirect = config.tls.as_ref().and_then(|tls| tls.redirect_listen);
+    let bound = || redirect.map(|address| bind(address, "tls.redirect_listen")).transpose();
     let listeners = Listeners {
-        public: bind(config.listen, "listen")?,
-        admin: bind(config.admin_listen, "admin_listen")?,
-        redirect: redirect.map(|address| bind(address, "tls.redirect_listen")).transpose()?,
+        public: handed.public.map_or_else(|| bind(config.listen, "listen"), Ok)?,
+        admin: handed.admin.map_or_else(|| bind(config.admin_listen, "admin_listen"), Ok)?,
+        redirect: handed.redirect.map_or_else(bound, |socket| Ok(Some(socket)))?,
     };
     start_on(config, again, listeners)
 }
@@ -156,6 +168,7 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     control.feed(&gates, public, stopping, "public");
     workers.push(gates);
     tracing::info!(listen = %address, admin = %admin_address, tls = shown.is_some(), "listening");
+    let refused = Arc::new(AtomicBool::new(false));
     let watch = match again {
         None => None,
         Some(again) => {
@@ -168,12 +181,12 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
                 current,
                 redirect: redirecting,
                 tls: shown,
-                refused: false,
+                refused: refused.clone(),
             };
             Some(Watch::start(files, move |why| reload.read(why)).map_err(other)?)
         }
     };
-    Ok(Running { address, admin_address, standing, current, stop, workers, control, watch })
+    Ok(Running { address, admin_address, standing, current, stop, workers, control, watch, refused })
 }
 
 /// What outlives every configuration, from the first one.
@@ -226,14 +239,23 @@ impl Running {
         self.standing.provider.load().ready()
     }
 
-    /// Has the configuration read again, now; says how that ended. `None`: there is nothing to read, or whatever it lies
-    /// on does not answer; it goes on then, and the log says how it ends.
-    pub fn read_again(&self) -> Option<Outcome> {
+    /// Has the configuration read again, now; says how that ended. `None`: there is nothing to read.
+    pub async fn read_again(&self) -> Option<Outcome> {
         let Some(watch) = &self.watch else {
             tracing::info!("there is nothing to read again");
             return None;
         };
-        watch.look_now().recv_timeout(RELOAD_PATIENCE).ok()
+        watch.look_now().await.ok()
+    }
+
+    /// Whether the configuration has changed into one that cannot be used.
+    pub fn refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How long a stop waits for what is open.
+    pub fn drain(&self) -> Duration {
+        self.current.load().config.limits.drain
     }
 
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
@@ -320,9 +342,6 @@ impl Control {
         let _ = self.thread.join();
     }
 }
-
-/// Whoever waits for a reload has other signals to hear.
-const RELOAD_PATIENCE: Duration = Duration::from_secs(10);
 
 fn other(error: impl std::fmt::Display) -> StartError {
     StartError::Other(error.to_string())

@@ -3,6 +3,7 @@
 //! Requests under way go on by what they began with; each request has one configuration (`gate::worker`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -47,7 +48,7 @@ pub(super) struct Reload {
     pub(super) redirect: Arc<ArcSwap<Config>>,
     pub(super) tls: Option<Shown>,
     /// Whether what was read last could not be used.
-    pub(super) refused: bool,
+    pub(super) refused: Arc<AtomicBool>,
 }
 
 /// What a refused configuration was refused for.
@@ -64,7 +65,7 @@ impl Reload {
     pub(super) fn read(&mut self, why: Why) -> Told {
         let (loaded, files) = self.again.source.load();
         let same = files == self.again.files;
-        if same && !self.refused && why == Why::Changed {
+        if same && !self.refused.load(Ordering::Relaxed) && why == Why::Changed {
             return Told { files, outcome: Outcome::Same };
         }
         let outcome = match loaded.map_err(Refused::from) {
@@ -89,7 +90,7 @@ impl Reload {
                 }
             },
         };
-        self.refused = outcome == Outcome::Refused;
+        self.refused.store(outcome == Outcome::Refused, Ordering::Relaxed);
         Told { files, outcome }
     }
 

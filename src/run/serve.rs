@@ -1,16 +1,20 @@
-//! `rolegate run`: configuration, log, gate, and the wait for a signal.
+//! `rolegate run`: configuration, log, gate, and the wait for a signal; the service manager hears how it goes.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::signals::Signals;
-use super::{Again, start};
+use listenfd::ListenFd;
+
+use super::notify::Manager;
+use super::signals::{Heard, Signals};
+use super::{Again, Running, start};
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::{Overrides, Source};
+use crate::listen::inherited::Inherited;
 use crate::telemetry::log;
 
-/// Serves until SIGINT or SIGTERM; at SIGHUP files are read again.
-pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
+/// Serves until SIGINT or SIGTERM; at SIGHUP files are read again. `sockets` are listeners that were handed over.
+pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> ExitCode {
     let source = Source::new(path, env, Overrides::default());
     let (loaded, files) = source.load();
     let loaded = match loaded {
@@ -24,26 +28,69 @@ pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
     for warning in loaded.warnings.iter() {
         tracing::warn!(target: "rolegate::config", "{warning}");
     }
+    // Before anything else is opened, which could bear the number of one that is missing.
+    let names = env.iter().find(|(name, _)| name == "LISTEN_FDNAMES").map(|(_, names)| names.as_str());
+    let handed = Inherited::take(sockets, names);
     // Before anything is served: until it is heard, a signal would end the process.
-    let signals = match Signals::hear() {
-        Ok(signals) => signals,
+    let (runtime, mut signals) = match Signals::hear() {
+        Ok(heard) => heard,
         Err(error) => {
             tracing::error!(%error, "signals cannot be waited for");
             return ExitCode::FAILURE;
         }
     };
     let again = Again { source, files, fit: Box::new(|_| ()) };
-    let running = match start(loaded.config, Some(again)) {
+    let started = |handed| start(loaded.config, Some(again), handed);
+    let running = match handed.map_err(super::other).and_then(started) {
         Ok(running) => running,
         Err(error) => {
             eprintln!("rolegate: {error}");
             return ExitCode::FAILURE;
         }
     };
-    signals.wait_for_end(|| {
-        let _ = running.read_again();
-    });
+    let manager = Manager::named(env, std::process::id());
+    runtime.block_on(live(&running, &mut signals, &manager));
     tracing::info!("stopping");
+    manager.stopping(running.drain());
     running.stop();
     ExitCode::SUCCESS
+}
+
+/// From the first request that could be served until a signal to end.
+async fn live(running: &Running, signals: &mut Signals, manager: &Manager) {
+    let status = || status(running);
+    let first = status();
+    manager.ready(&first);
+    let serve = async {
+        while signals.next().await == Heard::Again {
+            let reload = async {
+                manager.reloading();
+                running.read_again().await;
+                // Also when nothing of it was taken: what was there before serves on.
+                manager.ready(&status());
+            };
+            tokio::select! {
+                () = reload => {}
+                () = signals.end() => return,
+            }
+        }
+    };
+    tokio::select! {
+        () = serve => {}
+        () = manager.keep_awake(async || running.beats().await) => {}
+        () = manager.keep_told(first.clone(), status) => {}
+    }
+}
+
+/// A line for `systemctl status`. A pool that is away is no reason not to serve: what is public, and whoever is signed
+/// in, needs none.
+fn status(running: &Running) -> String {
+    let logins =
+        if running.ready() { "" } else { "; no login can begin yet, the identity provider does not answer" };
+    let refused = if running.refused() {
+        "; the changed configuration cannot be used, the one before stays"
+    } else {
+        ""
+    };
+    format!("serving at {}{logins}{refused}", running.address)
 }

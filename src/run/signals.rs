@@ -7,37 +7,49 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals of a gate: from its making on none of them ends the process by itself.
 pub struct Signals {
-    runtime: Runtime,
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
 }
 
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// SIGINT or SIGTERM: to end.
+    End,
+    /// SIGHUP: to read files again.
+    Again,
+}
+
 // === impl Signals ===
 
 impl Signals {
-    /// Begins to hear SIGINT, SIGTERM and SIGHUP.
-    pub fn hear() -> io::Result<Self> {
+    /// Begins to hear SIGINT, SIGTERM and SIGHUP, on the runtime that comes with it.
+    pub fn hear() -> io::Result<(Runtime, Self)> {
         let runtime = runtime()?;
         let within = runtime.enter();
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let hang_up = signal(SignalKind::hangup())?;
         drop(within);
-        Ok(Self { runtime, interrupt, terminate, hang_up })
+        Ok((runtime, Self { interrupt, terminate, hang_up }))
     }
 
-    /// Returns at the first SIGINT or SIGTERM; calls `again` at each SIGHUP until then.
-    pub fn wait_for_end(self, mut again: impl FnMut()) {
-        let Self { runtime, mut interrupt, mut terminate, mut hang_up } = self;
-        runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => return,
-                    _ = terminate.recv() => return,
-                    _ = hang_up.recv() => again(),
-                }
-            }
-        });
+    /// The next one.
+    pub async fn next(&mut self) -> Heard {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => Heard::End,
+            _ = self.terminate.recv() => Heard::End,
+            _ = self.hang_up.recv() => Heard::Again,
+        }
+    }
+
+    /// The next one that is to end. A SIGHUP that comes meanwhile is heard afterwards.
+    pub async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

@@ -10,9 +10,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::reload::Outcome;
@@ -20,7 +21,7 @@ pub use crate::config::Files;
 use crate::config::{self, Fingerprint};
 
 /// Files under watch, until it is dropped.
-pub struct Watch(Sender<Sender<Outcome>>);
+pub struct Watch(Sender<oneshot::Sender<Outcome>>);
 
 /// Why somebody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ struct Sight {
 impl Watch {
     /// Looks at `files` and calls `tell` for each change. One that is missing or cannot be read has changed as well.
     pub fn start(files: Files, mut tell: impl FnMut(Why) -> Told + Send + 'static) -> io::Result<Self> {
-        let (ask, asked) = mpsc::channel::<Sender<Outcome>>();
+        let (ask, asked) = mpsc::channel::<oneshot::Sender<Outcome>>();
         let run = move || {
             let mut sight = Sight::of(files);
             loop {
@@ -78,8 +79,8 @@ impl Watch {
     }
 
     /// Has the files read again now, changed or not. How that ends comes out of what is returned.
-    pub fn look_now(&self) -> Receiver<Outcome> {
-        let (asks, outcome) = mpsc::channel();
+    pub fn look_now(&self) -> oneshot::Receiver<Outcome> {
+        let (asks, outcome) = oneshot::channel();
         let _ = self.0.send(asks);
         outcome
     }

@@ -19,6 +19,7 @@ mod clients;
 mod configuration;
 mod cookies;
 mod corpus;
+mod debian;
 mod doctor;
 mod explain;
 mod forwarded;
@@ -54,6 +55,7 @@ mod streams;
 #[allow(dead_code, reason = "a library: not every test needs all of it")]
 mod support;
 mod support_itself;
+mod systemd;
 mod tls;
 mod tokens;
 mod traces;

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -63,6 +64,10 @@ pub struct Start {
     pub environment: HashMap<String, String>,
     /// Whether to wait until it says it is ready.
     pub wait_ready: bool,
+    /// What starts it in its place, and becomes it: words before its own command line.
+    pub launcher: Vec<String>,
+    /// A listener that its launcher gets as standard input.
+    pub handed: Option<TcpListener>,
 }
 
 // === impl Start ===
@@ -70,7 +75,14 @@ pub struct Start {
 impl Start {
     /// With this configuration; `{folder}` in it stands for the folder it lies in.
     pub fn with(toml: impl Into<String>) -> Self {
-        Self { toml: toml.into(), files: Vec::new(), environment: HashMap::new(), wait_ready: true }
+        Self {
+            toml: toml.into(),
+            files: Vec::new(),
+            environment: HashMap::new(),
+            wait_ready: true,
+            launcher: Vec::new(),
+            handed: None,
+        }
     }
 
     /// Puts a file beside the configuration.
@@ -95,13 +107,17 @@ impl Start {
         let file = folder.path().join("rolegate.toml");
         write_private(&file, self.toml.replace("{folder}", folder.path().to_str().unwrap()).as_bytes());
 
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rolegate"))
+        let program = env!("CARGO_BIN_EXE_rolegate").to_owned();
+        let words: Vec<_> = self.launcher.iter().chain([&program]).collect();
+        let stdin = self.handed.map_or_else(Stdio::null, |listener| OwnedFd::from(listener).into());
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .args(["run", "--config"])
             .arg(&file)
             .env_clear()
             .envs(&self.environment)
             .current_dir(folder.path())
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
