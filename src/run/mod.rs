@@ -33,6 +33,7 @@ use watch::Watch;
 mod desk;
 pub mod dev;
 mod fixed;
+mod machine;
 mod reload;
 pub mod serve;
 mod sessions;

@@ -4,13 +4,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::signals::Signals;
-use super::{Again, start};
+use super::{Again, machine, start};
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::{Overrides, Source};
 use crate::telemetry::log;
 
 /// Serves until SIGINT or SIGTERM; at SIGHUP files are read again.
 pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
+    if let Err(unfit) = machine::fit() {
+        eprintln!("rolegate: {unfit}");
+        return ExitCode::FAILURE;
+    }
     let source = Source::new(path, env, Overrides::default());
     let (loaded, files) = source.load();
     let loaded = match loaded {
