@@ -41,6 +41,7 @@ pub fn cases() -> Vec<Case> {
             clients::who_shows_none_is_refused_where_one_is_asked_for();
             clients::files_that_name_no_authority_or_no_list_keep_the_gate_from_starting();
         }),
+        case(&["FWD-11"], |_| crate::tls::an_upstream_without_a_certificate_that_counts_gets_nothing()),
         case(&["FWD-02"], |_| the_client_is_the_rightmost_address_that_is_no_proxy()),
         case(&["FWD-03"], |world| {
             for lines in [
