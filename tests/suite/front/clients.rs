@@ -10,6 +10,7 @@ use super::{get, setup, status};
 use crate::support::pool::FakePool;
 use crate::support::tls::Offer;
 use crate::support::upstream::Recorder;
+use crate::support::wire::Wire;
 use crate::support::world::{Setup, Who, World};
 
 const KEY: &str = include_str!("../../fixtures/tls/clients/client.key");
@@ -20,6 +21,7 @@ const DEEP: &str = include_str!("../../fixtures/tls/clients/deep.pem");
 const CA: &str = include_str!("../../fixtures/tls/clients/ca.pem");
 const LIST: &str = include_str!("../../fixtures/tls/clients/revoked.crl");
 const LIST_BETWEEN: &str = include_str!("../../fixtures/tls/clients/between.crl");
+const NOBODY: &str = include_str!("../../fixtures/tls/clients/nobody.crl");
 const OLD_LIST: &str = include_str!("../../fixtures/tls/clients/old.crl");
 const SUBJECT: &str = "CN=Erika%20M%C3%BCller,O=Example\\,%20Inc.,C=DE";
 
@@ -373,4 +375,37 @@ fn explain_and_check_know_what_certificates_are_asked_for() {
     write("c.toml", &toml(&setup("").rules(RULES)));
     let (code, said) = rolegate(&["check", "--config", "c.toml"]);
     assert!(code == Some(78) && said.contains("nobody could pass"), "{code:?} {said}");
+}
+
+/// By its ticket, on its open connection, or anew: with the next list a client is out, and nobody else notices.
+#[test]
+fn who_is_revoked_while_the_gate_runs_does_not_come_back() {
+    let world = with_lists("", &[NOBODY]).start();
+    let address = world.gate.public;
+    let (rolf, erika) = (showing(REVOKED), showing(GOOD));
+    let request = "GET /machines/x HTTP/1.1\r\nHost: app.test\r\n\r\n".as_bytes();
+    let open = |offer: &Offer| {
+        let mut wire = Wire::connect(offer.tunnel(address));
+        wire.write(request);
+        assert_eq!(wire.answer(false).unwrap().status, 200);
+        wire
+    };
+    let (mut of_rolf, mut of_erika) = (open(&rolf), open(&erika));
+    assert_eq!(status(&asked(&rolf, address, "/machines/x").unwrap()), "200");
+
+    let from = world.gate.stderr().count();
+    std::fs::write(world.gate.folder().join("revoked.pem"), LIST).unwrap();
+    world.gate.signal("HUP");
+    let taken = |line: &str| line.contains("configuration taken").then_some(());
+    world.gate.stderr().wait_since(from, taken).expect("the list is taken");
+
+    let mark = world.mark();
+    for (wire, expected) in [(&mut of_rolf, 403), (&mut of_erika, 200)] {
+        wire.write(request);
+        assert_eq!(wire.answer(false).unwrap().status, expected);
+    }
+    assert!(asked(&rolf, address, "/machines/x").is_err());
+    assert!(asked(&rolf, address, "/public/x").is_err());
+    assert_eq!(status(&asked(&erika, address, "/machines/x").unwrap()), "200");
+    assert_eq!(world.seen_since(mark).len(), 2);
 }
