@@ -45,6 +45,8 @@ pub struct Ask {
     pub from: From,
     /// The method that a CORS preflight asks about.
     pub preflight: Option<Method>,
+    /// The client showed a certificate that counts.
+    pub certificate: bool,
 }
 
 /// Who asks.
@@ -119,8 +121,14 @@ impl Ask {
             websocket,
             from: From::read(&head.headers, config),
             preflight: preflight(head),
+            certificate: false,
             authority,
         })
+    }
+
+    /// The same of a client that showed a certificate, or none: no head says so.
+    pub fn with_certificate(self, certificate: bool) -> Self {
+        Self { certificate, ..self }
     }
 
     /// Path and query of a head that was not read further, for the way back on its page.

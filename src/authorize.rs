@@ -77,6 +77,8 @@ pub enum Why<'a> {
     Method,
     /// The rule is not for this client address.
     Address,
+    /// The rule is for clients with a certificate.
+    Certificate,
     /// A WebSocket from a page of another origin.
     Origin,
 }
@@ -106,6 +108,10 @@ pub fn decide<'a>(found: &Found<'a>, person: Option<&Person<'_>>, ask: &Ask, now
             }
             if rule.preflight && ask.preflight.is_some() {
                 return Decision::ForwardAnonymous;
+            }
+            // A browser shows none with a preflight (Fetch §4.8): those are the affair of `preflight`.
+            if rule.client_certificate && !ask.certificate {
+                return Decision::Forbid(Why::Certificate);
             }
             match &rule.access {
                 Access::Public => return forward(person, ask),
@@ -243,6 +249,7 @@ impl Decision<'_> {
             Self::WrongToken => Refusal::Bearer("token_use"),
             Self::Forbid(Why::Method) => Refusal::MethodNotNamed,
             Self::Forbid(Why::Address) => Refusal::Address,
+            Self::Forbid(Why::Certificate) => Refusal::ClientCertificate,
             Self::Forbid(Why::Origin) => Refusal::Origin,
             Self::Misdirected => Refusal::Misdirected,
             _ => Refusal::LoginRequired,

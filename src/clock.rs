@@ -24,6 +24,12 @@ pub fn random<const N: usize>() -> Result<[u8; N], NoEntropy> {
     Ok(bytes)
 }
 
+/// Whether the system has randomness to give. [`random`] cannot say that it has none: where the generator below it
+/// meets that, it ends the process without a reason that anybody would understand.
+pub fn has_entropy() -> Result<(), NoEntropy> {
+    getrandom::fill(&mut [0; 32]).map_err(|_| NoEntropy)
+}
+
 /// The system's random generator failed: nothing may be sealed or begun.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the system's random generator failed")]

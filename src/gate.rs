@@ -28,6 +28,8 @@ use crate::session::cookie::Jar;
 use crate::site::Site;
 use crate::streams::{May, Open};
 use crate::telemetry::{Record, Telemetry};
+use crate::tls::client_certificate::ClientCertificate;
+use crate::tls::clients::NoCertificate;
 use crate::trace;
 use crate::vouch::Vouch;
 
@@ -77,10 +79,10 @@ impl Gate {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
-        let mut trip = self.begin(&request, peer);
+        let mut trip = self.begin(&request, &peer);
         let traced = trip.record.traced();
         let passed = {
-            let passing = std::pin::pin!(self.pass(request, peer, &mut trip));
+            let passing = std::pin::pin!(self.pass(request, &peer, &mut trip));
             trace::follow(traced, passing).await
         };
         let answer = match passed {
@@ -98,9 +100,14 @@ impl Gate {
     }
 
     /// The way of a request. What is not clearly allowed is refused; nothing is forwarded but at the end.
-    async fn pass(&self, request: Request<Incoming>, peer: Peer, trip: &mut Trip) -> Result<Answer, Refusal> {
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        trip: &mut Trip,
+    ) -> Result<Answer, Refusal> {
         let (head, body) = request.into_parts();
-        let ask = self.read(&head, peer, trip)?;
+        let (ask, shown) = self.read(&head, peer, trip)?;
         let site = ask.origin.map(|index| &self.shared.sites[index]);
         // On a host that is no public origin cookies are not read.
         let jar = site.map(|site| Jar::read(&head.headers, &site.names)).unwrap_or_default();
@@ -133,10 +140,11 @@ impl Gate {
             Decision::Forward | Decision::ForwardAnonymous => {
                 let person = person.as_ref().filter(|_| decision == Decision::Forward);
                 let handed = caller.handed(carried);
-                let plan = self.plan(&ask, &found, person.map(|person| (person, handed)), trip)?;
+                let shown = shown.filter(|_| decision == Decision::Forward);
+                let plan = self.plan(&ask, &found, (person.map(|person| (person, handed)), shown), trip)?;
                 let open = |head: &HeaderMap| {
                     let opener = person.map(|_| &caller);
-                    self.shared.callers.open(opener, (site, head), || self.still(&ask, person))
+                    self.shared.callers.open(opener, (site, head), || self.still(&ask, person, peer))
                 };
                 let request = Request::from_parts(head, body);
                 self.send(request, plan, (&caller, open), trip).await
@@ -153,7 +161,12 @@ impl Gate {
     }
 
     /// The head as what it asks, or a refusal; nothing else looks at a header that decides.
-    fn read(&self, head: &http::request::Parts, peer: Peer, trip: &mut Trip) -> Result<Ask, Refusal> {
+    fn read<'p>(
+        &self,
+        head: &http::request::Parts,
+        peer: &'p Peer,
+        trip: &mut Trip,
+    ) -> Result<(Ask, Option<&'p ClientCertificate>), Refusal> {
         match forward::headers::framing_faults(&head.headers) {
             Some(forward::headers::EXPECTATION) => return Err(Refusal::Expectation),
             Some(fault) => return Err(Refusal::Framing(fault)),
@@ -172,7 +185,8 @@ impl Gate {
             })?;
         trip.context.target = Some(ask.target());
         trip.record.asked(&ask);
-        Ok(ask)
+        let shown = shown(&self.shared.config, peer)?;
+        Ok((ask.with_certificate(shown.is_some()), shown))
     }
 
     async fn own_page(
@@ -207,11 +221,11 @@ impl Gate {
         &self,
         ask: &Ask,
         found: &Found<'_>,
-        person: Option<(&Person<'_>, Handed<'_>)>,
+        (person, shown): (Option<(&Person<'_>, Handed<'_>)>, Option<&ClientCertificate>),
         trip: &Trip,
     ) -> Result<Plan, Refusal> {
         let config = &self.shared.config;
-        let identity = match person {
+        let mut identity = match person {
             Some((Person { sub, user, roles, headers, .. }, handed)) => {
                 let mut headers =
                     header_values(&config.identity, user, roles, headers).ok_or(Refusal::Unwritable)?;
@@ -220,10 +234,13 @@ impl Gate {
             }
             None => vec![],
         };
+        identity.extend(self.shared.vouch.of_certificate(shown)?);
         let by_bearer = person.is_some_and(|(person, _)| person.by != By::Session);
         let cacheability = match found {
             _ if !trip.context.cookies.is_empty() => Cacheability::PrivateNoStore,
-            Found::Rule(rule) if rule.cacheable || found.is_public() => Cacheability::Keep,
+            Found::Rule(rule) if rule.cacheable || (found.is_public() && !rule.client_certificate) => {
+                Cacheability::Keep
+            }
             _ => Cacheability::Private,
         };
         let host = HeaderValue::try_from(&ask.authority).map_err(|_| Refusal::Host)?;
@@ -247,15 +264,18 @@ impl Gate {
 
     /// Whether what `person` opens with `ask` may stay open once their session is another, or the rules are: by what
     /// decides then, and while what the upstream was told still holds.
-    fn still(&self, ask: &Ask, person: Option<&Person<'_>>) -> May {
-        let (current, ask) = (self.current.clone(), ask.clone());
+    fn still(&self, ask: &Ask, person: Option<&Person<'_>>, peer: &Peer) -> May {
+        let (current, ask, peer) = (self.current.clone(), ask.clone(), peer.clone());
         let (user, roles) =
             person.map(|person| (person.user.to_owned(), person.roles.to_vec())).unwrap_or_default();
         Box::new(move |session| {
             let told = session.user == user && roles.iter().all(|role| session.roles.contains(role));
             let person = person_of(session);
+            let current = current.load();
+            let Ok(shown) = shown(&current.config, &peer) else { return false };
+            let ask = ask.clone().with_certificate(shown.is_some());
             let forwards = |found| decide(&found, Some(&person), &ask, clock::now()) == Decision::Forward;
-            told && cover(&current.load().rules, &ask).is_ok_and(forwards)
+            told && cover(&current.rules, &ask).is_ok_and(forwards)
         })
     }
 
@@ -311,7 +331,7 @@ impl Gate {
         reply::from_reply(Reply::Redirect(format!("{origin}{}", ask.target())), &trip.context)
     }
 
-    fn begin(&self, request: &Request<Incoming>, peer: Peer) -> Trip {
+    fn begin(&self, request: &Request<Incoming>, peer: &Peer) -> Trip {
         let request_id = self.shared.telemetry.request_id();
         let telemetry = self.shared.telemetry.clone();
         let mut record = Record::begin(telemetry, request_id.clone(), request.method(), peer.address.ip());
@@ -330,6 +350,13 @@ impl Gate {
             record,
         }
     }
+}
+
+/// The certificate of a client that showed one, if it counts still.
+fn shown<'p>(config: &Config, peer: &'p Peer) -> Result<Option<&'p ClientCertificate>, Refusal> {
+    let Some(asked) = config.client_certificates() else { return Ok(None) };
+    let still = asked.clients.still(peer.certificate.as_deref(), clock::now());
+    still.map_err(|NoCertificate| Refusal::ClientCertificate)
 }
 
 // === impl Refusal ===

@@ -71,6 +71,9 @@ enum Command {
         /// The request is a true CORS preflight that asks about METHOD.
         #[arg(long)]
         preflight: bool,
+        /// The client shows a certificate that counts, for [tls] client_ca_file.
+        #[arg(long)]
+        client_certificate: bool,
         /// Answer in JSON.
         #[arg(long)]
         json: bool,
@@ -128,9 +131,21 @@ fn main() -> ExitCode {
             dev::run_pool(pool.as_deref(), listen, pool_url.as_deref(), allow_remote)
         }
         Command::Check { config, strict } => check::run(config.as_deref(), &env, strict),
-        Command::Explain { config, roles, user, claims, from, preflight, json, method, url } => {
+        Command::Explain {
+            config,
+            roles,
+            user,
+            claims,
+            from,
+            preflight,
+            client_certificate: certificate,
+            json,
+            method,
+            url,
+        } => {
             let claims = claims.into_iter().collect();
-            let question = explain::Question { method, url, user, roles, claims, from, preflight };
+            let question =
+                explain::Question { method, url, user, roles, claims, from, preflight, certificate };
             explain::run(config.as_deref(), &env, &question, json)
         }
         Command::Doctor { config, json } => doctor::run(config.as_deref(), &env, json),

@@ -53,6 +53,8 @@ pub enum Refusal {
     MethodNotNamed,
     /// The rule is not for this client address.
     Address,
+    /// The rule is for clients that showed a certificate, or all are to show one: none that counts was shown.
+    ClientCertificate,
     /// A WebSocket from a page of another origin.
     Origin,
     /// The session's identity cannot be written as headers.
@@ -155,6 +157,7 @@ impl Refusal {
             Self::Stronger { .. } => "insufficient_user_authentication",
             Self::MethodNotNamed => "method_not_named",
             Self::Address => "address",
+            Self::ClientCertificate => "client_certificate",
             Self::Origin => "origin",
             Self::Unwritable => "unwritable_identity",
             Self::Outage => "pool_outage",

@@ -11,6 +11,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 pub mod certificate;
+pub mod client_certificate;
+pub mod clients;
 
 /// Why there can be no TLS.
 #[derive(Debug, thiserror::Error)]

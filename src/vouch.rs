@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use http::Method;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Method};
 
 use crate::ask::Ask;
 use crate::clock;
@@ -12,9 +14,11 @@ use crate::config::secret::Secret;
 use crate::config::settings::{self, Config, PassToken, PassedOn};
 use crate::identity::assertion::key::BadKey;
 use crate::identity::assertion::{Assertions, Bound, Headers, Who, secret};
+use crate::identity::encode_name;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::rule::Found;
+use crate::tls::client_certificate::ClientCertificate;
 
 /// What the configuration says of it.
 pub struct Vouch {
@@ -60,6 +64,24 @@ impl Vouch {
         if let Some(token) = token {
             let value = secret(&format!("Bearer {token}")).ok_or(Refusal::Unwritable)?;
             headers.push((AUTHORIZATION, value));
+        }
+        Ok(headers)
+    }
+
+    /// The headers that go with a request from a client with a certificate, whoever is signed in.
+    pub fn of_certificate(&self, shown: Option<&ClientCertificate>) -> Result<Headers, Refusal> {
+        let Some((asked, shown)) = self.config.client_certificates().zip(shown) else {
+            return Ok(Headers::new());
+        };
+        let mut headers = Headers::new();
+        if !shown.subject().is_empty() {
+            let subject = HeaderValue::try_from(encode_name(shown.subject()));
+            headers.push((asked.subject_header.clone(), subject.map_err(|_| Refusal::Unwritable)?));
+        }
+        if asked.whole {
+            // A byte sequence (RFC 8941 §3.3.5).
+            let whole = HeaderValue::try_from(format!(":{}:", STANDARD.encode(shown.der())));
+            headers.push((CLIENT_CERT, whole.map_err(|_| Refusal::Unwritable)?));
         }
         Ok(headers)
     }
@@ -112,3 +134,6 @@ fn assertions(
     };
     Assertions::new(settings.clone(), &keys, &config.provider.issuer, &config.provider.client_id)
 }
+
+/// RFC 9440 §2.
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");

@@ -18,6 +18,7 @@ fn ask(kind: Kind, origin: Option<usize>) -> Ask {
         websocket: false,
         from: From::Nowhere,
         preflight: None,
+        certificate: false,
     }
 }
 
@@ -36,6 +37,7 @@ fn rule(access: Access) -> Rule {
         unauthenticated: Unauthenticated::Login,
         preflight: false,
         from: vec![],
+        client_certificate: false,
         cacheable: false,
         pass_token: None,
         bearer: None,
@@ -303,4 +305,33 @@ fn who_is_refused_is_told_what_is_missing_and_nothing_that_is_there() {
         ..Requirement::default()
     };
     assert_eq!(missing, expected);
+}
+
+#[test]
+fn a_rule_for_clients_with_a_certificate_narrows_whatever_else_it_asks() {
+    let roles = vec!["user".to_owned()];
+    for access in [Access::Public, Access::Needs(needs(&["user"], &[], &[]))] {
+        let guarded = Rule { client_certificate: true, ..rule(access.clone()) };
+        for kind in [Kind::Navigation, Kind::Document, Kind::Other] {
+            for origin in [Some(0), None] {
+                for person in [None, Some(person(&roles))] {
+                    let without = ask(kind, origin);
+                    let decision = decide(&Found::Rule(&guarded), person.as_ref(), &without);
+                    // Nobody is sent to sign in for what a sign-in does not open.
+                    assert_eq!(decision, Decision::Forbid(Why::Certificate));
+                    assert_eq!(decision.refusal(person.as_ref()), Refusal::ClientCertificate);
+                    let with = without.with_certificate(true);
+                    let open = rule(access.clone());
+                    let (narrowed, as_ever) = (Found::Rule(&guarded), Found::Rule(&open));
+                    assert_eq!(
+                        decide(&narrowed, person.as_ref(), &with),
+                        decide(&as_ever, person.as_ref(), &with)
+                    );
+                }
+            }
+        }
+    }
+    let preflight = Ask { preflight: Some(Method::GET), ..ask(Kind::Other, Some(0)) };
+    let guarded = Rule { client_certificate: true, preflight: true, ..rule(Access::Public) };
+    assert_eq!(decide(&Found::Rule(&guarded), None, &preflight), Decision::ForwardAnonymous);
 }

@@ -36,6 +36,8 @@ pub struct Question {
     pub from: Option<IpAddr>,
     /// A true CORS preflight that asks about `method`.
     pub preflight: bool,
+    /// The client shows a certificate that counts.
+    pub certificate: bool,
 }
 
 /// The answer: what happens, by which rule, and why.
@@ -75,6 +77,14 @@ pub fn explain(config: &Config, question: &Question) -> Explanation {
         Ok(ask) => ask,
         Err(refusal) => return Explanation::refused(&refusal),
     };
+    let clients = config.client_certificates();
+    if clients.is_some_and(|asked| asked.clients.required()) && !question.certificate {
+        let because =
+            "without a client certificate there is no connection: [tls] client_certificates = \"required\"";
+        return Explanation { outcome: "refuse", rule: None, path: None, because: because.into() };
+    }
+    // Where no client is asked for one, none is looked at.
+    let ask = ask.with_certificate(question.certificate && clients.is_some());
     if OwnPage::of(&ask, &config.auth_prefix).is_some() {
         let because = format!("{} is a page of the gate's own", ask.path.as_str());
         return Explanation { outcome: "own", rule: None, path: Some(ask.path.as_str().into()), because };
@@ -254,6 +264,7 @@ fn because(decision: &Decision<'_>, person: Option<&Person<'_>>) -> String {
         }
         Decision::Forbid(Why::Method) => "no rule that owns the path names this method".into(),
         Decision::Forbid(Why::Address) => "the rule is not for this client address".into(),
+        Decision::Forbid(Why::Certificate) => "the rule is for clients that show a certificate".into(),
         Decision::Forbid(Why::Origin) => "a WebSocket from a page of another origin".into(),
     }
 }

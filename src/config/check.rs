@@ -98,6 +98,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let session = session::session(raw.session.as_ref(), client_secrets, cx);
     let acr_order = identity::acr_order(raw.identity.as_ref(), cx);
     let rules = rules::rules(written_rules, &acr_order, &upstreams, cx);
+    tls::clients::asked_by_rules(raw, cx);
     rules::against_prefix(&rules, &auth_prefix, cx);
     rules::against_origins(&rules, &origins, cx);
     overlap::overlaps(&rules, &origins, cx);
@@ -113,6 +114,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let identity = identity::identity(raw.identity.as_ref(), kind, needs_roles, asked, cx);
     let identity = Identity { machines, ..identity };
     requirement::against_sources(&default, &rules, &identity.roles, cx);
+    tls::clients::against_identity(tls.as_ref(), &identity, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);

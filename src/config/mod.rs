@@ -212,6 +212,10 @@ fn layer(
 
 fn leave_out(values: &mut Json, path: &[problem::Step]) {
     let [problem::Step::Name(name), rest @ ..] = path else { return };
+    // A key of a list of tables is left out of each.
+    if let Some(tables) = values.as_array_mut() {
+        return tables.iter_mut().for_each(|table| leave_out(table, path));
+    }
     let Some(table) = values.as_object_mut() else { return };
     match table.get_mut(name) {
         Some(inner) if !rest.is_empty() => leave_out(inner, rest),

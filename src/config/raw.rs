@@ -83,6 +83,24 @@ pub(super) struct Tls {
     pub(super) min_version: Option<TlsVersion>,
     /// A listener in cleartext that sends browsers to `public_url` and forwards nothing. Default: none.
     pub(super) redirect_listen: Option<String>,
+    /// PEM file with the authorities whose clients' certificates count. Default: no client is asked for one.
+    pub(super) client_ca_file: Option<String>,
+    /// PEM file with their lists of revoked certificates. Default: none is looked at.
+    pub(super) client_crl_file: Option<String>,
+    /// Whether a handshake ends well without one: `optional` (default; rules may ask for it) or `required`.
+    pub(super) client_certificates: Option<ClientCertificates>,
+    /// The header with the verified certificate's subject. Default `X-Client-Subject`.
+    pub(super) client_subject_header: Option<String>,
+    /// Hand the upstream the whole certificate too, as `Client-Cert` (RFC 9440). Default false.
+    pub(super) client_cert_header: Option<bool>,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClientCertificates {
+    Optional,
+    Required,
 }
 
 /// `[[tls.certificates]]`
@@ -342,6 +360,8 @@ pub(super) struct Rule {
     pub(super) preflight: Option<bool>,
     /// Only from these networks, in addition to everything else.
     pub(super) from: Option<Vec<String>>,
+    /// `required`: only with a verified client certificate (`[tls] client_ca_file`), in addition to everything else.
+    pub(super) client_certificate: Option<ClientCertificate>,
     /// Leave the answer's cacheability alone.
     pub(super) cacheable: Option<bool>,
     /// Hand the upstream this token of the person as `Authorization: Bearer`: `access` or `id`.
@@ -352,6 +372,13 @@ pub(super) struct Rule {
     pub(super) encoded_slash: Option<EncodedSlash>,
     /// Where allowed requests go instead of the top level's `upstream`, written the same way.
     pub(super) upstream: Option<String>,
+}
+
+/// What a rule asks of the handshake.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClientCertificate {
+    Required,
 }
 
 /// Which token an upstream is handed.

@@ -8,9 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::secret::Secret;
 use super::template::Templates;
 use crate::tls::certificate::Certificate;
+use crate::tls::clients::Clients;
 
 mod handed;
 mod identity;
@@ -104,6 +107,19 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// The cleartext listener that sends browsers to a public origin. Default: none.
     pub redirect_listen: Option<SocketAddr>,
+    /// Clients' certificates; `None`: no client is asked for one.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// What is asked of clients' certificates, and what the upstream is told of them.
+#[derive(Debug, Clone)]
+pub struct ClientCertificates {
+    /// Which count.
+    pub clients: Arc<Clients>,
+    /// The header with the subject. Default `X-Client-Subject`.
+    pub subject_header: HeaderName,
+    /// Whether the whole certificate goes along as `Client-Cert` (RFC 9440). Default false.
+    pub whole: bool,
 }
 
 /// A version of TLS; what is older than these is not spoken (RFC 8996).
@@ -263,6 +279,11 @@ impl Config {
     /// Whether some rule keeps escaped slashes.
     pub fn keeps_slashes(&self) -> bool {
         self.rules.iter().any(|rule| rule.keeps_slashes)
+    }
+
+    /// What is asked of clients' certificates, where they are asked for one.
+    pub fn client_certificates(&self) -> Option<&ClientCertificates> {
+        self.tls.as_ref()?.clients.as_ref()
     }
 }
 

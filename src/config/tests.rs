@@ -319,9 +319,10 @@ fn the_control_socket_is_an_absolute_name_that_fits() {
 fn what_a_command_leaves_out_of_the_file_does_not_count() {
     let toml = SMALL
         .replace("keys = ", "keys_file = \"/nowhere\" # ")
-        .replace("[cognito]", "[cognito]\nclient_secret_file = \"/nowhere\"");
+        .replace("[cognito]", "[cognito]\nclient_secret_file = \"/nowhere\"")
+        + "\n[[rules]]\npath = \"/a\"\npublic = true\nclient_certificate = \"required\"\n";
     let mut flags = Overrides::default();
-    flags.leave_out("cognito").leave_out("session.keys_file");
+    flags.leave_out("cognito").leave_out("session.keys_file").leave_out("rules.client_certificate");
     flags.set("--pool-url", "cognito.issuer", "http://127.0.0.1:4182/local_DevPool");
     flags.set("--pool-url", "cognito.user_pool_id", "local_DevPool");
     flags.set("--pool-url", "cognito.client_id", "dev");
@@ -340,6 +341,8 @@ fn the_table_turns_tls_on_with_every_certificate_it_names() {
     assert_eq!((tls.certificates.len(), tls.min_version), (2, TlsVersion::V1_3));
     assert_eq!(tls.redirect_listen.unwrap().to_string(), "0.0.0.0:80");
     assert_eq!(config.limits.handshake_timeout.as_secs(), 2);
+    let asked = tls.clients.unwrap();
+    assert!(asked.clients.required() && asked.whole && asked.subject_header == "x-certificate-subject");
     assert!(fixture("small.toml").tls.is_none());
 
     let pem = |name: &str| root().join("tests/fixtures/tls").join(name).display().to_string();
@@ -348,7 +351,13 @@ fn the_table_turns_tls_on_with_every_certificate_it_names() {
     let loaded = from_text("a.toml", SMALL, &variables, &Overrides::default()).unwrap();
     let tls = loaded.config.tls.unwrap();
     assert_eq!((tls.certificates.len(), tls.min_version), (1, TlsVersion::V1_2));
-    assert!(tls.redirect_listen.is_none());
+    assert!(tls.redirect_listen.is_none() && tls.clients.is_none());
+
+    let ca = pem("clients/ca.pem");
+    let variables = [variables, env(&[("ROLEGATE_TLS__CLIENT_CA_FILE", &ca)])].concat();
+    let loaded = from_text("a.toml", SMALL, &variables, &Overrides::default()).unwrap();
+    let asked = loaded.config.tls.unwrap().clients.unwrap();
+    assert!(!asked.clients.required() && !asked.whole && asked.subject_header == "x-client-subject");
 }
 
 #[test]

@@ -326,13 +326,33 @@ const STRIPPED: &[&[u8]] = &[
     b"xauthusername",
     b"remoteuser",
     b"xremoteuser",
-    b"xclientcert",
+    b"xclientsubject",
+    b"xclientverify",
+    b"xclientdn",
+    b"wscc",
+    b"wsru",
 ];
 
-/// Families of the same: `X-Forwarded-*`, `X-Auth-Request-*`, `X-WEBAUTH-*`, `X-Amzn-Oidc-*`, `Ssl-Client-*`, and
-/// `Proxy` and `Proxy-*` (CVE-2016-5385: a CGI reads `Proxy` as `HTTP_PROXY`).
-const PREFIXES: &[&[u8]] =
-    &[b"xforwarded", b"xauthrequest", b"xwebauth", b"xamznoidc", b"sslclient", b"proxy"];
+/// Families of the same: `X-Forwarded-*`, `X-Auth-Request-*`, `X-WEBAUTH-*`, `X-Amzn-Oidc-*`; `Proxy` and `Proxy-*`
+/// (CVE-2016-5385: a CGI reads `Proxy` as `HTTP_PROXY`); and what servers, balancers and their plug-ins say of a client's
+/// certificate, of which RFC 9440 §4 wants no copy of a client's to pass.
+const PREFIXES: &[&[u8]] = &[
+    b"xforwarded",
+    b"xauthrequest",
+    b"xwebauth",
+    b"xamznoidc",
+    b"proxy",
+    b"clientcert",
+    b"xclientcert",
+    b"xssl",
+    b"sslclient",
+    b"xtlsclient",
+    b"tlsclient",
+    b"xarrclientcert",
+    b"xamznmtls",
+    b"cfclientcert",
+    b"wlproxy",
+];
 
 #[cfg(test)]
 mod tests;

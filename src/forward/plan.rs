@@ -12,7 +12,8 @@ pub struct Plan {
     pub target: http::uri::PathAndQuery,
     /// The client's Host; [`super::Forward`] puts the upstream's own in its place where `pass_host` is off.
     pub host: HeaderValue,
-    /// X-User, X-Roles, mapped headers; put in last. Empty on a public path without a session.
+    /// X-User, X-Roles, mapped headers; what a client's certificate says; put in last. Empty where nobody is signed in
+    /// and no certificate was shown.
     pub identity: Vec<(HeaderName, HeaderValue)>,
     /// Whether the client's `Authorization` stays here: it was for the gate.
     pub drops_authorization: bool,

@@ -156,9 +156,18 @@ pub fn header_values(
 
 /// Percent-encodes every byte that is not visible ASCII, and `,` and `%`: distinct values stay distinct.
 pub fn encode(value: &str) -> String {
+    escaped(value, b",%")
+}
+
+/// The same for a distinguished name, which has a meaning for `,` and escapes it itself (RFC 4514 §2.4).
+pub fn encode_name(name: &str) -> String {
+    escaped(name, b"%")
+}
+
+fn escaped(value: &str, also: &[u8]) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
-        if matches!(byte, 0x21..=0x7e) && byte != b',' && byte != b'%' {
+        if matches!(byte, 0x21..=0x7e) && !also.contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push('%');

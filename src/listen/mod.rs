@@ -4,12 +4,14 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
 
 use crate::body::Answer;
+use crate::tls::client_certificate::ClientCertificate;
 
 pub mod http1;
 pub mod inherited;
@@ -22,12 +24,23 @@ pub mod workers;
 pub use stop::{Stop, Stopping};
 
 /// Who is at the other end of the socket.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// The socket's own peer address, never a header's claim.
     pub address: SocketAddr,
+    /// What they showed in the handshake, verified then; read once a connection.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The request's target held a `#`, at which the parser cuts it off without a word.
     pub target_was_cut: bool,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// Somebody at this address, who has shown nothing.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, certificate: None, target_was_cut: false }
+    }
 }
 
 /// What answers a request. One instance a worker, never shared between threads.
@@ -79,7 +92,7 @@ pub async fn serve<H: Handler>(
     while let Some((stream, address)) = accept(&listener, &mut stopping).await {
         at_once(&stream);
         let connection =
-            http1::connection(stream, address, handler.clone(), bounds.clone(), stopping.clone());
+            http1::connection(stream, Peer::at(address), handler.clone(), bounds.clone(), stopping.clone());
         tokio::task::spawn_local(connection);
     }
     Ok(())

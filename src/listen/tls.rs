@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -22,10 +22,13 @@ use tokio_rustls::server::TlsStream;
 
 use super::Stopping;
 use crate::tls::certificate::Certificate;
+use crate::tls::client_certificate::ClientCertificate;
+use crate::tls::clients::Clients;
 
-/// What a listener shows and speaks. The same for all workers, so that a session goes on at another one.
+/// What a listener shows, asks and speaks. The same for all workers, so that a session goes on at another one.
 pub struct Tls {
     config: Arc<ServerConfig>,
+    clients: Option<Arc<Clients>>,
     timeout: Duration,
     at_once: usize,
 }
@@ -38,6 +41,13 @@ pub(super) struct Handshakes {
     tls: Shown,
     /// The oldest first; what is dropped here is given up there.
     begun: RefCell<VecDeque<oneshot::Sender<()>>>,
+}
+
+/// A connection that speaks TLS.
+pub(super) struct Spoken {
+    pub(super) stream: TlsStream<TcpStream>,
+    /// What the client showed.
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Why a connection did not come to speak TLS.
@@ -62,10 +72,12 @@ struct ByName(Vec<Certificate>);
 // === impl Tls ===
 
 impl Tls {
-    /// Shows the first of `certificates` whose names cover the one that a client asks for, else the first. TLS 1.2
-    /// is spoken unless `only_1_3`. A handshake may take `timeout`.
+    /// Shows the first of `certificates` whose names cover the one that a client asks for, else the first. A client is
+    /// asked for one of its own if there are `clients`. TLS 1.2 is spoken unless `only_1_3`. A handshake may take
+    /// `timeout`.
     pub fn new(
         certificates: Vec<Certificate>,
+        clients: Option<Arc<Clients>>,
         only_1_3: bool,
         timeout: Duration,
     ) -> Result<Self, rustls::Error> {
@@ -76,13 +88,18 @@ impl Tls {
         };
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(versions)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(match &clients {
+                Some(clients) => clients.verifier(),
+                None => WebPkiClientVerifier::no_client_auth(),
+            })
             .with_cert_resolver(Arc::new(ByName(certificates)));
-        // Whoever offers protocols and not this one is told so, and nothing is guessed (RFC 7301 §3.2).
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // Whoever offers protocols and none of these is told so, and nothing is guessed (RFC 7301 §3.2).
+        config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
         // Sessions go on without a handshake, and nothing of them is kept here. Its keys are made anew every few hours.
+        // A ticket brings back the certificate that the client showed, and nobody verifies that again: so its keys, and
+        // what is kept of sessions without tickets, are of these settings alone. Under others every client shakes hands.
         config.ticketer = Ticketer::new()?;
-        Ok(Self { config: Arc::new(config), timeout, at_once: AT_ONCE })
+        Ok(Self { config: Arc::new(config), clients, timeout, at_once: AT_ONCE })
     }
 }
 
@@ -98,7 +115,7 @@ impl Handshakes {
         &self,
         stream: TcpStream,
         stopping: &mut Stopping,
-    ) -> Result<TlsStream<TcpStream>, Unfinished> {
+    ) -> Result<Spoken, Unfinished> {
         let pushed_out = self.begin();
         tokio::select! {
             finished = self.shake(stream) => finished,
@@ -108,7 +125,7 @@ impl Handshakes {
         }
     }
 
-    async fn shake(&self, mut stream: TcpStream) -> Result<TlsStream<TcpStream>, Unfinished> {
+    async fn shake(&self, mut stream: TcpStream) -> Result<Spoken, Unfinished> {
         let mut first = [0];
         // No record of TLS begins with a letter, every method does.
         if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
@@ -118,7 +135,12 @@ impl Handshakes {
             stream.shutdown().await?;
             return Err(Unfinished::Cleartext);
         }
-        Ok(TlsAcceptor::from(self.tls.load().config.clone()).accept(stream).await?)
+        let tls = self.tls.load_full();
+        let stream = TlsAcceptor::from(tls.config.clone()).accept(stream).await?;
+        let clients = tls.clients.as_ref();
+        let shown = clients.zip(stream.get_ref().1.peer_certificates());
+        let certificate = shown.and_then(|(clients, chain)| clients.shown(chain)).map(Arc::new);
+        Ok(Spoken { stream, certificate })
     }
 
     /// A place among the handshakes; what is returned resolves when it is taken away.
@@ -150,6 +172,9 @@ impl ResolvesServerCert for ByName {
         named.or_else(|| certificates.iter().find(can_sign)).map(|own| own.key().clone())
     }
 }
+
+/// What is spoken on TLS, the best first: what `workers` has a server for.
+const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
 /// What an honest crowd needs: at a round trip of half a second, a thousand new clients a second.
 const AT_ONCE: usize = 512;

@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::mpsc;
 
-use super::tls::{Handshakes, Shown};
-use super::{Bounds, Handler, Stopping, accept, at_once, http1};
+use super::tls::{Handshakes, Shown, Spoken};
+use super::{Bounds, Handler, Peer, Stopping, accept, at_once, http1};
 
 /// The running workers.
 pub struct Workers {
@@ -132,10 +132,14 @@ async fn work<H: Handler>(
         tokio::task::spawn_local(async move {
             // Counts as open, and is waited for, from here on: a handshake is not free either.
             let _open = open;
+            let peer = Peer::at(address);
             match handshakes {
-                None => http1::connection(stream, address, handler, bounds, stopping).await,
+                None => http1::connection(stream, peer, handler, bounds, stopping).await,
                 Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {
-                    Ok(stream) => http1::connection(stream, address, handler, bounds, stopping).await,
+                    Ok(Spoken { stream, certificate }) => {
+                        let peer = Peer { certificate, ..peer };
+                        http1::connection(stream, peer, handler, bounds, stopping).await;
+                    }
                     Err(error) => tracing::debug!(peer = %address, %error, "no TLS"),
                 },
             }

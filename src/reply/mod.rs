@@ -214,6 +214,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::RoleMissing { .. }
         | Refusal::MethodNotNamed
         | Refusal::Address
+        | Refusal::ClientCertificate
         | Refusal::Origin
         | Refusal::TokensNotKept
         | Refusal::SessionTooLarge

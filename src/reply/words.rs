@@ -38,6 +38,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
         },
         Refusal::MethodNotNamed => say("This method is not allowed here", "No rule for this path names the method of your request."),
         Refusal::Address => say("You may not see this from here", "This path is not open to your network address."),
+        Refusal::ClientCertificate => say("A client certificate is needed", "This is open only to those who show a certificate when they connect, and your browser or program showed none that counts."),
         Refusal::Origin => say("Connection refused", "A page of another site tried to open a connection with your session."),
         Refusal::Unwritable => say("Your account cannot be passed on", "Something in your account cannot be written as a header; the administrator can see what in the log."),
         Refusal::Outage => Words {

@@ -74,7 +74,7 @@ impl Rules {
                 (best, owner, chosen) = (Some(fit), Some(rule), None);
             }
             let stricter = chosen.is_none_or(|chosen| chosen.access == Access::Public);
-            if names(rule, method) && stricter {
+            if names(rule, method) && stricter && opens(rule, path) {
                 chosen = Some(rule);
             }
         }
@@ -117,11 +117,17 @@ fn fit(rule: &Rule, host: &str, path: &CanonicalPath<'_>) -> Option<Fit> {
     if rule.host.as_deref().is_some_and(|wanted| wanted != host) {
         return None;
     }
+    // What narrows must own whatever an upstream might fold, or a wider public rule would open it.
     let path = match rule.access {
-        Access::Public => rule.path.matches_exactly(path),
-        Access::Needs(_) => rule.path.matches_leniently(path),
+        Access::Public if !rule.narrows() => rule.path.matches_exactly(path),
+        Access::Public | Access::Needs(_) => rule.path.matches_leniently(path),
     }?;
     Some(Fit { host: rule.host.is_some(), path })
+}
+
+/// Public is public for one spelling alone.
+fn opens(rule: &Rule, path: &CanonicalPath<'_>) -> bool {
+    rule.access != Access::Public || rule.path.matches_exactly(path).is_some()
 }
 
 /// Methods are case-sensitive (RFC 9110 §9.1). GET covers HEAD.

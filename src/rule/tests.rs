@@ -11,6 +11,7 @@ fn rule(name: &str, path: &str, access: Access) -> Rule {
         unauthenticated: Unauthenticated::Login,
         preflight: false,
         from: vec![],
+        client_certificate: false,
         cacheable: false,
         pass_token: None,
         bearer: None,
@@ -113,5 +114,19 @@ fn an_escaped_slash_passes_only_where_one_rule_that_keeps_it_owns_both_readings(
         "/open%2F..%2Fplain",
     ] {
         assert_eq!(covered(&rules, raw), Err(PathRefusal::AmbiguousEscape), "{raw}");
+    }
+}
+
+#[test]
+fn a_public_rule_that_narrows_owns_every_spelling_and_opens_one() {
+    let from = vec![crate::config::settings::Network { address: [10, 0, 0, 0].into(), prefix: 8 }];
+    let inner = rule("inner", "/api/internal/**", Access::Public);
+    for inner in [Rule { client_certificate: true, ..inner.clone() }, Rule { from, ..inner }] {
+        let rules = || vec![rule("outer", "/api/**", Access::Public), inner.clone()];
+        assert_eq!(found(rules(), "app.test", "/api/internal/x", "GET"), "inner");
+        assert_eq!(found(rules(), "app.test", "/api/x", "GET"), "outer");
+        for spelling in ["/api/Internal/x", "/api/internal;a=b/x", "/API/internal/x"] {
+            assert_eq!(found(rules(), "app.test", spelling, "GET"), "method of inner", "{spelling}");
+        }
     }
 }

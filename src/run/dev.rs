@@ -32,7 +32,7 @@ pub struct Flags {
     #[arg(long)]
     upstream: Option<String>,
     /// Your own rules, role sources and requirements. What concerns the pool ([cognito] or [oidc]), [tls] and the
-    /// addresses is filled in, whatever the file says of it.
+    /// addresses is filled in, whatever the file says of it; no client certificate is asked for.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Users, groups and clients; a table that the file leaves out keeps its built-in content.
@@ -131,6 +131,8 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     for key in ["cognito", "oidc", "session.keys_file", "upstream_ca_file", "tls", "control_socket"] {
         filled_in.leave_out(key);
     }
+    // Without TLS nobody can show one, and the rest of the rule is still worth trying.
+    filled_in.leave_out("rules.client_certificate");
     let key = STANDARD.encode(clock::random::<32>().map_err(said)?);
     let upstream = flags.upstream.clone().unwrap_or(sample_url);
     filled_in

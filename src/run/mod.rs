@@ -35,6 +35,7 @@ use watch::Watch;
 mod desk;
 pub mod dev;
 mod fixed;
+mod machine;
 mod notify;
 mod pulse;
 mod reload;
@@ -217,7 +218,8 @@ fn stand(
 fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     let Some(tls) = &config.tls else { return Ok(None) };
     let only_1_3 = tls.min_version == TlsVersion::V1_3;
-    let tls = Tls::new(tls.certificates.clone(), only_1_3, config.limits.handshake_timeout);
+    let clients = tls.clients.as_ref().map(|asked| asked.clients.clone());
+    let tls = Tls::new(tls.certificates.clone(), clients, only_1_3, config.limits.handshake_timeout);
     Ok(Some(tls.map_err(other)?))
 }
 

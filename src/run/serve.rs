@@ -7,7 +7,7 @@ use listenfd::ListenFd;
 
 use super::notify::Manager;
 use super::signals::{Heard, Signals};
-use super::{Again, Running, start};
+use super::{Again, Running, machine, start};
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::{Overrides, Source};
 use crate::listen::inherited::Inherited;
@@ -15,6 +15,10 @@ use crate::telemetry::log;
 
 /// Serves until SIGINT or SIGTERM; at SIGHUP files are read again. `sockets` are listeners that were handed over.
 pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> ExitCode {
+    if let Err(unfit) = machine::fit() {
+        eprintln!("rolegate: {unfit}");
+        return ExitCode::FAILURE;
+    }
     let source = Source::new(path, env, Overrides::default());
     let (loaded, files) = source.load();
     let loaded = match loaded {

@@ -106,6 +106,7 @@ fn rules(config: &Config) -> Arc<Rules> {
 /// What no client may send on, beside what never passes.
 fn stripped(config: &Config) -> Vec<HeaderName> {
     let mut names: Vec<_> = config.identity.header_names().cloned().collect();
+    names.extend(config.client_certificates().map(|asked| asked.subject_header.clone()));
     // Where a method decides, an upstream must not be told to act on another one.
     if config.rules.iter().any(|rule| rule.methods.is_some()) {
         names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));

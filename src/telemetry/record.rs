@@ -144,6 +144,7 @@ impl Record {
             Decision::Forbid(Why::Missing(_)) => "role_missing",
             Decision::Forbid(Why::Method) => "method_not_named",
             Decision::Forbid(Why::Address) => "address",
+            Decision::Forbid(Why::Certificate) => "client_certificate",
             Decision::Forbid(Why::Origin) => "origin",
         };
         self.user = person.map(|person| person.user.to_owned());

@@ -90,9 +90,10 @@ fn the_design_of_the_house_stands() {
     ] {
         assert!(house.floor(pure).pure, "{pure} is ★");
     }
-    assert_eq!(house.floor("config::settings").may, ["tls::certificate", "rule::path"]);
+    assert_eq!(house.floor("config::settings").may, ["tls::certificate", "tls::clients", "rule::path"]);
     assert!(house.floor("rule::path").may.is_empty() && house.floor("clock").may.is_empty());
-    assert_eq!(house.floor("listen").may, ["body", "tls::certificate"], "listen knows no gate");
+    let of_listen = ["body", "tls::certificate", "tls::client_certificate", "tls::clients"];
+    assert_eq!(house.floor("listen").may, of_listen, "listen knows no gate");
     assert!(!house.floor("redirect").may.iter().any(|may| may.starts_with("forward")), "it has no upstream");
     assert_eq!(house.floor("devpool").may, ["body", "listen"], "the dev pool is an island");
     let to_the_island: Vec<_> =

@@ -94,6 +94,7 @@ fn rules() -> Rules {
         unauthenticated: Unauthenticated::Login,
         preflight: false,
         from: Vec::new(),
+        client_certificate: false,
         cacheable: false,
         pass_token: None,
         bearer: None,

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, configuration, cookies, forwarded, framing, headers, keys, login, logout, paths, rate, redirects,
-    reload, streams, tokens,
+    bearer, configuration, cookies, forwarded, framing, headers, keys, login, logout, machine, paths, rate,
+    redirects, reload, streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -47,6 +47,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
     Section { name: "N", bench: World::bench, cases: reload::cases },
     Section { name: "N", bench: World::bench, cases: configuration::cases },
+    Section { name: "N", bench: World::bench, cases: machine::cases },
 ];
 
 /// No case takes longer.

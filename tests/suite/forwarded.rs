@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use url::Url;
 
 use crate::corpus::{Case, case};
+use crate::front::clients;
 use crate::support::browser::Kind;
 use crate::support::world::{EVERYBODY, Setup, Who, World};
 
@@ -34,6 +35,13 @@ pub fn cases() -> Vec<Case> {
                 }
             }
         }),
+        case(&["FWD-08"], what_others_say_of_certificates_is_removed),
+        case(&["FWD-09"], |_| {
+            clients::a_certificate_that_does_not_count_is_refused_in_the_handshake();
+            clients::who_shows_none_is_refused_where_one_is_asked_for();
+            clients::files_that_name_no_authority_or_no_list_keep_the_gate_from_starting();
+        }),
+        case(&["FWD-11"], |_| crate::tls::an_upstream_without_a_certificate_that_counts_gets_nothing()),
         case(&["FWD-02"], |_| the_client_is_the_rightmost_address_that_is_no_proxy()),
         case(&["FWD-03"], |world| {
             for lines in [
@@ -85,6 +93,52 @@ pub fn cases() -> Vec<Case> {
         }),
         case(&["FWD-07"], crate::traces::what_clients_say_of_traces_and_request_ids),
     ]
+}
+
+/// What servers, balancers and plug-ins call it (RFC 9440 §4: no copy of a client's may pass).
+fn what_others_say_of_certificates_is_removed(world: &World) {
+    for name in [
+        "Client-Cert",
+        "Client-Cert-Chain",
+        "X-Client-Subject",
+        "X-Client-Cert",
+        "X-Client-Cert-Dn",
+        "X-Client-Certificate",
+        "X-Client-Verify",
+        "X-Client-DN",
+        "X-Forwarded-Client-Cert",
+        "X-Forwarded-Tls-Client-Cert",
+        "X-SSL-Cert",
+        "X-SSL-Client-Verify",
+        "X-SSL-Client-S-DN",
+        "SSL-Client-Cert",
+        "Ssl-Client-Verify",
+        "Ssl-Client-Subject-Dn",
+        "SSL_CLIENT_S_DN",
+        "X-Tls-Client-Cert",
+        "X-ARR-ClientCert",
+        "X-Amzn-Mtls-Clientcert",
+        "X-Amzn-Mtls-Clientcert-Subject",
+        "Cf-Client-Cert-Sha256",
+        "WL-Proxy-Client-Cert",
+        "$WSCC",
+    ] {
+        let other = name.replace('-', "_");
+        let third = name.to_ascii_lowercase().replace('-', ".");
+        for name in [name, &other, &third] {
+            for who in EVERYBODY {
+                let exchange = world.attack(
+                    who,
+                    format!(
+                        "GET /public/x HTTP/1.1\r\nHost: app.test\r\n{name}: CN=root-of-all\r\n\
+                         {name}: :cm9vdC1vZi1hbGw=:\r\n{{session}}\r\n"
+                    ),
+                );
+                exchange.must_be_stripped_of("root-of-all");
+                exchange.must_not_show("cm9vdC1vZi1hbGw=");
+            }
+        }
+    }
 }
 
 fn said_is_not_believed(world: &World, lines: &str) {

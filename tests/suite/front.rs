@@ -17,6 +17,7 @@ use crate::support::wire::{Ended, Wire};
 use crate::support::world::{Delivery, Setup, Who, World};
 
 mod cleartext;
+pub mod clients;
 
 const APP: &str = include_str!("../fixtures/tls/app.pem");
 const API: &str = include_str!("../fixtures/tls/api.pem");

@@ -33,6 +33,7 @@ mod key_roll;
 mod keys;
 mod login;
 mod logout;
+mod machine;
 mod operation;
 mod pages;
 mod pass_token;

@@ -70,7 +70,8 @@ const TAKEN: [&str; 37] = [
 ];
 
 /// The same, by their beginning.
-const TAKEN_PREFIXES: [&str; 6] = ["x-rolegate-", "x-amzn-oidc-", "proxy-", "content-", "sec-", "x-accel-"];
+const TAKEN_PREFIXES: [&str; 7] =
+    ["x-rolegate-", "x-amzn-oidc-", "client-cert", "proxy-", "content-", "sec-", "x-accel-"];
 
 /// The table, with its defaults.
 pub(super) fn identity(
@@ -183,25 +184,38 @@ impl Names {
     }
 
     fn take(&mut self, text: &str, key: &Key, cx: &mut Context<'_>) -> Option<HeaderName> {
-        let Ok(header) = HeaderName::from_bytes(text.as_bytes()) else {
-            cx.error(key, &format!("{text:?} is no header name"), "write letters, digits and -");
-            return None;
-        };
-        if header.as_str().bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-') {
-            let message =
-                format!("{text:?}: many servers read other marks than - as the same header, or drop it");
-            cx.error(key, &message, "write letters, digits and -");
-        } else if is_taken(header.as_str()) {
-            let message = format!("{text:?} frames messages, belongs to a connection, or is set by the gate");
-            cx.error(key, &message, "choose a name of your own, such as \"X-Pet-Preference\"");
-        } else if self.0.iter().any(|other| class(other.as_str()) == class(header.as_str())) {
+        let header = header_name(text, key, cx)?;
+        if self.0.iter().any(|other| is_same(other, &header)) {
             cx.error(key, &format!("{text:?} is filled twice"), "leave one out");
-        } else {
-            self.0.push(header.clone());
-            return Some(header);
+            return None;
         }
-        None
+        self.0.push(header.clone());
+        Some(header)
     }
+}
+
+/// A name for a header that the gate alone fills.
+pub(super) fn header_name(text: &str, key: &Key, cx: &mut Context<'_>) -> Option<HeaderName> {
+    let Ok(header) = HeaderName::from_bytes(text.as_bytes()) else {
+        cx.error(key, &format!("{text:?} is no header name"), "write letters, digits and -");
+        return None;
+    };
+    if header.as_str().bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-') {
+        let message =
+            format!("{text:?}: many servers read other marks than - as the same header, or drop it");
+        cx.error(key, &message, "write letters, digits and -");
+    } else if is_taken(header.as_str()) {
+        let message = format!("{text:?} frames messages, belongs to a connection, or is set by the gate");
+        cx.error(key, &message, "choose a name of your own, such as \"X-Pet-Preference\"");
+    } else {
+        return Some(header);
+    }
+    None
+}
+
+/// Whether an upstream could read the two as one.
+pub(super) fn is_same(one: &HeaderName, other: &HeaderName) -> bool {
+    class(one.as_str()) == class(other.as_str())
 }
 
 const X_USER: HeaderName = HeaderName::from_static("x-user");

@@ -73,6 +73,7 @@ fn rule(raw: &raw::Rule, at: usize, acr_order: &[String], cx: &mut Context<'_>) 
         },
         preflight: raw.preflight.unwrap_or(false),
         from: from.unwrap_or_default(),
+        client_certificate: raw.client_certificate.is_some(),
         cacheable: raw.cacheable.unwrap_or(false),
         bearer: raw.bearer.map(bearer::of_rule),
         keeps_slashes: matches!(raw.encoded_slash, Some(raw::EncodedSlash::Keep)),

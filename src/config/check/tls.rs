@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+pub(super) mod clients;
+
 use super::network;
 use super::{Contents, Context};
 use crate::config::problem::Key;
@@ -33,6 +35,7 @@ pub(super) fn tls(
         let key = table.name("certificates").index(at);
         certificates.push(pair(further.cert_file.as_deref(), further.key_file.as_deref(), &key, cx));
     }
+    let clients = clients::clients(raw, cx);
     let certificates = certificates.into_iter().collect::<Option<Vec<_>>>()?;
     uncovered(&certificates, origins, cx);
     Some(Tls {
@@ -42,6 +45,7 @@ pub(super) fn tls(
             Some(raw::TlsVersion::V1_2) | None => TlsVersion::V1_2,
         },
         redirect_listen,
+        clients,
     })
 }
 

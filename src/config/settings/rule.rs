@@ -24,6 +24,8 @@ pub struct Rule {
     pub preflight: bool,
     /// Only these client addresses (in addition to everything else); empty: any.
     pub from: Vec<Network>,
+    /// Only with a verified client certificate (in addition to everything else).
+    pub client_certificate: bool,
     /// Leave the answer's cacheability alone.
     pub cacheable: bool,
     /// The token that the upstream is handed as `Authorization: Bearer`. Default: none.
@@ -103,6 +105,15 @@ pub enum Unauthenticated {
     Login,
     /// A 401 page.
     Refuse,
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// Whether it lets in fewer than its access says: by where they come from, or by what they show.
+    pub fn narrows(&self) -> bool {
+        self.client_certificate || !self.from.is_empty()
+    }
 }
 
 // === impl Requirement ===
