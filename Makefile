@@ -16,7 +16,7 @@ CLIENT_PYTHON  := target/clients-venv/bin/installed
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= path cookies open token return_to headers config
+FUZZ_TARGETS ?= path cookies open token return_to headers config proxy_protocol
 
 SOAK_SECONDS  ?= 600
 SOAK_BROWSERS ?= 300
@@ -37,7 +37,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
+test-tools: browser tls-clients store-server balancer $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -59,6 +59,13 @@ store-server:
 	@command -v valkey-server >/dev/null || command -v redis-server >/dev/null || { \
 		command -v apt-get >/dev/null || { echo "The store's tests need valkey-server or redis-server." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server; }
+
+# What sends PROXY headers in the tests. The service that comes with the package is not used.
+.PHONY: balancer
+balancer:
+	@command -v haproxy >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The tests of the PROXY protocol need haproxy." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends haproxy; }
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json

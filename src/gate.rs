@@ -1,12 +1,13 @@
 //! One request, head to answer: every step is one call, in the order in which it must happen.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Once};
 
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 
-use crate::ask::{Ask, Kind, is_part_of_a_page, is_prefetch};
+use crate::ask::{Ask, Kind, Sender, is_part_of_a_page, is_prefetch};
 use crate::authorize::{By, Decision, Person, cover, decide};
 use crate::bearer::Carried;
 use crate::body::Answer;
@@ -18,7 +19,7 @@ use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::assertion::{Handed, Who};
 use crate::identity::header_values;
-use crate::listen::{Handler, Peer};
+use crate::listen::{Handler, Lost, Peer};
 use crate::login::{Answered, Login, OwnPage, Visitor};
 use crate::refusal::Refusal;
 use crate::reply::{self, Context, Reply};
@@ -77,6 +78,14 @@ impl Handler for Gate {
         }
         trip.record.end(answer.status());
         answer
+    }
+
+    fn is_balancer(&self, address: IpAddr) -> bool {
+        self.shared.config.is_balancer(address)
+    }
+
+    fn lost(&self, why: Lost) {
+        self.shared.telemetry.metrics.lost(why);
     }
 }
 
@@ -148,15 +157,15 @@ impl Gate {
             None => {}
         }
         let websocket = is_websocket(head) == Websocket::Yes;
-        let ask =
-            Ask::read(head, peer.address.ip(), websocket, &self.shared.config).inspect_err(|refusal| {
-                if *refusal == Refusal::HeadTooLarge {
-                    trip.context.target = Ask::target_of(head);
-                    // Most often it is cookies that grew too many; ours must not keep a browser out.
-                    let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
-                    trip.context.cookies = self.shared.sites.iter().flat_map(forget).collect();
-                }
-            })?;
+        let sender = Sender { address: peer.address.ip(), nameless: peer.nameless };
+        let ask = Ask::read(head, sender, websocket, &self.shared.config).inspect_err(|refusal| {
+            if *refusal == Refusal::HeadTooLarge {
+                trip.context.target = Ask::target_of(head);
+                // Most often it is cookies that grew too many; ours must not keep a browser out.
+                let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
+                trip.context.cookies = self.shared.sites.iter().flat_map(forget).collect();
+            }
+        })?;
         trip.context.target = Some(ask.target());
         trip.record.asked(&ask);
         Ok(ask)

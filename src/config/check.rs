@@ -126,6 +126,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let identity = Identity { machines, ..identity };
     requirement::against_sources(&default, &rules, &identity.roles, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
+    let proxy_protocol = network::proxy_protocol(raw, cx);
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
     let limits = limits::limits(raw.limits.as_ref(), cx);
@@ -149,6 +150,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         assertion,
         bearer,
         trusted_proxies,
+        proxy_protocol,
         allowed_return_hosts,
         limits,
         pages,

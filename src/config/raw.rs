@@ -33,6 +33,8 @@ pub(super) struct Raw {
     pub(super) auth_prefix: Option<String>,
     /// Networks whose `X-Forwarded-*` headers are believed. Default: none.
     pub(super) trusted_proxies: Option<Vec<String>>,
+    /// Connections from `trusted_proxies` begin with a PROXY header, version 1 or 2. Default false.
+    pub(super) proxy_protocol: Option<bool>,
     /// Hosts that a return address may name beside `public_url`: `host`, `.suffix`, `host:port`, `host:*`.
     pub(super) allowed_return_hosts: Option<Vec<String>>,
     /// Worker threads. Default: the cores this process may use.

@@ -59,6 +59,8 @@ pub struct Config {
     pub bearer: Option<Bearer>,
     /// Peers whose `X-Forwarded-*` are believed. Default: none.
     pub trusted_proxies: Vec<Network>,
+    /// Whether connections from those peers begin with a PROXY header. Default false.
+    pub proxy_protocol: bool,
     /// Hosts beside the origins that a return address may name. Default: none.
     pub allowed_return_hosts: Vec<ReturnHost>,
     /// Bounds on what a client or an upstream may do.
@@ -251,6 +253,11 @@ pub enum LogFormat {
 // === impl Config ===
 
 impl Config {
+    /// Whether a connection from there begins with a PROXY header. No other address may say whose it is.
+    pub fn is_balancer(&self, address: IpAddr) -> bool {
+        self.proxy_protocol && self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+
     /// Whether some rule keeps escaped slashes.
     pub fn keeps_slashes(&self) -> bool {
         self.rules.iter().any(|rule| rule.keeps_slashes)

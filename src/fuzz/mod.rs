@@ -16,11 +16,13 @@ use crate::rule::path::canonical;
 mod cookies;
 mod headers;
 mod open;
+mod proxy_protocol;
 mod token;
 
 pub use cookies::cookies;
 pub use headers::headers;
 pub use open::open;
+pub use proxy_protocol::proxy_protocol;
 pub use token::token;
 
 /// Whatever the path: one canonical spelling or a refusal, and canonical twice is canonical once.

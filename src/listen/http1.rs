@@ -1,7 +1,6 @@
 //! One HTTP/1.1 connection: hyper with every limit set.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use hyper::body::{Body as _, Incoming};
@@ -16,7 +15,7 @@ use super::{Bounds, Handler, Peer, Stopping};
 /// Serves one connection, in cleartext or behind its handshake, to its end; on `stopping` it ends after the request it is at.
 pub async fn connection<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    address: SocketAddr,
+    peer: Peer,
     handler: Rc<H>,
     bounds: Bounds,
     mut stopping: Stopping,
@@ -25,7 +24,7 @@ pub async fn connection<H: Handler>(
     let wire = Wire::new(stream, watch.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (handler, watch) = (handler.clone(), watch.clone());
-        let peer = Peer { address, target_was_cut: watch.head_is_read() };
+        let peer = Peer { target_was_cut: watch.head_is_read(), ..peer };
         let bodiless = request.body().is_end_stream();
         async move {
             let answer = handler.answer(request, peer).await;
@@ -55,6 +54,6 @@ pub async fn connection<H: Handler>(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(peer = %address, %error, "connection ended");
+        tracing::debug!(peer = %peer.address, %error, "connection ended");
     }
 }

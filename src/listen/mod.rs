@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use hyper::body::Incoming;
 use crate::body::Answer;
 
 pub mod http1;
+mod proxied;
+pub mod proxy_protocol;
 pub mod stop;
 pub mod tls;
 pub mod unix;
@@ -23,8 +25,11 @@ pub use stop::{Stop, Stopping};
 /// Who is at the other end of the socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer {
-    /// The socket's own peer address, never a header's claim.
+    /// The socket's own peer address, or what a balancer says in its PROXY header; never an HTTP header's claim.
     pub address: SocketAddr,
+    /// A balancer passed this connection on and did not say whose it is. The address is its own then, and what a request
+    /// says about its way here is the client's word.
+    pub nameless: bool,
     /// The request's target held a `#`, at which the parser cuts it off without a word.
     pub target_was_cut: bool,
 }
@@ -33,6 +38,23 @@ pub struct Peer {
 pub trait Handler: 'static {
     /// Answers one request. The answer's body may go on after this returns.
     fn answer(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Answer>;
+
+    /// Whether connections from there begin with a PROXY header. Asked once for each, before a byte of it is read.
+    fn is_balancer(&self, _address: IpAddr) -> bool {
+        false
+    }
+
+    /// A connection ended without an answer that somebody waited for.
+    fn lost(&self, _why: Lost) {}
+}
+
+/// How a connection is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// A balancer's connection did not say whose it is.
+    ProxyHeader,
+    /// Answering it panicked: a bug. Its task is gone, and nothing else.
+    Panic,
 }
 
 /// Bounds on what a connection may do. Those of the gate lie below the parser's, so that refusals are ours.
@@ -59,6 +81,27 @@ impl Default for Bounds {
     }
 }
 
+// === impl Peer ===
+
+impl Peer {
+    /// Whoever is at the other end themselves.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, nameless: false, target_was_cut: false }
+    }
+}
+
+// === impl Lost ===
+
+impl Lost {
+    /// A stable word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProxyHeader => "proxy_header",
+            Self::Panic => "panic",
+        }
+    }
+}
+
 /// Binds `address` for `listen`ing. Port 0 takes any free port.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
@@ -78,7 +121,7 @@ pub async fn serve<H: Handler>(
     while let Some((stream, address)) = accept(&listener, &mut stopping).await {
         at_once(&stream);
         let connection =
-            http1::connection(stream, address, handler.clone(), bounds.clone(), stopping.clone());
+            http1::connection(stream, Peer::at(address), handler.clone(), bounds.clone(), stopping.clone());
         tokio::task::spawn_local(connection);
     }
     Ok(())

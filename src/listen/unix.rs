@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
-use super::{Bounds, Handler, Stopping, http1};
+use super::{Bounds, Handler, Peer, Stopping, http1};
 
 /// A socket that is listened on. Its file goes when this does.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ fn served<H: Handler>(
 ) -> impl Future<Output = ()> {
     // Nobody has an address here: what names a peer is its `Caller`.
     let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    http1::connection(stream, nowhere, Rc::new(handler), bounds, stopping)
+    http1::connection(stream, Peer::at(nowhere), Rc::new(handler), bounds, stopping)
 }
 
 // === impl Private ===

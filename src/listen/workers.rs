@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::tls::{Handshakes, Tls};
-use super::{Bounds, Handler, Stopping, accept, at_once, http1};
+use super::{Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, proxied};
 
 /// The running workers.
 pub struct Workers {
@@ -122,20 +122,42 @@ async fn work<H: Handler>(
 ) {
     let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls)));
     while let Some(Handed { stream, address, mut stopping, open }) = inbox.recv().await {
-        let Ok(stream) = TcpStream::from_std(stream) else { continue };
+        let Ok(mut stream) = TcpStream::from_std(stream) else { continue };
         at_once(&stream);
         let (handler, bounds, handshakes) = (handler.clone(), bounds.clone(), handshakes.clone());
         tokio::task::spawn_local(async move {
             // Counts as open, and is waited for, from here on: a handshake is not free either.
             let _open = open;
+            let _alarm = Alarm(handler.clone());
+            let mut peer = Peer::at(address);
+            if handler.is_balancer(address.ip().to_canonical()) {
+                peer = match proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping).await {
+                    Ok(peer) => peer,
+                    Err(error) => {
+                        tracing::debug!(peer = %address, %error, "a balancer's connection was closed");
+                        return handler.lost(Lost::ProxyHeader);
+                    }
+                };
+            }
             match handshakes {
-                None => http1::connection(stream, address, handler, bounds, stopping).await,
+                None => http1::connection(stream, peer, handler, bounds, stopping).await,
                 Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {
-                    Ok(stream) => http1::connection(stream, address, handler, bounds, stopping).await,
-                    Err(error) => tracing::debug!(peer = %address, %error, "no TLS"),
+                    Ok(stream) => http1::connection(stream, peer, handler, bounds, stopping).await,
+                    Err(error) => tracing::debug!(peer = %peer.address, %error, "no TLS"),
                 },
             }
         });
+    }
+}
+
+/// Goes off where a connection's task ends by a panic: tokio keeps that from everything else, and says nothing.
+struct Alarm<H: Handler>(Rc<H>);
+
+impl<H: Handler> Drop for Alarm<H> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lost(Lost::Panic);
+        }
     }
 }
 

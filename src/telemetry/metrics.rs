@@ -8,6 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::listen::Lost;
+
 /// The gate's metrics.
 pub struct Metrics {
     registry: Registry,
@@ -16,6 +18,7 @@ pub struct Metrics {
     ready: Gauge,
     records_lost: Gauge,
     reloads: Family<ReloadLabels, Counter>,
+    lost: Family<LostLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,6 +32,11 @@ struct RequestLabels {
 struct ReloadLabels {
     what: &'static str,
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LostLabels {
+    why: &'static str,
 }
 
 // === impl Metrics ===
@@ -50,10 +58,15 @@ impl Default for Metrics {
         for outcome in ["taken", "refused"] {
             drop(reloads.get_or_create(&ReloadLabels { what: "session_keys", outcome }));
         }
+        let lost: Family<LostLabels, Counter> = Family::default();
+        registry.register("connections_lost", "Connections that ended without an answer", lost.clone());
+        for why in [Lost::ProxyHeader, Lost::Panic] {
+            drop(lost.get_or_create(&LostLabels { why: why.as_str() }));
+        }
         let build: Family<Vec<(&'static str, &'static str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "Which version this is", build);
-        Self { registry, requests, duration, ready, records_lost, reloads }
+        Self { registry, requests, duration, ready, records_lost, reloads, lost }
     }
 }
 
@@ -75,6 +88,11 @@ impl Metrics {
     /// Counts one change of a file: `taken`, or `refused` and all as it was.
     pub fn reloaded(&self, what: &'static str, outcome: &'static str) {
         self.reloads.get_or_create(&ReloadLabels { what, outcome }).inc();
+    }
+
+    /// Counts one connection that ended without an answer.
+    pub fn lost(&self, why: Lost) {
+        self.lost.get_or_create(&LostLabels { why: why.as_str() }).inc();
     }
 
     /// The text that a scrape reads.

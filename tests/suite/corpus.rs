@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, cookies, forwarded, framing, headers, keys, login, logout, paths, rate, redirects, streams,
-    tokens,
+    bearer, cookies, forwarded, framing, headers, keys, login, logout, paths, proxy_protocol, rate,
+    redirects, streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -45,6 +45,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "K", bench: World::bench, cases: logout::cases },
     Section { name: "L", bench: rate::bench, cases: rate::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
+    Section { name: "M, PROXY protocol", bench: proxy_protocol::bench, cases: proxy_protocol::cases },
 ];
 
 /// No case takes longer.

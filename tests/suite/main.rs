@@ -37,6 +37,7 @@ mod pass_token;
 mod paths;
 mod pool_and_gate;
 mod provider;
+mod proxy_protocol;
 mod random;
 mod rate;
 mod redirects;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::config::problem::Key;
+use crate::config::raw::Raw;
 use crate::config::settings::Network;
 
 /// A listening address. Names are not looked up: what a listener is bound to should not depend on DNS.
@@ -69,6 +70,19 @@ pub(super) fn trusted(texts: &[String], cx: &mut Context<'_>) -> Vec<Network> {
         }
     }
     found.into_iter().map(|(_, network)| network).collect()
+}
+
+/// `proxy_protocol`: a header from nobody in particular would be one from everybody.
+pub(super) fn proxy_protocol(raw: &Raw, cx: &mut Context<'_>) -> bool {
+    let wanted = raw.proxy_protocol.unwrap_or(false);
+    if wanted && raw.trusted_proxies.as_ref().is_none_or(Vec::is_empty) {
+        cx.error(
+            &Key::of("proxy_protocol"),
+            "nobody is believed: trusted_proxies is empty",
+            "name the networks of the balancers that send the header in trusted_proxies",
+        );
+    }
+    wanted
 }
 
 /// Networks with their place in the list.

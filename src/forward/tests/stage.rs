@@ -91,6 +91,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         bearer: None,
         assertion: None,
         trusted_proxies: Vec::new(),
+        proxy_protocol: false,
         allowed_return_hosts: Vec::new(),
         limits,
         log: Log::default(),
