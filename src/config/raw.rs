@@ -452,7 +452,9 @@ pub(super) struct Limits {
     pub(super) body_idle_timeout: Option<String>,
     /// Idle upstream connections are dropped after this. Default `4s`.
     pub(super) upstream_idle: Option<String>,
-    /// How long a stop waits for open requests. Default `20s`.
+    /// How long everything is served after SIGTERM while `/readyz` says no. Default `0s`.
+    pub(super) drain_delay: Option<String>,
+    /// How long a stop waits for open requests, after that. Default `20s`.
     pub(super) drain: Option<String>,
     /// A WebSocket or event stream on which nothing moves is ended after this, or `off` (default).
     pub(super) stream_idle: Option<String>,

@@ -212,7 +212,9 @@ pub struct Limits {
     pub body_idle_timeout: Duration,
     /// Idle upstream connections are dropped after this. Default 4 s.
     pub upstream_idle: Duration,
-    /// How long a stop waits for open requests. Default 20 s.
+    /// How long everything is served after SIGTERM while `/readyz` says no. Default: not at all.
+    pub drain_delay: Duration,
+    /// How long a stop waits for open requests, after that. Default 20 s.
     pub drain: Duration,
     /// A WebSocket or event stream on which nothing moves is ended after this. Default: none.
     pub stream_idle: Option<Duration>,
@@ -342,6 +344,7 @@ impl Default for Limits {
             response_timeout: Duration::from_secs(60),
             body_idle_timeout: Duration::from_secs(60),
             upstream_idle: Duration::from_secs(4),
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(20),
             stream_idle: None,
             login_rate: None,

@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub mod unix;
 mod wire;
 pub mod workers;
 
-pub use stop::{Stop, Stopping};
+pub use stop::{Leaving, Stop, Stopping};
 
 /// Who is at the other end of the socket.
 #[derive(Debug, Clone, Copy)]
@@ -137,18 +138,36 @@ async fn accept(
     listener: &tokio::net::TcpListener,
     stopping: &mut Stopping,
 ) -> Option<(tokio::net::TcpStream, SocketAddr)> {
-    loop {
+    for failures in 0_u32.. {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopping.begun() => return None,
         };
         match accepted {
             Ok(connection) => return Some(connection),
-            // Out of file descriptors, or a connection gone before it was taken: neither is a reason to spin.
+            // Gone before it was taken.
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) => {}
+            // Out of file descriptors, most often: no reason to spin, nor to fill the log.
             Err(error) => {
-                tracing::warn!(%error, "accept failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                if failures.is_multiple_of(FAILURES_A_LINE) {
+                    tracing::warn!(%error, "accept failed");
+                }
+                tokio::time::sleep(BREATH).await;
             }
         }
     }
+    None
 }
+
+/// Those whom the system has let in before the listener closes: its end would reset them.
+fn waiting(listener: tokio::net::TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return vec![] };
+    std::iter::from_fn(|| listener.accept().ok())
+        .filter(|(stream, _)| stream.set_nonblocking(true).is_ok())
+        .collect()
+}
+
+/// Between two tries to accept where there is no file descriptor left.
+const BREATH: Duration = Duration::from_millis(50);
+/// One every five seconds.
+const FAILURES_A_LINE: u32 = 100;

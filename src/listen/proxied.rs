@@ -37,7 +37,7 @@ pub(super) async fn unwrap(
 ) -> Result<Peer, Unread> {
     tokio::select! {
         taken = take(stream, balancer) => taken,
-        () = stopping.begun() => Err(Unread::Stopping),
+        () = stopping.last_call() => Err(Unread::Stopping),
         () = tokio::time::sleep(timeout) => Err(Unread::Late),
     }
 }

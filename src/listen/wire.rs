@@ -29,6 +29,8 @@ pub(super) struct Wire<S> {
 /// What a connection is at. Shared by its stream and its answers, which live on one thread.
 pub(super) struct Watch {
     phase: AtomicU8,
+    /// From a head's end until its answer's body is gone.
+    answering: AtomicBool,
     fragment: AtomicBool,
     /// Bytes of empty lines since the last head.
     blank: AtomicU8,
@@ -59,6 +61,7 @@ impl Watch {
     pub(super) fn new(head_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(IDLE),
+            answering: AtomicBool::new(false),
             fragment: AtomicBool::new(false),
             blank: AtomicU8::new(0),
             head_timeout,
@@ -69,7 +72,18 @@ impl Watch {
     /// piece with the one before it, or right behind a body: there it is decided and sent on as it was cut.
     pub(super) fn head_is_read(&self) -> bool {
         self.phase.store(SERVING, Ordering::Relaxed);
+        self.answering.store(true, Ordering::Relaxed);
         self.fragment.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a request is being answered.
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Relaxed)
+    }
+
+    /// Whether a head has begun and is not there yet; not known right behind a body.
+    pub(super) fn is_in_head(&self) -> bool {
+        matches!(self.phase.load(Ordering::Relaxed), IN_LINE | IN_HEAD)
     }
 
     /// Looks at the bytes of a head; an error where nothing but empty lines comes.
@@ -186,6 +200,7 @@ impl Drop for Watched {
             Then::Unknown | Then::Tunnel => SERVING,
         };
         self.watch.phase.store(phase, Ordering::Relaxed);
+        self.watch.answering.store(false, Ordering::Relaxed);
     }
 }
 

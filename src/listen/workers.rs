@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::tls::{Handshakes, Tls};
-use super::{Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, proxied};
+use super::{Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, proxied, waiting};
 
 /// The running workers.
 pub struct Workers {
@@ -83,26 +83,25 @@ impl Workers {
     pub async fn feed(&self, listener: TcpListener, mut stopping: Stopping) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         while let Some((stream, address)) = accept(&listener, &mut stopping).await {
-            let stream = match stream.into_std() {
-                Ok(stream) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was lost on its way to a worker");
-                    continue;
-                }
-            };
-            if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed))
-            {
-                let handed = Handed {
-                    stream,
-                    address,
-                    stopping: stopping.clone(),
-                    open: Open::one_more(&worker.open),
-                };
-                // Fails only if the worker is gone, which ends the connection.
-                let _ = worker.sockets.send(handed);
+            match stream.into_std() {
+                Ok(stream) => self.hand(stream, address, &stopping),
+                Err(error) => tracing::warn!(%error, "a connection was lost on its way to a worker"),
             }
         }
+        for (stream, address) in waiting(listener) {
+            self.hand(stream, address, &stopping);
+        }
         Ok(())
+    }
+
+    fn hand(&self, stream: std::net::TcpStream, address: SocketAddr, stopping: &Stopping) {
+        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed))
+        else {
+            return;
+        };
+        let open = Open::one_more(&worker.open);
+        // Fails only if the worker is gone, which ends the connection.
+        let _ = worker.sockets.send(Handed { stream, address, stopping: stopping.clone(), open });
     }
 
     /// Waits for the threads to end. Call after their connections have.

@@ -58,7 +58,7 @@ pub struct Running {
     background: Background,
     streams: Arc<Streams>,
     store: Option<Arc<Store>>,
-    drain: Duration,
+    config: Arc<Config>,
     /// What is read again while the gate runs, if anything is.
     watch: Option<Watch>,
 }
@@ -121,9 +121,13 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
 
     let (stop, stopping) = listen::stop::pair();
     let awaited = Arc::new(OnceLock::new());
-    let admin_handler =
-        Admin { telemetry: telemetry.clone(), provider: provider.clone(), store: awaited.clone() };
-    let control = Control::start(admin, admin_handler, stopping.clone())?;
+    let admin_handler = Admin {
+        telemetry: telemetry.clone(),
+        provider: provider.clone(),
+        store: awaited.clone(),
+        leaving: stopping.leaving(),
+    };
+    let control = Control::start(admin, admin_handler)?;
     let background = Background::new(control.handle.clone());
     let tls = tls(&config)?;
     let bounds = bounds(&config.limits);
@@ -160,7 +164,6 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     control.feed(&gates, public, stopping, "public");
     workers.push(gates);
     tracing::info!(listen = %address, admin = %admin_address, tls = tls.is_some(), "listening");
-    let drain = config.limits.drain;
     Ok(Running {
         address,
         admin_address,
@@ -171,7 +174,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         background,
         streams,
         store,
-        drain,
+        config,
         watch,
     })
 }
@@ -262,7 +265,7 @@ struct Control {
 }
 
 impl Control {
-    fn start(admin: TcpListener, handler: Admin, stopping: Stopping) -> Result<Self, StartError> {
+    fn start(admin: TcpListener, handler: Admin) -> Result<Self, StartError> {
         let (send, receive) = std::sync::mpsc::channel();
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let run = move || {
@@ -273,11 +276,17 @@ impl Control {
                 };
             let _ = send.send(Ok(runtime.handle().clone()));
             runtime.block_on(async move {
-                if let Err(error) = listen::serve(admin, Rc::new(handler), Bounds::default(), stopping).await
-                {
+                // Whoever watches the gate sees it go: the admin listener outlives everything else.
+                let (stop, stopping) = listen::stop::pair();
+                let served = listen::serve(admin, Rc::new(handler), Bounds::default(), stopping);
+                let end = async {
+                    let _ = ended.await;
+                    stop.begin();
+                };
+                if let (Err(error), ()) = tokio::join!(served, end) {
                     tracing::error!(%error, "the admin listener failed");
                 }
-                let _ = ended.await;
+                let _ = tokio::time::timeout(LAST_ANSWER, stop.done()).await;
             });
         };
         let thread = std::thread::Builder::new().name("control".into()).spawn(run).map_err(other)?;
@@ -300,6 +309,9 @@ impl Control {
         let _ = self.thread.join();
     }
 }
+
+/// For an answer of the admin listener that is under way when all else has ended.
+const LAST_ANSWER: Duration = Duration::from_millis(100);
 
 fn other(error: impl std::fmt::Display) -> StartError {
     StartError::Other(error.to_string())

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::signals::Signals;
+use super::signals::{End, Signals};
 use super::start;
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::{self, Overrides};
 use crate::telemetry::log;
 
-/// Serves until SIGINT or SIGTERM; at SIGHUP files are read again.
+/// Serves until SIGINT or SIGTERM, and ends at once at the second of them; at SIGHUP files are read again.
 pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
     let loaded = match config::load(path, env, &Overrides::default()) {
         Ok(loaded) => loaded,
@@ -23,7 +23,7 @@ pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
         tracing::warn!(target: "rolegate::config", "{warning}");
     }
     // Before anything is served: until it is heard, a signal would end the process.
-    let signals = match Signals::hear() {
+    let mut signals = match Signals::hear() {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "signals cannot be waited for");
@@ -37,8 +37,14 @@ pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    signals.wait_for_end(|| running.read_again());
+    let end = signals.wait_for_end(|| running.read_again());
     tracing::info!("stopping");
-    running.stop();
+    // Nobody at a terminal wants to wait for a balancer.
+    let mut draining = running.drain(end == End::Terminate);
+    if let Some(again) = signals.wait_unless(draining.done()) {
+        tracing::warn!("asked a second time: ending at once");
+        return ExitCode::from(again.exit_code());
+    }
+    draining.finish();
     ExitCode::SUCCESS
 }

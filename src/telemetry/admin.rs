@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 
 use super::Telemetry;
 use crate::body::Answer;
-use crate::listen::{Handler, Peer};
+use crate::listen::{Handler, Leaving, Peer};
 use crate::provider::Provider;
 use crate::reply;
 use crate::session::store::Store;
@@ -20,6 +20,8 @@ pub struct Admin {
     pub provider: Arc<Provider>,
     /// And that, where there is one.
     pub store: Arc<OnceLock<Arc<Store>>>,
+    /// And whether it is still to be sent anybody.
+    pub leaving: Leaving,
 }
 
 impl Handler for Admin {
@@ -27,7 +29,9 @@ impl Handler for Admin {
         if request.method() != Method::GET {
             return reply::not_found();
         }
-        let unready = if !self.provider.ready() {
+        let unready = if self.leaving.has_begun() {
+            Some("draining: the gate is about to stop\n")
+        } else if !self.provider.ready() {
             Some("not ready: the provider's discovery document or keys have not been read yet\n")
         } else if self.store.get().is_some_and(|store| !store.may_begin()) {
             Some("not ready: the store (session.store) has not been heard yet\n")

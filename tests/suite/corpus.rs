@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, cookies, forwarded, framing, headers, keys, login, logout, paths, proxy_protocol, rate,
+    bearer, cookies, drain, forwarded, framing, headers, keys, login, logout, paths, proxy_protocol, rate,
     redirects, streams, tokens,
 };
 
@@ -46,6 +46,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "L", bench: rate::bench, cases: rate::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
     Section { name: "M, PROXY protocol", bench: proxy_protocol::bench, cases: proxy_protocol::cases },
+    Section { name: "N, a stop", bench: World::bench, cases: drain::cases },
 ];
 
 /// No case takes longer.

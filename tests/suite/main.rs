@@ -19,6 +19,7 @@ mod clients;
 mod cookies;
 mod corpus;
 mod doctor;
+mod drain;
 mod explain;
 mod forwarded;
 mod forwarding;
