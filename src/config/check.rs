@@ -127,6 +127,8 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     requirement::against_sources(&default, &rules, &identity.roles, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
     let proxy_protocol = network::proxy_protocol(raw, cx);
+    let trusted_headers = network::trusted_headers(raw, cx);
+    let admin_hosts = origin::admin_hosts(raw.admin_hosts.as_deref().unwrap_or_default(), cx);
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
     let limits = limits::limits(raw.limits.as_ref(), cx);
@@ -137,6 +139,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         origins,
         listen,
         admin_listen,
+        admin_hosts,
         control_socket,
         tls,
         auth_prefix,
@@ -151,6 +154,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         bearer,
         trusted_proxies,
         proxy_protocol,
+        trusted_headers,
         allowed_return_hosts,
         limits,
         pages,

@@ -25,6 +25,8 @@ pub(super) struct Raw {
     pub(super) listen: Option<String>,
     /// The admin listener. Default `127.0.0.1:4181`.
     pub(super) admin_listen: Option<String>,
+    /// Hosts that the admin listener answers to beside addresses and private names. Default: none.
+    pub(super) admin_hosts: Option<Vec<String>>,
     /// The unix socket that `rolegate sessions` asks: a file of the gate's own user. Default: none.
     pub(super) control_socket: Option<String>,
     /// TLS on the public listener: there with this table, cleartext without it.
@@ -35,6 +37,8 @@ pub(super) struct Raw {
     pub(super) trusted_proxies: Option<Vec<String>>,
     /// Connections from `trusted_proxies` begin with a PROXY header, version 1 or 2. Default false.
     pub(super) proxy_protocol: Option<bool>,
+    /// Which headers of `trusted_proxies` are read: `x-forwarded` (default) or `forwarded` (RFC 7239), never both.
+    pub(super) trusted_headers: Option<TrustedHeaders>,
     /// Hosts that a return address may name beside `public_url`: `host`, `.suffix`, `host:port`, `host:*`.
     pub(super) allowed_return_hosts: Option<Vec<String>>,
     /// Worker threads. Default: the cores this process may use.
@@ -482,6 +486,14 @@ pub(super) struct Log {
     pub(super) level: Option<Level>,
     /// One access record a request on standard output. Default true.
     pub(super) access: Option<bool>,
+}
+
+/// The headers of trusted proxies.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TrustedHeaders {
+    XForwarded,
+    Forwarded,
 }
 
 /// How log lines look.

@@ -33,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The admin listener (`/livez`, `/readyz`, `/metrics`). Default `127.0.0.1:4181`.
     pub admin_listen: SocketAddr,
+    /// Names of the admin listener that anybody could own: lower-case, without port. Default: none.
+    pub admin_hosts: Vec<String>,
     /// The unix socket where sessions are listed and ended: an absolute name that fits. Default: none.
     pub control_socket: Option<PathBuf>,
     /// TLS on the public listener; `None`: cleartext, behind a balancer or on a loopback host.
@@ -61,6 +63,8 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Whether connections from those peers begin with a PROXY header. Default false.
     pub proxy_protocol: bool,
+    /// Which headers of those peers are read. Default `X-Forwarded-*`.
+    pub trusted_headers: TrustedHeaders,
     /// Hosts beside the origins that a return address may name. Default: none.
     pub allowed_return_hosts: Vec<ReturnHost>,
     /// Bounds on what a client or an upstream may do.
@@ -71,6 +75,17 @@ pub struct Config {
     pub log: Log,
     /// Worker threads. Default: the cores this process may use.
     pub workers: usize,
+}
+
+/// The headers in which trusted proxies say where a request comes from. Never both: what one kind of proxy does not
+/// write it passes on as its client wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TrustedHeaders {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// `http` or `https`.
@@ -208,7 +223,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// For the upstream's head to arrive. Default 60 s.
     pub response_timeout: Duration,
-    /// Between two pieces of a body, either way; not of an event stream. Default 60 s.
+    /// Between two pieces of a body, either way; not of an event stream. For a client that takes nothing of any answer.
+    /// Default 60 s.
     pub body_idle_timeout: Duration,
     /// Idle upstream connections are dropped after this. Default 4 s.
     pub upstream_idle: Duration,

@@ -126,6 +126,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         provider: provider.clone(),
         store: awaited.clone(),
         leaving: stopping.leaving(),
+        config: config.clone(),
     };
     let control = Control::start(admin, admin_handler)?;
     let background = Background::new(control.handle.clone());

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, cookies, drain, forwarded, framing, headers, keys, login, logout, paths, proxy_protocol, rate,
-    redirects, streams, tokens,
+    bearer, cookies, drain, forwarded, framing, headers, keys, login, logout, operation, paths,
+    proxy_protocol, rate, redirects, streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -46,6 +46,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "L", bench: rate::bench, cases: rate::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
     Section { name: "M, PROXY protocol", bench: proxy_protocol::bench, cases: proxy_protocol::cases },
+    Section { name: "N", bench: World::bench, cases: operation::edge::cases },
     Section { name: "N, a stop", bench: World::bench, cases: drain::cases },
 ];
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::config::problem::Key;
-use crate::config::raw::Raw;
-use crate::config::settings::Network;
+use crate::config::raw::{self, Raw};
+use crate::config::settings::{Network, TrustedHeaders};
 
 /// A listening address. Names are not looked up: what a listener is bound to should not depend on DNS.
 pub(super) fn listen(text: Option<&str>, key: &Key, port: u16, cx: &mut Context<'_>) -> SocketAddr {
@@ -83,6 +83,21 @@ pub(super) fn proxy_protocol(raw: &Raw, cx: &mut Context<'_>) -> bool {
         );
     }
     wanted
+}
+
+/// `trusted_headers`.
+pub(super) fn trusted_headers(raw: &Raw, cx: &mut Context<'_>) -> TrustedHeaders {
+    if raw.trusted_headers.is_some() && raw.trusted_proxies.as_ref().is_none_or(Vec::is_empty) {
+        cx.warning(
+            &Key::of("trusted_headers"),
+            "nobody is believed: trusted_proxies is empty",
+            "name the networks of the proxies that write the header in trusted_proxies",
+        );
+    }
+    match raw.trusted_headers {
+        Some(raw::TrustedHeaders::Forwarded) => TrustedHeaders::Forwarded,
+        Some(raw::TrustedHeaders::XForwarded) | None => TrustedHeaders::XForwarded,
+    }
 }
 
 /// Networks with their place in the list.

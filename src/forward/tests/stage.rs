@@ -92,6 +92,8 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         assertion: None,
         trusted_proxies: Vec::new(),
         proxy_protocol: false,
+        trusted_headers: Default::default(),
+        admin_hosts: Vec::new(),
         allowed_return_hosts: Vec::new(),
         limits,
         log: Log::default(),
