@@ -24,7 +24,7 @@ pub async fn connection<H: Handler>(
     bounds: Bounds,
     mut stopping: Stopping,
 ) {
-    let watch = Watch::new(bounds.header_timeout);
+    let watch = Watch::new(bounds.header_timeout, bounds.write_timeout);
     let wire = Wire::new(stream, watch.clone());
     let (leaving, watched) = (stopping.leaving(), watch.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {

@@ -65,6 +65,8 @@ pub struct Bounds {
     pub header_timeout: Duration,
     /// Until the first byte of the next request.
     pub idle_timeout: Duration,
+    /// For a client that takes nothing of its answer. A tunnel's has its own time.
+    pub write_timeout: Duration,
     /// The parser's own limit on header lines.
     pub parser_headers: usize,
     /// The parser's own limit on a request head, bytes.
@@ -76,6 +78,7 @@ impl Default for Bounds {
         Self {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             parser_headers: 256,
             parser_buffer: 128 * 1024,
         }

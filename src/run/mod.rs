@@ -221,6 +221,7 @@ fn bounds(limits: &Limits) -> Bounds {
     Bounds {
         header_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,
+        write_timeout: limits.body_idle_timeout,
         parser_headers: limits.header_count + 100,
         parser_buffer: (2 * (limits.header_bytes + limits.target)).max(128 * 1024),
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, cookies, drain, forwarded, framing, headers, keys, login, logout, operation, paths,
+    bearer, connections, cookies, drain, forwarded, framing, headers, keys, login, logout, operation, paths,
     proxy_protocol, rate, redirects, streams, tokens,
 };
 
@@ -44,6 +44,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "J", bench: World::bench, cases: keys::cases },
     Section { name: "K", bench: World::bench, cases: logout::cases },
     Section { name: "L", bench: rate::bench, cases: rate::cases },
+    Section { name: "L, connections", bench: World::bench, cases: connections::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
     Section { name: "M, PROXY protocol", bench: proxy_protocol::bench, cases: proxy_protocol::cases },
     Section { name: "N", bench: World::bench, cases: operation::edge::cases },

@@ -16,6 +16,7 @@ mod backends;
 mod bearer;
 mod browser;
 mod clients;
+mod connections;
 mod cookies;
 mod corpus;
 mod doctor;
