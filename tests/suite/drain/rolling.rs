@@ -17,6 +17,8 @@ use crate::support::world::Setup;
 const DELAY: Duration = Duration::from_secs(2);
 /// A balancer that was not let run until this much of it was left proves nothing.
 const MARGIN: Duration = Duration::from_millis(500);
+/// Between two of its looks.
+const INTERVAL: Duration = Duration::from_millis(100);
 /// How many ask at once.
 const ASKING: usize = 6;
 /// How often the gates are replaced.
@@ -37,6 +39,8 @@ struct Front {
     turn: AtomicUsize,
     answered: AtomicUsize,
     lost: Mutex<Vec<Lost>>,
+    /// Which were told to stop, and when.
+    signalled: Mutex<Vec<(SocketAddr, Instant)>>,
     over: AtomicBool,
     cookie: String,
 }
@@ -104,7 +108,6 @@ fn rolled(limits: &str, then: Then) -> (Vec<(SocketAddr, Instant)>, Vec<Lost>) {
     let mut browser = Browser::new(gates[0].public);
     browser.sign_in("user");
     let front = Front::before(gates.iter().map(place).collect(), browser.cookies("/"));
-    let mut signalled = Vec::new();
     std::thread::scope(|scope| {
         let _ending = Ending(&front.over);
         scope.spawn(|| front.look(then));
@@ -115,7 +118,7 @@ fn rolled(limits: &str, then: Then) -> (Vec<(SocketAddr, Instant)>, Vec<Lost>) {
         for _ in 0..ROUNDS {
             for gate in &mut gates {
                 front.answers(200);
-                signalled.push((gate.public, Instant::now()));
+                front.signalled.lock().unwrap().push((gate.public, Instant::now()));
                 gate.signal("TERM");
                 let leaving = place(gate);
                 let old = std::mem::replace(gate, start());
@@ -128,7 +131,7 @@ fn rolled(limits: &str, then: Then) -> (Vec<(SocketAddr, Instant)>, Vec<Lost>) {
             }
         }
     });
-    (signalled, front.lost.into_inner().unwrap())
+    (front.signalled.into_inner().unwrap(), front.lost.into_inner().unwrap())
 }
 
 fn place(gate: &Gate) -> Place {
@@ -153,6 +156,7 @@ impl Front {
             turn: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             lost: Mutex::default(),
+            signalled: Mutex::default(),
             over: AtomicBool::new(false),
             cookie,
         }
@@ -170,16 +174,19 @@ impl Front {
             };
             let ready = gates.into_iter().filter(|gate| then == Then::AsksAgain || ready(gate)).collect();
             *self.ready.lock().unwrap() = ready;
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(INTERVAL);
         }
     }
 
-    /// Asks one thing after the other, on connections that are kept for as long as the gates keep them.
+    /// Asks one thing after the other. Every other one keeps connections for as long as the gates do.
     fn ask(&self, number: usize, then: Then) {
         let mut kept: Vec<(Place, Wire)> = Vec::new();
         let mut turn = number;
         while !self.over.load(Ordering::SeqCst) {
             turn += 1;
+            if number.is_multiple_of(2) {
+                kept.clear();
+            }
             let request = self.request(turn, then);
             let begun = Instant::now();
             while !self.over.load(Ordering::SeqCst) {
@@ -189,7 +196,14 @@ impl Front {
                     break;
                 };
                 let cut = !matches!(lost.how, Some(Ended::Closed) | None);
-                if then == Then::GivesUp || cut || begun.elapsed() > Duration::from_secs(10) {
+                // What was sent before the gate was told to stop is answered, whoever may ask again.
+                let early = !self
+                    .signalled
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .any(|(public, at)| *public == lost.public && *at <= lost.sent);
+                if then == Then::GivesUp || cut || early || begun.elapsed() > Duration::from_secs(10) {
                     self.lost.lock().unwrap().push(lost);
                     break;
                 }
