@@ -16,7 +16,7 @@ CLIENT_PYTHON  := target/clients-venv/bin/installed
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= path cookies open token return_to headers config trace
+FUZZ_TARGETS ?= path cookies open token return_to headers config trace proxy_protocol
 
 SOAK_SECONDS  ?= 600
 SOAK_BROWSERS ?= 300
@@ -37,7 +37,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server systemd-tools package-tools $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
+test-tools: browser tls-clients store-server systemd-tools package-tools balancer $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -73,6 +73,13 @@ package-tools:
 	@{ command -v dpkg-deb && command -v dpkg-shlibdeps && command -v strip && command -v lintian; } >/dev/null || { \
 		command -v apt-get >/dev/null || { echo "The Debian package needs dpkg-dev, binutils and lintian." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dpkg-dev binutils lintian; }
+
+# What sends PROXY headers in the tests. The service that comes with the package is not used.
+.PHONY: balancer
+balancer:
+	@command -v haproxy >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The tests of the PROXY protocol need haproxy." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends haproxy; }
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json

@@ -49,6 +49,15 @@ pub struct Ask {
     pub certificate: bool,
 }
 
+/// Who hands a request over: an address alone, or [`crate::listen::Peer`]'s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The peer's.
+    pub address: IpAddr,
+    /// It is a balancer's that passes on it knows not whose connection: headers on it are the client's word.
+    pub nameless: bool,
+}
+
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -75,14 +84,20 @@ pub enum From {
 
 impl Ask {
     /// Reads a request's head. `websocket`: whether it is an upgrade to a WebSocket.
-    pub fn read(head: &Parts, peer: IpAddr, websocket: bool, config: &Config) -> Result<Self, Refusal> {
+    pub fn read(
+        head: &Parts,
+        sender: impl Into<Sender>,
+        websocket: bool,
+        config: &Config,
+    ) -> Result<Self, Refusal> {
         if matches!(head.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
         }
         within_limits(head, config)?;
 
-        let peer = peer.to_canonical();
-        let trusted = config.trusted_proxies.iter().any(|network| network.contains(peer));
+        let Sender { address, nameless } = sender.into();
+        let peer = address.to_canonical();
+        let trusted = !nameless && config.trusted_proxies.iter().any(|network| network.contains(peer));
         let said =
             if trusted { forwarded::read(&head.headers, peer, config) } else { Trusted::nothing(peer) };
         let own_host = one_host(&head.headers)?.to_ascii_lowercase();
@@ -144,6 +159,14 @@ impl Ask {
             Some(query) => format!("{}?{query}", self.path.as_str()),
             None => self.path.as_str().to_owned(),
         }
+    }
+}
+
+// === impl Sender ===
+
+impl std::convert::From<IpAddr> for Sender {
+    fn from(address: IpAddr) -> Self {
+        Self { address, nameless: false }
     }
 }
 

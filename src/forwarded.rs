@@ -6,9 +6,10 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
+use http::header::FORWARDED;
 
 use crate::ask::authority::host_and_port;
-use crate::config::settings::{Config, Scheme};
+use crate::config::settings::{Config, Scheme, TrustedHeaders};
 
 /// What may be believed about a request's way here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,12 @@ pub struct Trusted {
 
 /// Reads the headers of a trusted `peer`.
 pub fn read(headers: &HeaderMap, peer: IpAddr, config: &Config) -> Trusted {
-    Trusted { client: client(headers, peer, config), scheme: scheme(headers), host: host(headers) }
+    match config.trusted_headers {
+        TrustedHeaders::XForwarded => {
+            Trusted { client: client(headers, peer, config), scheme: scheme(headers), host: host(headers) }
+        }
+        TrustedHeaders::Forwarded => standard(headers, peer, config),
+    }
 }
 
 // === impl Trusted ===
@@ -33,6 +39,36 @@ impl Trusted {
     pub fn nothing(peer: IpAddr) -> Self {
         Self { client: peer, scheme: None, host: None }
     }
+}
+
+/// `Forwarded` (RFC 7239): each trusted hop's own element says whom it got the request from, and how. Cut at every
+/// comma and semicolon, quoted or not: no honest element holds one, and a quotation mark that a client left open must not
+/// swallow what stands behind it.
+fn standard(headers: &HeaderMap, peer: IpAddr, config: &Config) -> Trusted {
+    let mut found = Trusted::nothing(peer);
+    let lines: Vec<_> = headers.get_all(FORWARDED).iter().collect();
+    let elements = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    for element in elements.take(MAX_HOPS) {
+        if !config.trusted_proxies.iter().any(|network| network.contains(found.client)) {
+            break;
+        }
+        let element = std::str::from_utf8(element).unwrap_or_default();
+        found.scheme = parameter(element, "proto").and_then(|proto| scheme_named(&proto));
+        found.host = parameter(element, "host").filter(|host| host_and_port(host).is_some());
+        let Some(address) = parameter(element, "for").and_then(|node| address(&node)) else { break };
+        found.client = address.to_canonical();
+    }
+    found
+}
+
+/// The value of a parameter that an element has once, without its quotation marks: lower-case.
+fn parameter(element: &str, wanted: &str) -> Option<String> {
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let mut values =
+        pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim());
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let bare = value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(value);
+    (!bare.contains(['"', '\\'])).then(|| bare.to_ascii_lowercase())
 }
 
 fn client(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
@@ -65,7 +101,11 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 fn scheme(headers: &HeaderMap) -> Option<Scheme> {
-    match one(headers, "x-forwarded-proto")?.as_str() {
+    scheme_named(&one(headers, "x-forwarded-proto")?)
+}
+
+fn scheme_named(name: &str) -> Option<Scheme> {
+    match name {
         "https" => Some(Scheme::Https),
         "http" => Some(Scheme::Http),
         _ => None,

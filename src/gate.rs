@@ -6,7 +6,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 
-use crate::ask::{Ask, Kind, is_part_of_a_page, is_prefetch};
+use crate::ask::{Ask, Kind, Sender, is_part_of_a_page, is_prefetch};
 use crate::authorize::{By, Decision, Person, cover, decide};
 use crate::bearer::Carried;
 use crate::body::Answer;
@@ -174,15 +174,15 @@ impl Gate {
             None => {}
         }
         let websocket = is_websocket(head) == Websocket::Yes;
-        let ask =
-            Ask::read(head, peer.address.ip(), websocket, &self.shared.config).inspect_err(|refusal| {
-                if *refusal == Refusal::HeadTooLarge {
-                    trip.context.target = Ask::target_of(head);
-                    // Most often it is cookies that grew too many; ours must not keep a browser out.
-                    let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
-                    trip.context.cookies = self.shared.sites.iter().flat_map(forget).collect();
-                }
-            })?;
+        let sender = Sender { address: peer.address.ip(), nameless: peer.nameless };
+        let ask = Ask::read(head, sender, websocket, &self.shared.config).inspect_err(|refusal| {
+            if *refusal == Refusal::HeadTooLarge {
+                trip.context.target = Ask::target_of(head);
+                // Most often it is cookies that grew too many; ours must not keep a browser out.
+                let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
+                trip.context.cookies = self.shared.sites.iter().flat_map(forget).collect();
+            }
+        })?;
         trip.context.target = Some(ask.target());
         trip.record.asked(&ask);
         let shown = shown(&self.shared.config, peer)?;

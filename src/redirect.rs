@@ -3,6 +3,7 @@
 //! Threats: an address of the client's choosing in `Location`, so only public origins stand there; and a POST that
 //! a redirect would quietly send again, its body read by anyone on the way the first time, so it is refused.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -10,10 +11,10 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
 
-use crate::ask::{Ask, Kind};
+use crate::ask::{Ask, Kind, Sender};
 use crate::body::Answer;
 use crate::config::settings::Config;
-use crate::listen::{Handler, Peer};
+use crate::listen::{Handler, Lost, Peer};
 use crate::refusal::Refusal;
 use crate::reply::{self, Context, Reply};
 use crate::rule::path::PathRefusal;
@@ -47,6 +48,14 @@ impl Handler for Redirect {
         record.end(answer.status());
         answer
     }
+
+    fn is_balancer(&self, address: IpAddr) -> bool {
+        self.config.load().is_balancer(address)
+    }
+
+    fn lost(&self, why: Lost) {
+        self.telemetry.metrics.lost(why);
+    }
 }
 
 impl Redirect {
@@ -61,7 +70,8 @@ impl Redirect {
             return Err(Refusal::Path(PathRefusal::Byte));
         }
         let (head, _) = request.into_parts();
-        let ask = Ask::read(&head, peer.address.ip(), false, config)?;
+        let sender = Sender { address: peer.address.ip(), nameless: peer.nameless };
+        let ask = Ask::read(&head, sender, false, config)?;
         record.asked(&ask);
         if !matches!(ask.method, Method::GET | Method::HEAD) {
             return Err(Refusal::Cleartext);

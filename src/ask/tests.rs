@@ -29,7 +29,7 @@ fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
 }
 
 fn ask_with(extra: &str, method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Ask, Refusal> {
-    let peer = "10.0.0.9".parse().unwrap();
+    let peer: IpAddr = "10.0.0.9".parse().unwrap();
     Ask::read(&head(method, target, headers), peer, false, &config(extra))
 }
 

@@ -116,6 +116,9 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     requirement::against_sources(&default, &rules, &identity.roles, cx);
     tls::clients::against_identity(tls.as_ref(), &identity, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
+    let proxy_protocol = network::proxy_protocol(raw, cx);
+    let trusted_headers = network::trusted_headers(raw, cx);
+    let admin_hosts = origin::admin_hosts(raw.admin_hosts.as_deref().unwrap_or_default(), cx);
     let allowed_return_hosts =
         origin::return_hosts(raw.allowed_return_hosts.as_deref().unwrap_or_default(), cx);
     let limits = limits::limits(raw.limits.as_ref(), cx);
@@ -127,6 +130,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         origins,
         listen,
         admin_listen,
+        admin_hosts,
         control_socket,
         tls,
         auth_prefix,
@@ -140,6 +144,8 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         assertion,
         bearer,
         trusted_proxies,
+        proxy_protocol,
+        trusted_headers,
         allowed_return_hosts,
         limits,
         pages,

@@ -25,6 +25,8 @@ pub(super) struct Raw {
     pub(super) listen: Option<String>,
     /// The admin listener. Default `127.0.0.1:4181`.
     pub(super) admin_listen: Option<String>,
+    /// Hosts that the admin listener answers to beside addresses and private names. Default: none.
+    pub(super) admin_hosts: Option<Vec<String>>,
     /// The unix socket that `rolegate sessions` asks: a file of the gate's own user. Default: none.
     pub(super) control_socket: Option<String>,
     /// TLS on the public listener: there with this table, cleartext without it.
@@ -33,6 +35,10 @@ pub(super) struct Raw {
     pub(super) auth_prefix: Option<String>,
     /// Networks whose `X-Forwarded-*` headers are believed. Default: none.
     pub(super) trusted_proxies: Option<Vec<String>>,
+    /// Connections from `trusted_proxies` begin with a PROXY header, version 1 or 2. Default false.
+    pub(super) proxy_protocol: Option<bool>,
+    /// Which headers of `trusted_proxies` are read: `x-forwarded` (default) or `forwarded` (RFC 7239), never both.
+    pub(super) trusted_headers: Option<TrustedHeaders>,
     /// Hosts that a return address may name beside `public_url`: `host`, `.suffix`, `host:port`, `host:*`.
     pub(super) allowed_return_hosts: Option<Vec<String>>,
     /// Worker threads. Default: the cores this process may use.
@@ -479,7 +485,9 @@ pub(super) struct Limits {
     pub(super) body_idle_timeout: Option<String>,
     /// Idle upstream connections are dropped after this. Default `4s`.
     pub(super) upstream_idle: Option<String>,
-    /// How long a stop waits for open requests. Default `20s`.
+    /// How long everything is served after SIGTERM while `/readyz` says no. Default `0s`.
+    pub(super) drain_delay: Option<String>,
+    /// How long a stop waits for open requests, after that. Default `20s`.
     pub(super) drain: Option<String>,
     /// A WebSocket or event stream on which nothing moves is ended after this, or `off` (default).
     pub(super) stream_idle: Option<String>,
@@ -534,6 +542,14 @@ pub(super) struct Log {
     pub(super) level: Option<Level>,
     /// One access record a request on standard output. Default true.
     pub(super) access: Option<bool>,
+}
+
+/// The headers of trusted proxies.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TrustedHeaders {
+    XForwarded,
+    Forwarded,
 }
 
 /// How log lines look.

@@ -38,6 +38,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The admin listener (`/livez`, `/readyz`, `/metrics`). Default `127.0.0.1:4181`.
     pub admin_listen: SocketAddr,
+    /// Names of the admin listener that anybody could own: lower-case, without port. Default: none.
+    pub admin_hosts: Vec<String>,
     /// The unix socket where sessions are listed and ended: an absolute name that fits. Default: none.
     pub control_socket: Option<PathBuf>,
     /// TLS on the public listener; `None`: cleartext, behind a balancer or on a loopback host.
@@ -64,6 +66,10 @@ pub struct Config {
     pub bearer: Option<Bearer>,
     /// Peers whose `X-Forwarded-*` are believed. Default: none.
     pub trusted_proxies: Vec<Network>,
+    /// Whether connections from those peers begin with a PROXY header. Default false.
+    pub proxy_protocol: bool,
+    /// Which headers of those peers are read. Default `X-Forwarded-*`.
+    pub trusted_headers: TrustedHeaders,
     /// Hosts beside the origins that a return address may name. Default: none.
     pub allowed_return_hosts: Vec<ReturnHost>,
     /// Bounds on what a client or an upstream may do.
@@ -76,6 +82,17 @@ pub struct Config {
     pub traces: Option<Traces>,
     /// Worker threads. Default: the cores this process may use.
     pub workers: usize,
+}
+
+/// The headers in which trusted proxies say where a request comes from. Never both: what one kind of proxy does not
+/// write it passes on as its client wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TrustedHeaders {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// `http` or `https`.
@@ -226,11 +243,14 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// For the upstream's head to arrive. Default 60 s.
     pub response_timeout: Duration,
-    /// Between two pieces of a body, either way; not of an event stream. Default 60 s.
+    /// Between two pieces of a body, either way; not of an event stream. For a client that takes nothing of any answer.
+    /// Default 60 s.
     pub body_idle_timeout: Duration,
     /// Idle upstream connections are dropped after this. Default 4 s.
     pub upstream_idle: Duration,
-    /// How long a stop waits for open requests. Default 20 s.
+    /// How long everything is served after SIGTERM while `/readyz` says no. Default: not at all.
+    pub drain_delay: Duration,
+    /// How long a stop waits for open requests, after that. Default 20 s.
     pub drain: Duration,
     /// A WebSocket or event stream on which nothing moves is ended after this. Default: none.
     pub stream_idle: Option<Duration>,
@@ -274,6 +294,11 @@ impl Config {
     /// Whether what `peer` says of whom it asks for is believed.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(peer))
+    }
+
+    /// Whether a connection from there begins with a PROXY header. No other address may say whose it is.
+    pub fn is_balancer(&self, address: IpAddr) -> bool {
+        self.proxy_protocol && self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
     /// Whether some rule keeps escaped slashes.
@@ -365,6 +390,7 @@ impl Default for Limits {
             response_timeout: Duration::from_secs(60),
             body_idle_timeout: Duration::from_secs(60),
             upstream_idle: Duration::from_secs(4),
+            drain_delay: Duration::ZERO,
             drain: Duration::from_secs(20),
             stream_idle: None,
             login_rate: None,

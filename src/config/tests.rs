@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::settings::{
     Access, AssertionKind, Parameter, ProviderKind, ReturnPort, TlsVersion, TokenChoice, TraceParent,
-    Unauthenticated, Upstream,
+    TrustedHeaders, Unauthenticated, Upstream,
 };
 use super::*;
 
@@ -175,6 +175,9 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(config.auth_prefix, "/gate");
     assert_eq!(config.trusted_proxies.len(), 3);
     assert_eq!(config.trusted_proxies[1].prefix, 32);
+    assert!(config.proxy_protocol && config.trusted_headers == TrustedHeaders::Forwarded);
+    assert_eq!(config.admin_hosts, ["gate.example.com"]);
+    assert_eq!(config.limits.drain_delay.as_secs(), 3);
     assert!(config.allowed_return_hosts[1].subdomains);
     assert_eq!(config.allowed_return_hosts[2].port, ReturnPort::Exactly(8443));
     assert_eq!(config.allowed_return_hosts[3].port, ReturnPort::Any);
@@ -251,6 +254,8 @@ fn what_is_not_written_has_the_documented_default() {
     assert_eq!(config.session.outage_grace.as_secs(), 3600);
     assert_eq!((config.session.idle, config.session.cookie_name.as_str()), (None, "rolegate"));
     assert!(config.pass_host && config.trusted_proxies.is_empty() && config.workers > 0);
+    assert!(config.trusted_headers == TrustedHeaders::XForwarded && config.admin_hosts.is_empty());
+    assert!(!config.proxy_protocol && config.limits.drain_delay.is_zero());
     assert_eq!(fixture("oidc.toml").identity.user, "sub");
 }
 

@@ -46,6 +46,7 @@ pub fn bounds() -> Bounds {
     Bounds {
         header_timeout: PATIENCE,
         idle_timeout: PATIENCE,
+        write_timeout: PATIENCE,
         parser_headers: 32,
         // The least that the parser takes.
         parser_buffer: 8192,

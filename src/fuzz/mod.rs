@@ -16,12 +16,14 @@ use crate::rule::path::canonical;
 mod cookies;
 mod headers;
 mod open;
+mod proxy_protocol;
 mod token;
 mod trace;
 
 pub use cookies::cookies;
 pub use headers::headers;
 pub use open::open;
+pub use proxy_protocol::proxy_protocol;
 pub use token::token;
 pub use trace::trace;
 

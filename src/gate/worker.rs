@@ -1,6 +1,7 @@
 //! A worker's gate, whatever is configured anew meanwhile: each request has one configuration, taken at its head.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::{Gate, Shared};
 use crate::body::Answer;
-use crate::listen::{Handler, Peer};
+use crate::listen::{Handler, Lost, Peer};
 
 /// What all workers share now. It is exchanged whole: nothing is ever decided by parts of two configurations.
 pub type Current = Arc<ArcSwap<Shared>>;
@@ -47,5 +48,13 @@ impl Worker {
 impl Handler for Worker {
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         self.gate().answer(request, peer).await
+    }
+
+    fn is_balancer(&self, address: IpAddr) -> bool {
+        self.current.load().config.is_balancer(address)
+    }
+
+    fn lost(&self, why: Lost) {
+        self.current.load().telemetry.metrics.lost(why);
     }
 }

@@ -3,16 +3,20 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::stop::LAST_CALL;
 use super::wire::{Then, Watch, Watched, Wire};
 use super::{Bounds, Handler, Peer, Stopping};
 
-/// Serves one connection, in cleartext or behind its handshake, to its end; on `stopping` it ends after the request it is at.
+/// Serves one connection, in cleartext or behind its handshake, to its end; on `stopping` it ends after the request it is at, or
+/// that is on its way.
 pub async fn connection<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
@@ -20,15 +24,19 @@ pub async fn connection<H: Handler>(
     bounds: Bounds,
     mut stopping: Stopping,
 ) {
-    let watch = Watch::new(bounds.header_timeout);
+    let watch = Watch::new(bounds.header_timeout, bounds.write_timeout);
     let wire = Wire::new(stream, watch.clone());
     let address = peer.address;
+    let (leaving, watched) = (stopping.leaving(), watch.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (handler, watch) = (handler.clone(), watch.clone());
+        let (handler, watch, leaving) = (handler.clone(), watch.clone(), leaving.clone());
         let peer = Peer { target_was_cut: watch.head_is_read(), ..peer.clone() };
         let bodiless = request.body().is_end_stream();
         async move {
-            let answer = handler.answer(request, peer).await;
+            let mut answer = handler.answer(request, peer).await;
+            if leaving.has_begun() && !answer.status().is_informational() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             let then = match (answer.status().is_informational(), bodiless) {
                 (true, _) => Then::Tunnel,
                 (false, true) => Then::Head,
@@ -49,10 +57,21 @@ pub async fn connection<H: Handler>(
 
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopping.begun() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        () = stopping.begun() => loop {
+            if watched.is_answering() {
+                connection.as_mut().graceful_shutdown();
+                break connection.await;
+            }
+            tokio::select! {
+                ended = connection.as_mut() => break ended,
+                () = tokio::time::sleep(LAST_CALL) => {}
+            }
+            // A head that has begun is read to its end, for which it has its own time.
+            if !watched.is_in_head() {
+                connection.as_mut().graceful_shutdown();
+                break connection.await;
+            }
+        },
     };
     if let Err(error) = ended {
         tracing::debug!(peer = %address, %error, "connection ended");

@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,38 +16,51 @@ use crate::tls::client_certificate::ClientCertificate;
 
 pub mod http1;
 pub mod inherited;
+mod proxied;
+pub mod proxy_protocol;
 pub mod stop;
 pub mod tls;
 pub mod unix;
 mod wire;
 pub mod workers;
 
-pub use stop::{Stop, Stopping};
+pub use stop::{Leaving, Stop, Stopping};
 
 /// Who is at the other end of the socket.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// The socket's own peer address, never a header's claim.
+    /// The socket's own peer address, or what a balancer says in its PROXY header; never an HTTP header's claim.
     pub address: SocketAddr,
     /// What they showed in the handshake, verified then; read once a connection.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// A balancer passed this connection on and did not say whose it is. The address is its own then, and what a request
+    /// says about its way here is the client's word.
+    pub nameless: bool,
     /// The request's target held a `#`, at which the parser cuts it off without a word.
     pub target_was_cut: bool,
-}
-
-// === impl Peer ===
-
-impl Peer {
-    /// Somebody at this address, who has shown nothing.
-    pub fn at(address: SocketAddr) -> Self {
-        Self { address, certificate: None, target_was_cut: false }
-    }
 }
 
 /// What answers a request. One instance a worker, never shared between threads.
 pub trait Handler: 'static {
     /// Answers one request. The answer's body may go on after this returns.
     fn answer(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Answer>;
+
+    /// Whether connections from there begin with a PROXY header. Asked once for each, before a byte of it is read.
+    fn is_balancer(&self, _address: IpAddr) -> bool {
+        false
+    }
+
+    /// A connection ended without an answer that somebody waited for.
+    fn lost(&self, _why: Lost) {}
+}
+
+/// How a connection is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// A balancer's connection did not say whose it is.
+    ProxyHeader,
+    /// Answering it panicked: a bug. Its task is gone, and nothing else.
+    Panic,
 }
 
 /// Bounds on what a connection may do. Those of the gate lie below the parser's, so that refusals are ours.
@@ -56,6 +70,8 @@ pub struct Bounds {
     pub header_timeout: Duration,
     /// Until the first byte of the next request.
     pub idle_timeout: Duration,
+    /// For a client that takes nothing of its answer. A tunnel's has its own time.
+    pub write_timeout: Duration,
     /// The parser's own limit on header lines.
     pub parser_headers: usize,
     /// The parser's own limit on a request head, bytes.
@@ -67,8 +83,30 @@ impl Default for Bounds {
         Self {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             parser_headers: 256,
             parser_buffer: 128 * 1024,
+        }
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// Whoever is at the other end themselves, who has shown nothing.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, certificate: None, nameless: false, target_was_cut: false }
+    }
+}
+
+// === impl Lost ===
+
+impl Lost {
+    /// A stable word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProxyHeader => "proxy_header",
+            Self::Panic => "panic",
         }
     }
 }
@@ -108,18 +146,36 @@ async fn accept(
     listener: &tokio::net::TcpListener,
     stopping: &mut Stopping,
 ) -> Option<(tokio::net::TcpStream, SocketAddr)> {
-    loop {
+    for failures in 0_u32.. {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopping.begun() => return None,
         };
         match accepted {
             Ok(connection) => return Some(connection),
-            // Out of file descriptors, or a connection gone before it was taken: neither is a reason to spin.
+            // Gone before it was taken.
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) => {}
+            // Out of file descriptors, most often: no reason to spin, nor to fill the log.
             Err(error) => {
-                tracing::warn!(%error, "accept failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                if failures.is_multiple_of(FAILURES_A_LINE) {
+                    tracing::warn!(%error, "accept failed");
+                }
+                tokio::time::sleep(BREATH).await;
             }
         }
     }
+    None
 }
+
+/// Those whom the system has let in before the listener closes: its end would reset them.
+fn waiting(listener: tokio::net::TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return vec![] };
+    std::iter::from_fn(|| listener.accept().ok())
+        .filter(|(stream, _)| stream.set_nonblocking(true).is_ok())
+        .collect()
+}
+
+/// Between two tries to accept where there is no file descriptor left.
+const BREATH: Duration = Duration::from_millis(50);
+/// One every five seconds.
+const FAILURES_A_LINE: u32 = 100;

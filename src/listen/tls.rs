@@ -120,7 +120,7 @@ impl Handshakes {
         tokio::select! {
             finished = self.shake(stream) => finished,
             _ = pushed_out => Err(Unfinished::Crowded),
-            () = stopping.begun() => Err(Unfinished::Stopping),
+            () = stopping.last_call() => Err(Unfinished::Stopping),
             () = tokio::time::sleep(self.tls.load().timeout) => Err(Unfinished::Late),
         }
     }

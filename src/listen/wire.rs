@@ -24,15 +24,22 @@ pub(super) struct Wire<S> {
     watch: Arc<Watch>,
     /// For the rest of a head that has begun and did not come in one piece, and for the goodbye.
     timer: Option<Pin<Box<Sleep>>>,
+    /// For what the client does not take.
+    untaken: Option<Pin<Box<Sleep>>>,
 }
 
 /// What a connection is at. Shared by its stream and its answers, which live on one thread.
 pub(super) struct Watch {
     phase: AtomicU8,
+    /// From a head's end until its answer's body is gone.
+    answering: AtomicBool,
     fragment: AtomicBool,
     /// Bytes of empty lines since the last head.
     blank: AtomicU8,
     head_timeout: Duration,
+    write_timeout: Duration,
+    /// The bytes are a tunnel's, which has its own time.
+    tunnel: AtomicBool,
 }
 
 /// An answer's body that says when it is gone: what is read then is the next head.
@@ -56,12 +63,15 @@ pub(super) enum Then {
 // === impl Watch ===
 
 impl Watch {
-    pub(super) fn new(head_timeout: Duration) -> Arc<Self> {
+    pub(super) fn new(head_timeout: Duration, write_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(IDLE),
+            answering: AtomicBool::new(false),
             fragment: AtomicBool::new(false),
             blank: AtomicU8::new(0),
             head_timeout,
+            write_timeout,
+            tunnel: AtomicBool::new(false),
         })
     }
 
@@ -69,7 +79,18 @@ impl Watch {
     /// piece with the one before it, or right behind a body: there it is decided and sent on as it was cut.
     pub(super) fn head_is_read(&self) -> bool {
         self.phase.store(SERVING, Ordering::Relaxed);
+        self.answering.store(true, Ordering::Relaxed);
         self.fragment.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a request is being answered.
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Relaxed)
+    }
+
+    /// Whether a head has begun and is not there yet; not known right behind a body.
+    pub(super) fn is_in_head(&self) -> bool {
+        matches!(self.phase.load(Ordering::Relaxed), IN_LINE | IN_HEAD)
     }
 
     /// Looks at the bytes of a head; an error where nothing but empty lines comes.
@@ -107,7 +128,7 @@ impl Watch {
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch, timer: None }
+        Self { stream, watch, timer: None, untaken: None }
     }
 
     /// Whether the head that has begun, or the goodbye, is taking too long.
@@ -115,6 +136,23 @@ impl<S> Wire<S> {
         let timeout = self.watch.head_timeout;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl<S> Wire<S> {
+    /// What became of an attempt to write; an error where the client has taken nothing for too long. What it does not
+    /// take lies in buffers that it pays nothing for.
+    fn taken<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.untaken = None;
+        } else if !self.watch.tunnel.load(Ordering::Relaxed) {
+            let timeout = self.watch.write_timeout;
+            let timer = self.untaken.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+            if timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        written
     }
 }
 
@@ -142,7 +180,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.taken(cx, written)
     }
 
     fn poll_write_vectored(
@@ -150,7 +189,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.taken(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -186,6 +226,8 @@ impl Drop for Watched {
             Then::Unknown | Then::Tunnel => SERVING,
         };
         self.watch.phase.store(phase, Ordering::Relaxed);
+        self.watch.tunnel.store(matches!(self.then, Then::Tunnel), Ordering::Relaxed);
+        self.watch.answering.store(false, Ordering::Relaxed);
     }
 }
 
@@ -226,7 +268,7 @@ mod tests {
     use super::*;
 
     fn fragment_in(pieces: &[&[u8]]) -> bool {
-        let watch = Watch::new(Duration::from_secs(1));
+        let watch = Watch::new(Duration::from_secs(1), Duration::from_secs(1));
         for piece in pieces {
             watch.observe(piece).unwrap();
         }
@@ -243,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_is_read_while_a_request_is_served_is_no_head() {
-        let watch = Watch::new(Duration::from_secs(1));
+        let watch = Watch::new(Duration::from_secs(1), Duration::from_secs(1));
         watch.observe(b"POST /a HTTP/1.1\r\n").unwrap();
         assert!(!watch.head_is_read());
         drop(Watched::new(Body::Empty, watch.clone(), Then::Unknown));
@@ -275,7 +317,7 @@ mod tests {
         use tokio::io::AsyncWriteExt;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ended = runtime.block_on(async {
-            let mut wire = Wire::new(Deaf, Watch::new(Duration::from_millis(10)));
+            let mut wire = Wire::new(Deaf, Watch::new(Duration::from_millis(10), Duration::from_secs(60)));
             tokio::time::timeout(Duration::from_secs(20), wire.shutdown()).await
         });
         assert_eq!(ended.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);

@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::tls::{Handshakes, Shown, Spoken};
-use super::{Bounds, Handler, Peer, Stopping, accept, at_once, http1};
+use super::{Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, proxied, waiting};
 
 /// The running workers.
 pub struct Workers {
@@ -82,24 +82,13 @@ impl Workers {
     pub async fn feed(&self, listener: TcpListener, mut stopping: Stopping) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         while let Some((stream, address)) = accept(&listener, &mut stopping).await {
-            let stream = match stream.into_std() {
-                Ok(stream) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was lost on its way to a worker");
-                    continue;
-                }
-            };
-            if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed))
-            {
-                let handed = Handed {
-                    stream,
-                    address,
-                    stopping: stopping.clone(),
-                    open: Open::one_more(&worker.open),
-                };
-                // Fails only if the worker is gone, which ends the connection.
-                let _ = worker.sockets.send(handed);
+            match stream.into_std() {
+                Ok(stream) => self.hand(stream, address, &stopping),
+                Err(error) => tracing::warn!(%error, "a connection was lost on its way to a worker"),
             }
+        }
+        for (stream, address) in waiting(listener) {
+            self.hand(stream, address, &stopping);
         }
         Ok(())
     }
@@ -107,6 +96,16 @@ impl Workers {
     /// The way to each worker's runtime, to see whether it still takes turns.
     pub fn handles(&self) -> &[Handle] {
         &self.handles
+    }
+
+    fn hand(&self, stream: std::net::TcpStream, address: SocketAddr, stopping: &Stopping) {
+        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed))
+        else {
+            return;
+        };
+        let open = Open::one_more(&worker.open);
+        // Fails only if the worker is gone, which ends the connection.
+        let _ = worker.sockets.send(Handed { stream, address, stopping: stopping.clone(), open });
     }
 
     /// Waits for the threads to end. Call after their connections have.
@@ -126,13 +125,23 @@ async fn work<H: Handler>(
 ) {
     let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls)));
     while let Some(Handed { stream, address, mut stopping, open }) = inbox.recv().await {
-        let Ok(stream) = TcpStream::from_std(stream) else { continue };
+        let Ok(mut stream) = TcpStream::from_std(stream) else { continue };
         at_once(&stream);
         let (handler, bounds, handshakes) = (handler.clone(), bounds.clone(), handshakes.clone());
         tokio::task::spawn_local(async move {
             // Counts as open, and is waited for, from here on: a handshake is not free either.
             let _open = open;
-            let peer = Peer::at(address);
+            let _alarm = Alarm(handler.clone());
+            let mut peer = Peer::at(address);
+            if handler.is_balancer(address.ip().to_canonical()) {
+                peer = match proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping).await {
+                    Ok(peer) => peer,
+                    Err(error) => {
+                        tracing::debug!(peer = %address, %error, "a balancer's connection was closed");
+                        return handler.lost(Lost::ProxyHeader);
+                    }
+                };
+            }
             match handshakes {
                 None => http1::connection(stream, peer, handler, bounds, stopping).await,
                 Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {
@@ -140,10 +149,21 @@ async fn work<H: Handler>(
                         let peer = Peer { certificate, ..peer };
                         http1::connection(stream, peer, handler, bounds, stopping).await;
                     }
-                    Err(error) => tracing::debug!(peer = %address, %error, "no TLS"),
+                    Err(error) => tracing::debug!(peer = %peer.address, %error, "no TLS"),
                 },
             }
         });
+    }
+}
+
+/// Goes off where a connection's task ends by a panic: tokio keeps that from everything else, and says nothing.
+struct Alarm<H: Handler>(Rc<H>);
+
+impl<H: Handler> Drop for Alarm<H> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lost(Lost::Panic);
+        }
     }
 }
 
@@ -161,3 +181,6 @@ impl Drop for Open {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

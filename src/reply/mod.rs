@@ -201,6 +201,21 @@ pub fn not_found() -> Answer {
     answer
 }
 
+/// The same to whoever asks with another method than GET.
+pub fn only_get() -> Answer {
+    let mut answer = plain(true, "only GET is answered here\n".into(), "text/plain");
+    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    answer
+}
+
+/// The same to whoever asks for a host that this is not.
+pub fn another_host(text: String) -> Answer {
+    let mut answer = plain(true, text, "text/plain; charset=utf-8");
+    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    answer
+}
+
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => StatusCode::BAD_REQUEST,

@@ -6,8 +6,15 @@ use crate::config::settings::{Config, Limits, Tls};
 pub(super) fn fixed(now: &Config, next: &Config) -> Vec<&'static str> {
     let redirect = |tls: &Option<Tls>| tls.as_ref().and_then(|tls| tls.redirect_listen);
     let parser = |limits: &Limits| {
-        let Limits { target, header_bytes, header_count, header_timeout, idle_timeout, .. } = *limits;
-        (target, header_bytes, header_count, header_timeout, idle_timeout)
+        let Limits { target, header_bytes, header_count, .. } = *limits;
+        (
+            target,
+            header_bytes,
+            header_count,
+            limits.header_timeout,
+            limits.idle_timeout,
+            limits.body_idle_timeout,
+        )
     };
     let log = |config: &Config| (config.log.format, config.log.level.clone(), config.log.access);
     let differ = [
@@ -20,7 +27,7 @@ pub(super) fn fixed(now: &Config, next: &Config) -> Vec<&'static str> {
         ("the provider: its pool or issuer, its client_id", !now.provider.is_the_same(&next.provider)),
         ("session.store and what belongs to it", now.session.store != next.session.store),
         (
-            "limits: target, header_bytes, header_count, header_timeout, idle_timeout",
+            "limits: target, header_bytes, header_count, header_timeout, idle_timeout, body_idle_timeout",
             parser(&now.limits) != parser(&next.limits),
         ),
         ("log", log(now) != log(next)),

@@ -34,6 +34,7 @@ use watch::Watch;
 
 mod desk;
 pub mod dev;
+mod drain;
 mod fixed;
 mod machine;
 mod notify;
@@ -129,9 +130,15 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
 
     let (stop, stopping) = listen::stop::pair();
     let awaited = Arc::new(OnceLock::new());
-    let admin_handler =
-        Admin { telemetry: telemetry.clone(), provider: provider.clone(), store: awaited.clone() };
-    let control = Control::start(admin, admin_handler, stopping.clone())?;
+    let configured = Arc::new(ArcSwap::new(config.clone()));
+    let admin_handler = Admin {
+        telemetry: telemetry.clone(),
+        provider: provider.clone(),
+        store: awaited.clone(),
+        leaving: stopping.leaving(),
+        config: configured.clone(),
+    };
+    let control = Control::start(admin, admin_handler)?;
     if let Some(exporter) = exporter {
         control.handle.spawn(exporter.run());
     }
@@ -142,10 +149,9 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     let shown = reload::shown(&config)?;
     let bounds = bounds(&config.limits);
     let mut workers = vec![];
-    let redirecting = Arc::new(ArcSwap::new(config.clone()));
     if let Some(redirect) = redirect {
         let bound = redirect.local_addr().map_err(other)?;
-        let (config, telemetry) = (redirecting.clone(), standing.telemetry.clone());
+        let (config, telemetry) = (configured.clone(), standing.telemetry.clone());
         let make = move |_| Ok(Redirect { config: config.clone(), telemetry: telemetry.clone() });
         // A thread of its own: what anybody does in cleartext takes nothing from the gate's.
         let redirecting = Arc::new(workers::spawn("redirect", 1, make, &bounds, None).map_err(other)?);
@@ -175,15 +181,8 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
         Some(again) => {
             let (standing, current) = (standing.clone(), current.clone());
             let files = again.files.clone();
-            let mut reload = Reload {
-                again,
-                config,
-                standing,
-                current,
-                redirect: redirecting,
-                tls: shown,
-                refused: refused.clone(),
-            };
+            let mut reload =
+                Reload { again, config, standing, current, configured, tls: shown, refused: refused.clone() };
             Some(Watch::start(files, move |why| reload.read(why)).map_err(other)?)
         }
     };
@@ -228,6 +227,7 @@ fn bounds(limits: &Limits) -> Bounds {
     Bounds {
         header_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,
+        write_timeout: limits.body_idle_timeout,
         parser_headers: limits.header_count + 100,
         parser_buffer: (2 * (limits.header_bytes + limits.target)).max(128 * 1024),
     }
@@ -254,47 +254,6 @@ impl Running {
     pub fn refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
-
-    /// How long a stop waits for what is open.
-    pub fn drain(&self) -> Duration {
-        self.current.load().config.limits.drain
-    }
-
-    /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
-    pub fn stop(self) {
-        let Self { stop, workers, control, standing, current, .. } = self;
-        let Standing { background, streams, store, telemetry, .. } = standing;
-        let drain = current.load().config.limits.drain;
-        let (done, is_done) = std::sync::mpsc::channel();
-        control.handle.spawn(async move {
-            stop.begin();
-            streams.stop();
-            let finished = async {
-                stop.done().await;
-                // A code that is being redeemed, a token that is being revoked; WebSockets that say goodbye.
-                let untold = || store.as_ref().is_some_and(|store| store.untold() > 0);
-                while background.is_busy() || streams.is_busy() || untold() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                if let Some(traces) = &telemetry.traces {
-                    traces.flush().await;
-                }
-            };
-            if tokio::time::timeout(drain, finished).await.is_err() {
-                tracing::warn!("open requests, or what they left to do, did not finish in time");
-            }
-            if let Some(untold) = store.map(|store| store.untold()).filter(|untold| *untold > 0) {
-                tracing::warn!(untold, "sign-outs were never told to the other gates: the store was away");
-            }
-            let _ = done.send(());
-        });
-        let _ = is_done.recv();
-        control.end();
-        // The acceptors' share of the workers went with the control thread.
-        for workers in workers.into_iter().filter_map(Arc::into_inner) {
-            workers.join();
-        }
-    }
 }
 
 /// The thread beside the workers: the admin listener, and every call to the provider. What it does goes on
@@ -306,7 +265,7 @@ struct Control {
 }
 
 impl Control {
-    fn start(admin: TcpListener, handler: Admin, stopping: Stopping) -> Result<Self, StartError> {
+    fn start(admin: TcpListener, handler: Admin) -> Result<Self, StartError> {
         let (send, receive) = std::sync::mpsc::channel();
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let run = move || {
@@ -317,11 +276,17 @@ impl Control {
                 };
             let _ = send.send(Ok(runtime.handle().clone()));
             runtime.block_on(async move {
-                if let Err(error) = listen::serve(admin, Rc::new(handler), Bounds::default(), stopping).await
-                {
+                // Whoever watches the gate sees it go: the admin listener outlives everything else.
+                let (stop, stopping) = listen::stop::pair();
+                let served = listen::serve(admin, Rc::new(handler), Bounds::default(), stopping);
+                let end = async {
+                    let _ = ended.await;
+                    stop.begin();
+                };
+                if let (Err(error), ()) = tokio::join!(served, end) {
                     tracing::error!(%error, "the admin listener failed");
                 }
-                let _ = ended.await;
+                let _ = tokio::time::timeout(LAST_ANSWER, stop.done()).await;
             });
         };
         let thread = std::thread::Builder::new().name("control".into()).spawn(run).map_err(other)?;
@@ -344,6 +309,9 @@ impl Control {
         let _ = self.thread.join();
     }
 }
+
+/// For an answer of the admin listener that is under way when all else has ended.
+const LAST_ANSWER: Duration = Duration::from_millis(100);
 
 fn other(error: impl std::fmt::Display) -> StartError {
     StartError::Other(error.to_string())

@@ -44,8 +44,8 @@ pub(super) struct Reload {
     pub(super) config: Arc<Config>,
     pub(super) standing: Standing,
     pub(super) current: Current,
-    /// For the listener in cleartext beside TLS.
-    pub(super) redirect: Arc<ArcSwap<Config>>,
+    /// For the listeners beside the public one.
+    pub(super) configured: Arc<ArcSwap<Config>>,
     pub(super) tls: Option<Shown>,
     /// Whether what was read last could not be used.
     pub(super) refused: Arc<AtomicBool>,
@@ -115,7 +115,7 @@ impl Reload {
         if let (Some(shown), Some(tls)) = (&self.tls, tls) {
             shown.store(Arc::new(tls));
         }
-        self.redirect.store(config.clone());
+        self.configured.store(config.clone());
         self.current.store(Arc::new(shared));
         // What is open was decided on by the rules before.
         self.standing.streams.reconsider();

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use listenfd::ListenFd;
 
 use super::notify::Manager;
-use super::signals::{Heard, Signals};
+use super::signals::{End, Heard, Signals};
 use super::{Again, Running, machine, start};
 use crate::command::check::{EX_CONFIG, write_problems};
 use crate::config::{Overrides, Source};
 use crate::listen::inherited::Inherited;
 use crate::telemetry::log;
 
-/// Serves until SIGINT or SIGTERM; at SIGHUP files are read again. `sockets` are listeners that were handed over.
+/// Serves until SIGINT or SIGTERM, and ends at once at the second of them; at SIGHUP files are read again. `sockets` are
+/// listeners that were handed over.
 pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> ExitCode {
     if let Err(unfit) = machine::fit() {
         eprintln!("rolegate: {unfit}");
@@ -53,20 +54,36 @@ pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> 
         }
     };
     let manager = Manager::named(env, std::process::id());
-    runtime.block_on(live(&running, &mut signals, &manager));
+    let end = runtime.block_on(live(&running, &mut signals, &manager));
     tracing::info!("stopping");
-    manager.stopping(running.drain());
-    running.stop();
+    // Nobody at a terminal wants to wait for a balancer.
+    let delay = end == End::Terminate;
+    manager.stopping(running.time_to_stop(delay));
+    let mut draining = running.drain(delay);
+    let again = runtime.block_on(async {
+        tokio::select! {
+            () = draining.done() => None,
+            again = signals.end() => Some(again),
+        }
+    });
+    if let Some(again) = again {
+        tracing::warn!("asked a second time: ending at once");
+        return ExitCode::from(again.exit_code());
+    }
+    draining.finish();
     ExitCode::SUCCESS
 }
 
 /// From the first request that could be served until a signal to end.
-async fn live(running: &Running, signals: &mut Signals, manager: &Manager) {
+async fn live(running: &Running, signals: &mut Signals, manager: &Manager) -> End {
     let status = || status(running);
     let first = status();
     manager.ready(&first);
     let serve = async {
-        while signals.next().await == Heard::Again {
+        loop {
+            if let Heard::End(end) = signals.next().await {
+                return end;
+            }
             let reload = async {
                 manager.reloading();
                 running.read_again().await;
@@ -75,14 +92,21 @@ async fn live(running: &Running, signals: &mut Signals, manager: &Manager) {
             };
             tokio::select! {
                 () = reload => {}
-                () = signals.end() => return,
+                end = signals.end() => return end,
             }
         }
     };
+    let tell = async {
+        tokio::join!(
+            manager.keep_awake(async || running.beats().await),
+            manager.keep_told(first.clone(), status)
+        );
+        // Neither ends.
+        std::future::pending().await
+    };
     tokio::select! {
-        () = serve => {}
-        () = manager.keep_awake(async || running.beats().await) => {}
-        () = manager.keep_told(first.clone(), status) => {}
+        end = serve => end,
+        end = tell => end,
     }
 }
 

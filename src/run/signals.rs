@@ -5,6 +5,15 @@ use std::io;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// What asks for the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// SIGINT: somebody at a terminal.
+    Interrupt,
+    /// SIGTERM: whatever runs the gate.
+    Terminate,
+}
+
 /// The signals of a gate: from its making on none of them ends the process by itself.
 pub struct Signals {
     interrupt: Signal,
@@ -15,8 +24,8 @@ pub struct Signals {
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
-    /// SIGINT or SIGTERM: to end.
-    End,
+    /// To end.
+    End(End),
     /// SIGHUP: to read files again.
     Again,
 }
@@ -38,17 +47,29 @@ impl Signals {
     pub async fn next(&mut self) -> Heard {
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => Heard::End,
-            _ = self.terminate.recv() => Heard::End,
+            _ = self.interrupt.recv() => Heard::End(End::Interrupt),
+            _ = self.terminate.recv() => Heard::End(End::Terminate),
             _ = self.hang_up.recv() => Heard::Again,
         }
     }
 
     /// The next one that is to end. A SIGHUP that comes meanwhile is heard afterwards.
-    pub async fn end(&mut self) {
+    pub async fn end(&mut self) -> End {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => End::Interrupt,
+            _ = self.terminate.recv() => End::Terminate,
+        }
+    }
+}
+
+// === impl End ===
+
+impl End {
+    /// As a shell has it for a process that a signal has ended: 128 and the signal's number.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 128 + 2,
+            Self::Terminate => 128 + 15,
         }
     }
 }

@@ -9,6 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::traces::SpanCounts;
+use crate::listen::Lost;
 
 /// The gate's metrics.
 pub struct Metrics {
@@ -20,6 +21,7 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     /// What became of spans.
     pub spans: SpanCounts,
+    lost: Family<LostLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,6 +35,11 @@ struct RequestLabels {
 struct ReloadLabels {
     what: &'static str,
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LostLabels {
+    why: &'static str,
 }
 
 // === impl Metrics ===
@@ -60,13 +67,18 @@ impl Default for Metrics {
                 drop(reloads.get_or_create(&ReloadLabels { what, outcome }));
             }
         }
+        let lost: Family<LostLabels, Counter> = Family::default();
+        registry.register("connections_lost", "Connections that ended without an answer", lost.clone());
+        for why in [Lost::ProxyHeader, Lost::Panic] {
+            drop(lost.get_or_create(&LostLabels { why: why.as_str() }));
+        }
         let build: Family<Vec<(&'static str, &'static str)>, Gauge> = Family::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "Which version this is", build);
         let spans = SpanCounts::default();
         registry.register("spans_sent", "Spans that the collector took", spans.sent.clone());
         registry.register("spans_lost", "Spans that it did not take, or not in time", spans.lost.clone());
-        Self { registry, requests, duration, ready, records_lost, reloads, spans }
+        Self { registry, requests, duration, ready, records_lost, reloads, spans, lost }
     }
 }
 
@@ -88,6 +100,11 @@ impl Metrics {
     /// Counts one change of a file: `taken`, or `refused` and all as it was.
     pub fn reloaded(&self, what: &'static str, outcome: &'static str) {
         self.reloads.get_or_create(&ReloadLabels { what, outcome }).inc();
+    }
+
+    /// Counts one connection that ended without an answer.
+    pub fn lost(&self, why: Lost) {
+        self.lost.get_or_create(&LostLabels { why: why.as_str() }).inc();
     }
 
     /// The text that a scrape reads.

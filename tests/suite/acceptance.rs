@@ -16,6 +16,7 @@ pub mod keys_of_rules;
 mod manuals;
 mod people;
 mod refresh;
+mod running;
 mod sizes;
 mod slashes;
 pub mod step_up;

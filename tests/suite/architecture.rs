@@ -87,13 +87,15 @@ fn the_design_of_the_house_stands() {
         "forward::headers",
         "provider::discovery",
         "tls::certificate",
+        "listen::proxy_protocol",
     ] {
         assert!(house.floor(pure).pure, "{pure} is ★");
     }
     assert_eq!(house.floor("config::settings").may, ["tls::certificate", "tls::clients", "rule::path"]);
     assert!(house.floor("rule::path").may.is_empty() && house.floor("clock").may.is_empty());
-    let of_listen = ["body", "tls::certificate", "tls::client_certificate", "tls::clients"];
-    assert_eq!(house.floor("listen").may, of_listen, "listen knows no gate");
+    let below =
+        ["body", "tls::certificate", "tls::client_certificate", "tls::clients", "listen::proxy_protocol"];
+    assert_eq!(house.floor("listen").may, below, "listen knows no gate");
     assert!(!house.floor("redirect").may.iter().any(|may| may.starts_with("forward")), "it has no upstream");
     assert_eq!(house.floor("devpool").may, ["body", "listen"], "the dev pool is an island");
     let to_the_island: Vec<_> =

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, configuration, cookies, forwarded, framing, headers, keys, login, logout, machine, paths, rate,
-    redirects, reload, streams, tokens,
+    bearer, configuration, connections, cookies, drain, forwarded, framing, headers, keys, login, logout,
+    machine, operation, paths, proxy_protocol, rate, redirects, reload, streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -44,10 +44,14 @@ const SECTIONS: &[Section] = &[
     Section { name: "J", bench: World::bench, cases: keys::cases },
     Section { name: "K", bench: World::bench, cases: logout::cases },
     Section { name: "L", bench: rate::bench, cases: rate::cases },
+    Section { name: "L, connections", bench: World::bench, cases: connections::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
     Section { name: "N", bench: World::bench, cases: reload::cases },
     Section { name: "N", bench: World::bench, cases: configuration::cases },
     Section { name: "N", bench: World::bench, cases: machine::cases },
+    Section { name: "M, PROXY protocol", bench: proxy_protocol::bench, cases: proxy_protocol::cases },
+    Section { name: "N", bench: World::bench, cases: operation::edge::cases },
+    Section { name: "N, a stop", bench: World::bench, cases: drain::cases },
 ];
 
 /// No case takes longer.

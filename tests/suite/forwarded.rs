@@ -42,7 +42,10 @@ pub fn cases() -> Vec<Case> {
             clients::files_that_name_no_authority_or_no_list_keep_the_gate_from_starting();
         }),
         case(&["FWD-11"], |_| crate::tls::an_upstream_without_a_certificate_that_counts_gets_nothing()),
-        case(&["FWD-02"], |_| the_client_is_the_rightmost_address_that_is_no_proxy()),
+        case(&["FWD-02"], |_| {
+            the_client_is_the_rightmost_address_that_is_no_proxy();
+            of_the_two_kinds_of_header_one_counts();
+        }),
         case(&["FWD-03"], |world| {
             for lines in [
                 "X_Forwarded_Proto: 203.0.113.66\r\n",
@@ -216,4 +219,66 @@ fn the_client_is_the_rightmost_address_that_is_no_proxy() {
          X-User: root-of-all\r\nX-Forwarded-User: root-of-all\r\n{session}\r\n",
     );
     exchange.must_be_stripped_of("root-of-all");
+}
+
+fn of_the_two_kinds_of_header_one_counts() {
+    let trusting = "trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]";
+    let world = Setup::bench().top(trusting).top("trusted_headers = \"forwarded\"").start();
+    let said = |world: &World, lines: &str| {
+        let request = format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{lines}{{session}}\r\n");
+        let exchange = world.attack(Who::User, request);
+        let seen = exchange.one().unwrap_or_else(|| panic!("{}", exchange.told()));
+        assert!(seen.head.all("forwarded").is_empty(), "what goes on is X-Forwarded-*: {}", exchange.told());
+        let client = world.record_of(seen).text("client").to_owned();
+        assert_eq!(seen.head.all("x-forwarded-for"), [client.as_str()], "{}", exchange.told());
+        client
+    };
+    for (value, client) in [
+        ("for=198.51.100.7", "198.51.100.7"),
+        ("For=\"198.51.100.7:4711\";Proto=https;by=10.0.0.1", "198.51.100.7"),
+        ("for=\"[2001:db8::7]:4711\"", "2001:db8::7"),
+        ("for=\"[2001:DB8::7]\"", "2001:db8::7"),
+        ("for=203.0.113.66, for=198.51.100.7", "198.51.100.7"),
+        ("for=203.0.113.66, for=198.51.100.7;proto=http , for=10.0.0.9", "198.51.100.7"),
+        ("for=203.0.113.66\r\nForwarded: for=198.51.100.7", "198.51.100.7"),
+        // What a client left open ends where the proxy's own words begin.
+        ("for=\"203.0.113.66, for=198.51.100.7", "198.51.100.7"),
+        ("for=\"a\\\", for=198.51.100.7", "198.51.100.7"),
+        ("for=203.0.113.66;x=\", for=198.51.100.7", "198.51.100.7"),
+        // Garbage ends the chain.
+        ("for=203.0.113.66, for=unknown", "127.0.0.1"),
+        ("for=203.0.113.66, for=_hidden, for=10.0.0.9", "10.0.0.9"),
+        ("for=203.0.113.66;for=198.51.100.7", "127.0.0.1"),
+        ("proto=https", "127.0.0.1"),
+        ("198.51.100.7", "127.0.0.1"),
+        ("for=\"198.51.100.7", "127.0.0.1"),
+        ("for=198.51.100.7 10.0.0.1", "127.0.0.1"),
+        ("", "127.0.0.1"),
+    ] {
+        assert_eq!(said(&world, &format!("Forwarded: {value}\r\n")), client, "{value}");
+    }
+    // The other kind is passed on by such a proxy as its client wrote it.
+    let both = "Forwarded: for=198.51.100.7\r\nX-Forwarded-For: 203.0.113.66\r\n";
+    assert_eq!(said(&world, both), "198.51.100.7");
+    assert_eq!(said(&world, "X-Forwarded-For: 203.0.113.66\r\n"), "127.0.0.1");
+    let usual = Setup::bench().top(trusting).start();
+    assert_eq!(said(&usual, both), "203.0.113.66");
+    assert_eq!(said(&usual, "Forwarded: for=203.0.113.66\r\n"), "127.0.0.1");
+
+    // Host and scheme are those of the hop that saw the client, not of one that a client made up before it.
+    for (value, host) in [
+        ("for=198.51.100.7;host=app.test;proto=https", "app.test"),
+        (
+            "for=203.0.113.66;host=evil.test, for=198.51.100.7;host=\"app.test\", for=10.0.0.9;host=inner",
+            "app.test",
+        ),
+        ("for=203.0.113.66;host=evil.test, for=198.51.100.7, for=10.0.0.9;host=inner", "inner.test"),
+        ("for=198.51.100.7;host=\"not a host\"", "inner.test"),
+    ] {
+        let lines = format!("Forwarded: {value}\r\nX-Forwarded-Host: evil.test\r\n");
+        let request = format!("GET /public/x HTTP/1.1\r\nHost: inner.test\r\n{lines}\r\n");
+        let exchange = world.attack(Who::Nobody, request);
+        let seen = exchange.one().unwrap_or_else(|| panic!("{}", exchange.told()));
+        assert_eq!(seen.head.all("x-forwarded-host"), [host], "{value}");
+    }
 }

@@ -16,14 +16,14 @@ use crate::support::upstream;
 use crate::support::wire::{Ended, Wire};
 use crate::support::world::{Delivery, Setup, Who, World};
 
-mod cleartext;
+pub mod cleartext;
 pub mod clients;
 
 const APP: &str = include_str!("../fixtures/tls/app.pem");
 const API: &str = include_str!("../fixtures/tls/api.pem");
 
 /// The corpus' bench at app.test and api.test, with a certificate for each; `keys` are further ones of `[tls]`.
-fn setup(keys: &str) -> Setup {
+pub fn setup(keys: &str) -> Setup {
     let mut setup = Setup::bench().tables(&format!(
         "[tls]\ncert_file = \"{{folder}}/app.pem\"\nkey_file = \"{{folder}}/app.key\"\n{keys}\n\
          [[tls.certificates]]\ncert_file = \"{{folder}}/api.pem\"\nkey_file = \"{{folder}}/api.key\"\n"

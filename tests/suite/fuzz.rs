@@ -232,6 +232,39 @@ fn whatever_the_headers_only_the_gate_says_who_somebody_is() {
 }
 
 #[test]
+fn whatever_a_balancer_begins_with_it_says_one_thing_or_nothing() {
+    feed(&Target {
+        name: "proxy_protocol",
+        run: rolegate::fuzz::proxy_protocol,
+        count: 60_000,
+        words: &[
+            "PROXY ",
+            "TCP4 ",
+            "TCP6 ",
+            "UNKNOWN",
+            "\r\n",
+            "\n",
+            " ",
+            "1.2.3.4",
+            "::ffff:1.2.3.4",
+            "fe80::1%eth0",
+            "65535",
+            "+1",
+            "00",
+            "\r\n\r\n\0\r\nQUIT\n",
+            "\x21",
+            "\x20",
+            "\x11",
+            "\x12",
+            "\x31",
+            "\0\x0c",
+            "\0\x24",
+            "\x0f\0",
+        ],
+    });
+}
+
+#[test]
 fn whatever_the_configuration_it_cannot_be_wrong_or_says_where() {
     feed(&Target {
         name: "config",

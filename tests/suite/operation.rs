@@ -15,6 +15,7 @@ use crate::support::world::{Setup, Who, World};
 
 mod commands;
 mod dev;
+pub mod edge;
 
 /// A stop without open requests takes no longer.
 const PROMPT: Duration = Duration::from_secs(2);

@@ -23,6 +23,7 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
     let body_idle_timeout = time(&raw.body_idle_timeout, "body_idle_timeout", default.body_idle_timeout);
     let upstream_idle = time(&raw.upstream_idle, "upstream_idle", default.upstream_idle);
     let drain = time(&raw.drain, "drain", default.drain);
+    let drain_delay = drain_delay(raw.drain_delay.as_deref(), cx);
     let stream_idle = duration_or_off(raw.stream_idle.as_deref(), &Key::of("limits").name("stream_idle"), cx);
     let mut count = |number: Option<u64>,
                      name: &str,
@@ -50,10 +51,17 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         response_timeout,
         body_idle_timeout,
         upstream_idle,
+        drain_delay,
         drain,
         stream_idle,
         login_rate: login_rate(raw.login_rate, cx),
     }
+}
+
+/// Nothing, unless there is a balancer that needs a moment.
+fn drain_delay(text: Option<&str>, cx: &mut Context<'_>) -> Duration {
+    let text = text.filter(|text| *text != "0s");
+    duration_or_off(text, &Key::of("limits.drain_delay"), cx).unwrap_or_default()
 }
 
 /// Without the key there is no bound; 0 would be a gate that nobody can pass.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::config::problem::Key;
-use crate::config::settings::Network;
+use crate::config::raw::{self, Raw};
+use crate::config::settings::{Network, TrustedHeaders};
 
 /// A listening address. Names are not looked up: what a listener is bound to should not depend on DNS.
 pub(super) fn listen(text: Option<&str>, key: &Key, port: u16, cx: &mut Context<'_>) -> SocketAddr {
@@ -69,6 +70,34 @@ pub(super) fn trusted(texts: &[String], cx: &mut Context<'_>) -> Vec<Network> {
         }
     }
     found.into_iter().map(|(_, network)| network).collect()
+}
+
+/// `proxy_protocol`: a header from nobody in particular would be one from everybody.
+pub(super) fn proxy_protocol(raw: &Raw, cx: &mut Context<'_>) -> bool {
+    let wanted = raw.proxy_protocol.unwrap_or(false);
+    if wanted && raw.trusted_proxies.as_ref().is_none_or(Vec::is_empty) {
+        cx.error(
+            &Key::of("proxy_protocol"),
+            "nobody is believed: trusted_proxies is empty",
+            "name the networks of the balancers that send the header in trusted_proxies",
+        );
+    }
+    wanted
+}
+
+/// `trusted_headers`.
+pub(super) fn trusted_headers(raw: &Raw, cx: &mut Context<'_>) -> TrustedHeaders {
+    if raw.trusted_headers.is_some() && raw.trusted_proxies.as_ref().is_none_or(Vec::is_empty) {
+        cx.warning(
+            &Key::of("trusted_headers"),
+            "nobody is believed: trusted_proxies is empty",
+            "name the networks of the proxies that write the header in trusted_proxies",
+        );
+    }
+    match raw.trusted_headers {
+        Some(raw::TrustedHeaders::Forwarded) => TrustedHeaders::Forwarded,
+        Some(raw::TrustedHeaders::XForwarded) | None => TrustedHeaders::XForwarded,
+    }
 }
 
 /// Networks with their place in the list.

@@ -137,6 +137,22 @@ pub(super) fn return_hosts(texts: &[String], cx: &mut Context<'_>) -> Vec<Return
     found
 }
 
+/// `admin_hosts`.
+pub(super) fn admin_hosts(texts: &[String], cx: &mut Context<'_>) -> Vec<String> {
+    let key = Key::of("admin_hosts");
+    let mut found = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        match host_name(text) {
+            Some(host) => found.push(host),
+            None => {
+                let message = format!("{text:?} is no host");
+                cx.error(&key.index(at), &message, "write the name alone, without a scheme or a port");
+            }
+        }
+    }
+    found
+}
+
 fn return_host(text: &str) -> Option<ReturnHost> {
     let (host, port) = match text.rsplit_once(':') {
         // The last colon of an IPv6 address is inside the brackets.

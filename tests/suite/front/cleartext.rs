@@ -8,7 +8,7 @@ use crate::support::wire::{Answer, Ended, Wire};
 use crate::support::world::{Setup, World};
 
 /// Where it listens.
-pub(super) fn address(world: &World) -> SocketAddr {
+pub fn address(world: &World) -> SocketAddr {
     let said = world.gate.stderr().wait(|line| {
         let event: serde_json::Value = serde_json::from_str(line).ok()?;
         let field = |name: &str| event.get(name).or_else(|| event.get("fields")?.get(name))?.as_str();

@@ -1,0 +1,175 @@
+//! Section L, as far as it is about connections: who is slow, who takes nothing, and who is too many.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::corpus::{Case, case};
+use crate::support::until;
+use crate::support::upstream::{After, Behaviour};
+use crate::support::wire::{Ended, Wire};
+use crate::support::world::{Setup, Who, World};
+
+/// Enough that each would show in memory, few enough for a machine that does other things.
+const MANY: usize = 200;
+/// What a gate may take more while it has those; a debug build's own buffers included.
+const ROOM_KIB: u64 = 48 * 1024;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        case(&["DOS-01"], heads_that_never_end_hold_nobody_up),
+        case(&["DOS-02"], a_body_that_does_not_come_lets_its_upstream_go),
+        case(&["DOS-03"], |_| who_takes_nothing_is_given_up()),
+        case(&["DOS-19"], |_| a_gate_without_a_file_descriptor_left_breathes_and_recovers()),
+    ]
+}
+
+fn serves(world: &World) {
+    let mut wire = Wire::connect(world.gate.public);
+    wire.write(&world.session(Who::User).fill(b"GET /x HTTP/1.1\r\nHost: app.test\r\n{session}\r\n"));
+    assert_eq!(wire.answer(false).unwrap().status, 200);
+}
+
+/// A byte a round on each, for as long as the other side lets them.
+fn heads_that_never_end_hold_nobody_up(world: &World) {
+    serves(world);
+    let before = world.gate.rss_kib();
+    let mark = world.mark();
+    let mut slow: Vec<_> = (0..MANY)
+        .map(|number| {
+            let mut stream = TcpStream::connect(world.gate.public).unwrap();
+            let begun = if number % 2 == 0 { "GET /public/x HTTP/1.1\r\nHost: app.test\r\nX: " } else { "G" };
+            stream.write_all(begun.as_bytes()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    let mut most = before;
+    let begun = Instant::now();
+    while !slow.is_empty() {
+        // `header_timeout` of the bench is two seconds; a timer for each byte would never run out.
+        assert!(begun.elapsed() < Duration::from_secs(40), "{} are still open", slow.len());
+        slow.retain_mut(|stream| {
+            let mut piece = [0; 512];
+            let open = match stream.read(&mut piece) {
+                Ok(count) => count > 0,
+                Err(error) => error.kind() == ErrorKind::WouldBlock,
+            };
+            open && stream.write_all(b"x").is_ok()
+        });
+        most = most.max(world.gate.rss_kib());
+        serves(world);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(most < before + ROOM_KIB, "from {before} to {most} KiB");
+    assert!(world.seen_since(mark).iter().all(|seen| seen.path() == "/x"), "none of them was a request");
+}
+
+fn a_body_that_does_not_come_lets_its_upstream_go(world: &World) {
+    let session = world.session(Who::User);
+    for framing in ["Content-Length: 100\r\n\r\nx", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"] {
+        let mark = world.mark();
+        let mut wire = Wire::connect(world.gate.public);
+        let head = format!("POST /slow HTTP/1.1\r\nHost: app.test\r\n{{session}}{framing}");
+        wire.write(&session.fill(head.as_bytes()));
+        world.upstream.wait_for(mark.upstream, 1);
+        serves(world);
+        // `body_idle_timeout` of the bench is four seconds.
+        let answer = wire.answer(false).unwrap();
+        assert!(answer.status == 408 && answer.closes(), "{answer:?}");
+        assert!(!world.seen_since(mark)[0].complete);
+    }
+}
+
+fn who_takes_nothing_is_given_up() {
+    let world = Setup::bench().limits("body_idle_timeout = \"1s\"").start();
+    world.upstream.at("/endless", endless());
+    serves(&world);
+    let before = world.gate.rss_kib();
+    let request = world.session(Who::User).fill(b"GET /endless HTTP/1.1\r\nHost: app.test\r\n{session}\r\n");
+    let mark = world.mark();
+    let mut wires: Vec<_> = (0..5).map(|_| small(&world)).collect();
+    // As long as somebody takes a little, they are served.
+    let mut patient = small(&world);
+    for wire in wires.iter_mut().chain([&mut patient]) {
+        wire.write(&request);
+    }
+    world.upstream.wait_for(mark.upstream, 6);
+    let (mut most, begun) = (before, Instant::now());
+    // That of the patient one, and what is kept for the next request.
+    while world.upstream.open() > 2 {
+        assert!(begun.elapsed() < Duration::from_secs(40), "{} are still open", world.upstream.open());
+        patient.more().unwrap();
+        most = most.max(world.gate.rss_kib());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    serves(&world);
+    patient.more().unwrap();
+    assert!(most < before + ROOM_KIB, "from {before} to {most} KiB");
+    for wire in &mut wires {
+        assert_eq!(wire.rest().1, Ended::Closed, "cut off");
+    }
+}
+
+/// A connection that has little room for what it does not read, so that it is full soon.
+fn small(world: &World) -> Wire {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket.connect(world.gate.public).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    Wire::over(stream)
+}
+
+/// An answer without an end, as fast as it is taken.
+fn endless() -> Behaviour {
+    Arc::new(|turn| {
+        turn.wire.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n");
+        while turn.wire.write(&[b'x'; 16 * 1024]) {}
+        After::Close
+    })
+}
+
+fn a_gate_without_a_file_descriptor_left_breathes_and_recovers() {
+    let world = Setup::bench().start();
+    serves(&world);
+    let id = world.gate.id();
+    let open = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count();
+    let most = open + 10;
+    let limited =
+        Command::new("prlimit").args([format!("--pid={id}"), format!("--nofile={most}:{most}")]).status();
+    assert!(limited.is_ok_and(|status| status.success()), "prlimit (util-linux) is needed");
+    let from = world.gate.stderr().count();
+    let crowd: Vec<_> = (0..40).map(|_| TcpStream::connect(world.gate.public).unwrap()).collect();
+    let failed = |line: &str| line.contains("accept failed").then_some(());
+    world.gate.stderr().wait_since(from, failed).expect("it says so");
+    let before = ticks(id);
+    std::thread::sleep(Duration::from_secs(1));
+    // A hundredth of a second each: a loop that does not wait takes all there are, less what others take.
+    let spent = ticks(id) - before;
+    assert!(spent < 30, "{spent} ticks of 100 while nothing can be done");
+    let lines = world.gate.stderr().since(from);
+    let said = lines.iter().filter(|line| line.contains("accept failed")).count();
+    assert!(said < 5, "{said} lines");
+    assert!(world.gate.alive());
+    drop(crowd);
+    // Those that the system had let in already are taken, and found gone, first.
+    let request = world.session(Who::User).fill(b"GET /x HTTP/1.1\r\nHost: app.test\r\n{session}\r\n");
+    until("it recovers", || {
+        let mut wire = Wire::connect(world.gate.public);
+        wire.write(&request);
+        wire.answer(false).ok().filter(|answer| answer.status == 200)
+    });
+    assert_eq!(world.gate.admin("/readyz").status, 200);
+}
+
+/// Processor time that a process has taken, in hundredths of a second.
+fn ticks(id: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
