@@ -29,6 +29,7 @@ mod headers;
 mod issuers;
 mod key_roll;
 mod keys;
+mod kubernetes;
 mod login;
 mod logout;
 mod operation;
