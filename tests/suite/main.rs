@@ -16,6 +16,7 @@ mod backends;
 mod bearer;
 mod browser;
 mod clients;
+mod container;
 mod cookies;
 mod corpus;
 mod doctor;
