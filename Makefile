@@ -69,7 +69,7 @@ store-server:
 # An empty root to start the program in, as a container would.
 .PHONY: namespaces
 namespaces:
-	@{ command -v unshare && command -v setpriv; } >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends util-linux; }
+	@{ command -v unshare && command -v setpriv && command -v mount; } >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends util-linux mount; }
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json

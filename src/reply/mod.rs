@@ -201,6 +201,14 @@ pub fn not_found() -> Answer {
     answer
 }
 
+/// What an admin listener answers to who asks for it by a name of the world's.
+pub fn not_asked_by_name() -> Answer {
+    let text = "ask for the admin listener by its address, or by a name of its own network\n";
+    let mut answer = plain(true, text.into(), "text/plain");
+    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    answer
+}
+
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => StatusCode::BAD_REQUEST,

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::wire::Wire;
+use crate::support::world::World;
 use rendered::{Rendered, all, chart, helm, root, said, template, values};
 
 pub(crate) mod rendered;
@@ -54,6 +56,10 @@ fn a_value_that_is_spelt_wrong_or_missing_is_an_error() {
         ("image.repository=", "repository"),
         ("httpRoute.enabled=true", "parentRefs"),
         ("ingress.enabled=true", "hosts"),
+        ("config=a", "not TOML"),
+        ("app.containers[0].name=app,app.containers[0].image=app", "leads out of it"),
+        ("stop.drain=10", "limits.drain"),
+        ("serviceMonitor.enabled=true", "networkPolicy.monitoring"),
     ] {
         let output = helm(&["template", "gate", &chart(), "-f", small, "--set", wrong]);
         assert!(!output.status.success() && said(&output).contains(word), "{wrong}: {}", said(&output));
@@ -289,6 +295,23 @@ fn an_application_is_reached_through_its_gate_alone() {
         protected.map(|one| &*one.name).collect::<Vec<_>>(),
         ["full", "kubernetes/examples/standalone", "kubernetes/standalone"]
     );
+}
+
+/// The same from a browser whose page's name was made to lead to the admin port.
+#[test]
+fn a_page_that_leads_its_own_name_to_the_admin_port_reads_nothing() {
+    let world = World::bench();
+    let ask = |host: &str| {
+        let mut wire = Wire::connect(world.gate.admin);
+        wire.write(format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes());
+        wire.answer(false).unwrap()
+    };
+    let refused = ask("evil.example:4181");
+    assert_eq!(refused.status, 421, "{refused:#?}");
+    assert!(!refused.text().contains("rolegate_"), "{refused:#?}");
+    for own in ["10.0.0.7:4181", "rolegate-admin.app.svc:4181", "gate:4181"] {
+        assert_eq!(ask(own).status, 200, "{own}");
+    }
 }
 
 /// Whether a selector of labels is about pods with these.
