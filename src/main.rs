@@ -32,9 +32,9 @@ enum Command {
         /// Users, groups and clients; a table that the file leaves out keeps its built-in content.
         #[arg(long)]
         pool: Option<PathBuf>,
-        /// Where to listen.
-        #[arg(long, default_value = "127.0.0.1:4182")]
-        listen: SocketAddr,
+        /// Where to listen [default: 127.0.0.1:4182, with --allow-remote 0.0.0.0:4182].
+        #[arg(long)]
+        listen: Option<SocketAddr>,
         /// The address that browsers and programs use, where it is another one.
         #[arg(long)]
         pool_url: Option<String>,

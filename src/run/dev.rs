@@ -3,7 +3,7 @@
 //! The gate is shown as `localhost` and the pool as `127.0.0.1`, so that they share no cookies. Everything
 //! listens on loopback alone, and keys are new at each start.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -38,15 +38,15 @@ pub struct Flags {
     /// Users, groups and clients; a table that the file leaves out keeps its built-in content.
     #[arg(long)]
     pool: Option<PathBuf>,
-    /// Where the gate listens.
-    #[arg(long, default_value = "127.0.0.1:4180")]
-    listen: SocketAddr,
+    /// Where the gate listens [default: 127.0.0.1:4180, with --allow-remote 0.0.0.0:4180].
+    #[arg(long)]
+    listen: Option<SocketAddr>,
     /// Where the admin listener is.
     #[arg(long, default_value = "127.0.0.1:4181")]
     admin_listen: SocketAddr,
-    /// Where the dev user pool listens.
-    #[arg(long, default_value = "127.0.0.1:4182")]
-    pool_listen: SocketAddr,
+    /// Where the dev user pool listens [default: 127.0.0.1:4182, with --allow-remote 0.0.0.0:4182].
+    #[arg(long)]
+    pool_listen: Option<SocketAddr>,
     /// The gate's address in the browser, where a port is mapped.
     #[arg(long)]
     public_url: Option<String>,
@@ -57,6 +57,9 @@ pub struct Flags {
     #[arg(long)]
     allow_remote: bool,
 }
+
+const GATE_PORT: u16 = 4180;
+const POOL_PORT: u16 = 4182;
 
 /// What ends a command before it serves.
 enum Failure {
@@ -83,12 +86,13 @@ pub fn run(flags: &Flags) -> ExitCode {
 /// The dev user pool alone, until Ctrl-C.
 pub fn run_pool(
     file: Option<&Path>,
-    listen: SocketAddr,
+    listen: Option<SocketAddr>,
     pool_url: Option<&str>,
     allow_remote: bool,
 ) -> ExitCode {
     log::start(&readable());
     let serve = || {
+        let listen = reached(listen, POOL_PORT, allow_remote);
         only_loopback(listen, "--listen", allow_remote)?;
         let listener = bind(listen, "--listen").map_err(said)?;
         let url = address(pool_url, "127.0.0.1", &listener)?;
@@ -112,16 +116,16 @@ pub fn run_pool(
 }
 
 fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
-    for (address, flag) in [
-        (flags.listen, "--listen"),
-        (flags.admin_listen, "--admin-listen"),
-        (flags.pool_listen, "--pool-listen"),
-    ] {
+    let listen = reached(flags.listen, GATE_PORT, flags.allow_remote);
+    let pool_listen = reached(flags.pool_listen, POOL_PORT, flags.allow_remote);
+    for (address, flag) in
+        [(listen, "--listen"), (flags.admin_listen, "--admin-listen"), (pool_listen, "--pool-listen")]
+    {
         only_loopback(address, flag, flags.allow_remote)?;
     }
-    let gate = bind(flags.listen, "--listen").map_err(said)?;
+    let gate = bind(listen, "--listen").map_err(said)?;
     let admin = bind(flags.admin_listen, "--admin-listen").map_err(said)?;
-    let pool_listener = bind(flags.pool_listen, "--pool-listen").map_err(said)?;
+    let pool_listener = bind(pool_listen, "--pool-listen").map_err(said)?;
     let sample = bind(SocketAddr::from(([127, 0, 0, 1], 0)), "the sample's").map_err(said)?;
 
     let public_url = address(flags.public_url.as_deref(), "localhost", &gate)?;
@@ -228,6 +232,13 @@ fn seed(file: Option<&Path>, allow_remote: bool) -> Result<Seed, Failure> {
         }
     }
     Ok(seed)
+}
+
+/// Where a listener is that a browser must reach: in a container loopback is the container itself, and a port that
+/// is published leads nowhere.
+fn reached(given: Option<SocketAddr>, port: u16, allow_remote: bool) -> SocketAddr {
+    let host = if allow_remote { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    given.unwrap_or_else(|| SocketAddr::from((host, port)))
 }
 
 /// Threat: a pool whose passwords everyone knows, on a network.

@@ -94,3 +94,47 @@ const PATHS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 /// Ends of names that the public DNS does not have (RFC 6761, RFC 6762, ICANN's resolution 2024.07.29.06), and what a
 /// Kubernetes service is called.
 const PRIVATE: [&str; 4] = [".localhost", ".local", ".internal", ".svc"];
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn is_own(host: &[u8]) -> bool {
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_bytes(host).unwrap())]);
+        is_asked_for(&headers, &["metrics.example.com".into()])
+    }
+
+    #[test]
+    fn a_name_that_anybody_could_register_is_not_of_ones_own_network() {
+        for own in [
+            "10.1.2.3:4181",
+            "127.0.0.1",
+            "[::1]:4181",
+            "[fd00::1]",
+            "localhost:4181",
+            "gate:4181",
+            "rolegate-admin.app.svc:4181",
+            "10-1-2-3.app.pod.cluster.local",
+            "ip-10-1-2-3.eu-central-1.compute.internal:4181",
+            "GATE.LOCAL.",
+            "Metrics.example.com:4181",
+        ] {
+            assert!(is_own(own.as_bytes()), "{own}");
+        }
+        for others in [
+            "evil.example",
+            "evil.example:4181",
+            "127.0.0.1.evil.example",
+            "1.2.3.4.5",
+            "0x7f.1",
+            "notlocal.example",
+            "local.evil.example:4181",
+            "evillocal.example.",
+        ] {
+            assert!(!is_own(others.as_bytes()), "{others}");
+        }
+        assert!(!is_own(b"\xff"));
+    }
+}

@@ -181,6 +181,20 @@ impl Running {
         }
     }
 
+    /// The same, where it may have come already: what is written to two pipes comes in any order.
+    pub(crate) fn find(&mut self, words: &str) -> String {
+        let told = self.told.lines().find_map(|line| line.split_once(words));
+        match told {
+            Some((_, rest)) => rest.trim().to_owned(),
+            None => self.wait_for(words),
+        }
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_some())
