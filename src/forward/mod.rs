@@ -3,6 +3,7 @@
 //! One [`Forward`] a worker: its connections are shared with no other thread, so nothing here locks.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::request;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use crate::body::{Answer, Body};
 use crate::config::settings::{Config, Limits, Upstream};
 use crate::streams::Open;
+use crate::tally::Tally;
 
 pub mod answer;
 mod connect;
@@ -71,6 +73,12 @@ impl Forward {
             targets: config.upstreams.iter().map(target).collect::<Result<_, SetupError>>()?,
             limits: config.limits.clone(),
         })
+    }
+
+    /// The same, whose connections are counted there.
+    pub fn counting(mut self, tally: &Arc<Tally>) -> Self {
+        self.targets.iter_mut().for_each(|target| target.pool.count_in(tally));
+        self
     }
 
     /// Sends `request` as `plan` has it, and returns once the upstream's answer has begun. Where that is a WebSocket or

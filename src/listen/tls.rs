@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Stopping;
+use crate::tally::Tally;
 use crate::tls::certificate::Certificate;
 
 /// What a listener shows and speaks. The same for all workers, so that a session goes on at another one.
@@ -28,6 +29,7 @@ pub struct Tls {
     config: Arc<ServerConfig>,
     timeout: Duration,
     at_once: usize,
+    tally: Arc<Tally>,
 }
 
 /// One worker's handshakes.
@@ -56,6 +58,21 @@ pub(super) enum Unfinished {
 #[derive(Debug)]
 struct ByName(Vec<Certificate>);
 
+// === impl Unfinished ===
+
+impl Unfinished {
+    /// How metrics name it.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Crowded => "crowded",
+            Self::Stopping => "stopping",
+            Self::Cleartext => "cleartext",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 // === impl Tls ===
 
 impl Tls {
@@ -79,7 +96,12 @@ impl Tls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // Sessions go on without a handshake, and nothing of them is kept here. Its keys are made anew every few hours.
         config.ticketer = Ticketer::new()?;
-        Ok(Self { config: Arc::new(config), timeout, at_once: AT_ONCE })
+        Ok(Self { config: Arc::new(config), timeout, at_once: AT_ONCE, tally: Arc::default() })
+    }
+
+    /// The same, whose handshakes are counted there.
+    pub fn counting(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
     }
 }
 
@@ -97,12 +119,14 @@ impl Handshakes {
         stopping: &mut Stopping,
     ) -> Result<TlsStream<TcpStream>, Unfinished> {
         let pushed_out = self.begin();
-        tokio::select! {
+        let finished = tokio::select! {
             finished = self.shake(stream) => finished,
             _ = pushed_out => Err(Unfinished::Crowded),
             () = stopping.begun() => Err(Unfinished::Stopping),
             () = tokio::time::sleep(self.tls.timeout) => Err(Unfinished::Late),
-        }
+        };
+        self.tls.tally.shook_hands(finished.as_ref().map_or_else(Unfinished::code, |_| "ok"));
+        finished
     }
 
     async fn shake(&self, mut stream: TcpStream) -> Result<TlsStream<TcpStream>, Unfinished> {

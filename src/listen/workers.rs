@@ -17,10 +17,12 @@ use tokio::sync::mpsc;
 
 use super::tls::{Handshakes, Tls};
 use super::{Bounds, Handler, Stopping, accept, at_once, http1};
+use crate::tally::{Connected, Tally};
 
 /// The running workers.
 pub struct Workers {
     workers: Vec<Worker>,
+    tally: Arc<Tally>,
 }
 
 /// A socket on its way to a worker. It brings what says when to stop: a worker at rest holds none.
@@ -29,6 +31,7 @@ struct Handed {
     address: SocketAddr,
     stopping: Stopping,
     open: Open,
+    connected: Connected,
 }
 
 /// Counts one open connection for as long as it lives, however it ends.
@@ -73,12 +76,17 @@ pub fn spawn<H: Handler>(
     for report in reports.iter().take(workers.len()) {
         report?;
     }
-    Ok(Workers { workers })
+    Ok(Workers { workers, tally: Arc::default() })
 }
 
 // === impl Workers ===
 
 impl Workers {
+    /// The same, whose connections are counted there.
+    pub fn counting(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
+    }
+
     /// Accepts until `stopping`, each socket to the worker with the fewest open connections.
     pub async fn feed(&self, listener: TcpListener, mut stopping: Stopping) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -97,6 +105,7 @@ impl Workers {
                     address,
                     stopping: stopping.clone(),
                     open: Open::one_more(&worker.open),
+                    connected: self.tally.connected("front"),
                 };
                 // Fails only if the worker is gone, which ends the connection.
                 let _ = worker.sockets.send(handed);
@@ -121,13 +130,13 @@ async fn work<H: Handler>(
     tls: Option<Tls>,
 ) {
     let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls)));
-    while let Some(Handed { stream, address, mut stopping, open }) = inbox.recv().await {
+    while let Some(Handed { stream, address, mut stopping, open, connected }) = inbox.recv().await {
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
         at_once(&stream);
         let (handler, bounds, handshakes) = (handler.clone(), bounds.clone(), handshakes.clone());
         tokio::task::spawn_local(async move {
             // Counts as open, and is waited for, from here on: a handshake is not free either.
-            let _open = open;
+            let _open = (open, connected);
             match handshakes {
                 None => http1::connection(stream, address, handler, bounds, stopping).await,
                 Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {

@@ -13,10 +13,12 @@ use crate::identity::assertion::alb;
 use crate::identity::json::Claims;
 use crate::identity::token::{self, Kind, TokenFault};
 use crate::identity::{Identity, Issued, Tokens, identify};
+use crate::tally::Tally;
 use crate::tls::TlsError;
 
 mod answer;
 pub mod client;
+mod counted;
 pub mod discovery;
 mod fault;
 pub mod keys;
@@ -28,6 +30,7 @@ pub mod verifier;
 use answer::Tokens as Answer;
 use client::Caller;
 pub use client::{AttemptValues, TokenEndpointFault, Wishes};
+use counted::counted;
 use discovery::Endpoints;
 pub use fault::PoolFault;
 use keys::Asker;
@@ -86,6 +89,17 @@ impl Provider {
         Ok(Self { settings, identity, secrets, outbound, endpoints, verifier, oddities: Oddities::default() })
     }
 
+    /// The same provider, whose calls are counted there.
+    pub fn counting(mut self, tally: Arc<Tally>) -> Self {
+        self.outbound = Arc::new(Outbound::clone(&self.outbound).counting(tally));
+        self
+    }
+
+    /// Where its calls are counted, and what comes of them.
+    pub fn tally(&self) -> &Arc<Tally> {
+        self.outbound.tally()
+    }
+
     /// Whether logins can begin and tokens be verified.
     pub fn ready(&self) -> bool {
         self.endpoints.load().is_some() && self.verifier.main().current().is_some()
@@ -142,7 +156,7 @@ impl Provider {
         let mut turn = self.secrets.turn();
         let tokens = loop {
             let caller = self.caller(&endpoints, turn.secret());
-            let answer = caller.redeem(redirect_uri, code, verifier).await;
+            let answer = counted(self.tally(), "code", caller.redeem(redirect_uri, code, verifier)).await;
             if !turn.goes_on(&answer) {
                 break answer?;
             }
@@ -155,7 +169,8 @@ impl Provider {
         let endpoints = self.endpoints()?;
         let mut turn = self.secrets.turn();
         let tokens = loop {
-            let answer = self.caller(&endpoints, turn.secret()).refresh(refresh_token).await;
+            let caller = self.caller(&endpoints, turn.secret());
+            let answer = counted(self.tally(), "refresh", caller.refresh(refresh_token)).await;
             if !turn.goes_on(&answer) {
                 break answer?;
             }
@@ -179,7 +194,8 @@ impl Provider {
         let endpoints = self.endpoints()?;
         let mut turn = self.secrets.turn();
         loop {
-            let answer = self.caller(&endpoints, turn.secret()).revoke(refresh_token).await;
+            let caller = self.caller(&endpoints, turn.secret());
+            let answer = counted(self.tally(), "revoke", caller.revoke(refresh_token)).await;
             if !turn.goes_on(&answer) {
                 return Ok(answer.map(drop)?);
             }
@@ -240,7 +256,7 @@ impl Provider {
 
     async fn discover(&self) -> Result<(), String> {
         let url = discovery::address(&self.settings.issuer);
-        let document = self.outbound.get_ok(&url).await?;
+        let document = self.outbound.get_ok("discovery", &url).await?;
         let endpoints =
             discovery::read(&document, &self.settings).map_err(|error| format!("{url}: {error}"))?;
         self.verifier.main().fetch_from(&self.outbound, endpoints.jwks.as_str()).await?;

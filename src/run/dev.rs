@@ -23,7 +23,7 @@ use crate::config::{self, Loaded, Overrides};
 use crate::devpool::sample::Sample;
 use crate::devpool::{GateAddresses, Pool, PoolHandler, Seed};
 use crate::listen::{self, Bounds, Stop};
-use crate::telemetry::log;
+use crate::telemetry::log::{self, Logging};
 
 /// The flags of `rolegate dev`.
 #[derive(Debug, Args)]
@@ -68,7 +68,7 @@ enum Failure {
 
 /// The gate, the pool and the sample, until Ctrl-C.
 pub fn run(flags: &Flags) -> ExitCode {
-    finish(begin(flags).and_then(|(running, island)| {
+    finish(begin(flags).and_then(|(running, island, _logging)| {
         while !running.ready() {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -87,7 +87,7 @@ pub fn run_pool(
     pool_url: Option<&str>,
     allow_remote: bool,
 ) -> ExitCode {
-    log::start(&readable());
+    let _logging = log::start(&readable());
     let serve = || {
         only_loopback(listen, "--listen", allow_remote)?;
         let listener = bind(listen, "--listen").map_err(said)?;
@@ -111,7 +111,7 @@ pub fn run_pool(
     finish(serve())
 }
 
-fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
+fn begin(flags: &Flags) -> Result<(Running, Island, Logging), Failure> {
     for (address, flag) in [
         (flags.listen, "--listen"),
         (flags.admin_listen, "--admin-listen"),
@@ -164,14 +164,14 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     }
     // Where a port is mapped the browser's address of the pool is not one that the gate can reach.
     config.provider.shortcut = Some((pool_url.clone(), address(None, "127.0.0.1", &pool_listener)?));
-    log::start(&config.log);
+    let logging = log::start(&config.log);
 
     let servers =
         vec![(pool_listener, Served::Pool(PoolHandler::new(pool))), (sample, Served::Sample(Sample::new()))];
     let island = Island::start(servers, public_url.clone())?;
     let running = start_on(config, Listeners { public: gate, admin, redirect: None }).map_err(said)?;
     eprintln!("gate      {public_url}\nuser pool {pool_url}");
-    Ok((running, island))
+    Ok((running, island, logging))
 }
 
 fn load(flags: &Flags, filled_in: &Overrides) -> Result<Config, Failure> {
@@ -329,4 +329,5 @@ public = true
 format = "text"
 level = "warn"
 access = false
+audit = false
 "#;

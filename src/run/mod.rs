@@ -30,8 +30,10 @@ use crate::session::store::Store;
 use crate::session::visit::Sessions;
 use crate::site::sites;
 use crate::streams::Streams;
+use crate::tally::Tally;
 use crate::telemetry::admin::Admin;
-use crate::telemetry::{Records, Telemetry};
+use crate::telemetry::{Telemetry, panics};
+use crate::tls::certificate::Certificate;
 use crate::vouch::Vouch;
 use watch::Watch;
 
@@ -58,6 +60,7 @@ pub struct Running {
     streams: Arc<Streams>,
     store: Option<Arc<Store>>,
     drain: Duration,
+    telemetry: Arc<Telemetry>,
     /// What is read again while the gate runs, if anything is.
     watch: Option<Watch>,
 }
@@ -113,10 +116,13 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     let admin_address = admin.local_addr().map_err(other)?;
     let socket = desk::bind(&config)?;
     let config = Arc::new(config);
-    let records = if config.log.access { Some(Records::to_stdout().map_err(other)?) } else { None };
-    let telemetry = Arc::new(Telemetry::new(records).map_err(other)?);
+    let tally = Arc::new(Tally::new());
+    let telemetry = Arc::new(Telemetry::new(&config, tally.clone()).map_err(other)?);
+    panics::count(tally.panics.clone());
+    let certificates = config.tls.iter().flat_map(|tls| &tls.certificates);
+    telemetry.metrics.certificates(certificates.map(Certificate::counts_until));
     let provider = Provider::new(config.provider.clone(), config.identity.clone()).map_err(other)?;
-    let provider = Arc::new(provider);
+    let provider = Arc::new(provider.counting(tally.clone()));
 
     let (stop, stopping) = listen::stop::pair();
     let awaited = Arc::new(OnceLock::new());
@@ -124,7 +130,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         Admin { telemetry: telemetry.clone(), provider: provider.clone(), store: awaited.clone() };
     let control = Control::start(admin, admin_handler, stopping.clone())?;
     let background = Background::new(control.handle.clone());
-    let tls = tls(&config)?;
+    let tls = tls(&config)?.map(|tls| tls.counting(tally.clone()));
     let bounds = bounds(&config.limits);
     let mut workers = vec![];
     if let Some(redirect) = redirect {
@@ -137,15 +143,15 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         workers.push(redirecting);
         tracing::info!(listen = %bound, "sending cleartext to TLS");
     }
-    let streams = Streams::new();
+    let streams = Streams::counting(tally.clone());
     let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
     let watch = rekey::rekey(&config, keyring.clone(), telemetry.clone()).map_err(other)?;
-    let store = sessions::store(&config, &keyring, &background, &streams)?;
+    let store = sessions::store(&config, &keyring, &background, &streams, tally.clone())?;
     if let Some(store) = &store {
         let _ = awaited.set(store.clone());
     }
     let kept = sessions::sessions(&config, &provider, &background, &streams, store.clone());
-    let shared = share(config.clone(), provider.clone(), telemetry, &background, kept, &keyring)?;
+    let shared = share(config.clone(), provider.clone(), telemetry.clone(), &background, kept, &keyring)?;
     let shared = Arc::new(shared);
     if let Some(socket) = socket {
         let desk = Desk { sessions: shared.callers.sessions.clone(), background: background.clone() };
@@ -153,7 +159,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
     }
     let make = move |_| make_gate(&shared).map_err(io::Error::other);
     let gates = workers::spawn("worker", config.workers, make, &bounds, tls.as_ref()).map_err(other)?;
-    let gates = Arc::new(gates);
+    let gates = Arc::new(gates.counting(tally.clone()));
     let keeping = provider.clone();
     control.handle.spawn(async move { keeping.keep().await });
     control.feed(&gates, public, stopping, "public");
@@ -171,6 +177,7 @@ pub fn start_on(config: Config, listeners: Listeners) -> Result<Running, StartEr
         streams,
         store,
         drain,
+        telemetry,
         watch,
     })
 }
@@ -230,6 +237,7 @@ fn make_gate(shared: &Arc<Shared>) -> Result<Gate, SetupError> {
         identity_names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));
     }
     let forward = Forward::new(&shared.config, OwnCookies { bases }, &identity_names)?;
+    let forward = forward.counting(shared.telemetry.metrics.tally());
     Ok(Gate::new(shared.clone(), forward))
 }
 
@@ -253,7 +261,7 @@ impl Running {
 
     /// Stops: no new connections, open requests may finish within the drain time, then everything ends.
     pub fn stop(self) {
-        let Self { stop, workers, control, background, streams, store, drain, .. } = self;
+        let Self { stop, workers, control, background, streams, store, drain, telemetry, .. } = self;
         let (done, is_done) = std::sync::mpsc::channel();
         control.handle.spawn(async move {
             stop.begin();
@@ -280,6 +288,7 @@ impl Running {
         for workers in workers.into_iter().filter_map(Arc::into_inner) {
             workers.join();
         }
+        telemetry.finish();
     }
 }
 

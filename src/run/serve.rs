@@ -18,7 +18,7 @@ pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
             return ExitCode::from(EX_CONFIG);
         }
     };
-    log::start(&loaded.config.log);
+    let _logging = log::start(&loaded.config.log);
     for warning in loaded.warnings.iter() {
         tracing::warn!(target: "rolegate::config", "{warning}");
     }

@@ -13,6 +13,7 @@ use crate::session::refresh::Refresher;
 use crate::session::store::Store;
 use crate::session::visit::Sessions;
 use crate::streams::Streams;
+use crate::tally::Tally;
 
 /// The sessions of a gate, and who sees to those that hold something open.
 pub(super) fn sessions(
@@ -47,11 +48,12 @@ pub(super) fn store(
     keyring: &Arc<Keyring>,
     background: &Background,
     streams: &Arc<Streams>,
+    tally: Arc<Tally>,
 ) -> Result<Option<Arc<Store>>, StartError> {
     let Some(settings) = &config.session.store else { return Ok(None) };
     let client = (config.provider.issuer.as_str(), config.provider.client_id.as_str());
     let (store, publishing) =
-        Store::new(settings, client, keyring.clone(), background.clone()).map_err(other)?;
+        Store::new(settings, client, keyring.clone(), background.clone(), tally).map_err(other)?;
     background.spawn(store.clone().follow(streams.clone()));
     background.spawn(store.clone().write(publishing));
     Ok(Some(store))

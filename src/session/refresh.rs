@@ -7,6 +7,7 @@
 mod alone;
 mod newest;
 mod shared;
+mod told;
 mod turns;
 mod untaken;
 
@@ -26,6 +27,7 @@ use crate::clock;
 use crate::config::settings::PassedOn;
 use crate::provider::Provider;
 use crate::streams::Streams;
+use crate::tally::Tally;
 use newest::Newest;
 use shared::Shared;
 use turns::Turns;
@@ -123,6 +125,11 @@ impl Refresher {
         }
     }
 
+    /// Where refreshes are counted, and written down.
+    pub fn tally(&self) -> &Arc<Tally> {
+        self.provider.tally()
+    }
+
     /// Whether this process has refreshed `session` since it was as it is here.
     pub fn outdates(&self, session: &Session) -> bool {
         self.newest.outdates(session)
@@ -166,6 +173,7 @@ impl Refresher {
     fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket, urgent: bool) -> Result {
         let mut flights = self.flights();
         if let Some(result) = flights.get(&key) {
+            self.tally().refreshed("joined", "");
             return result.clone();
         }
         let (sender, receiver) = watch::channel(None);

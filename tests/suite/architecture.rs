@@ -92,7 +92,7 @@ fn the_design_of_the_house_stands() {
     }
     assert_eq!(house.floor("config::settings").may, ["tls::certificate", "rule::path"]);
     assert!(house.floor("rule::path").may.is_empty() && house.floor("clock").may.is_empty());
-    assert_eq!(house.floor("listen").may, ["body", "tls::certificate"], "listen knows no gate");
+    assert_eq!(house.floor("listen").may, ["body", "tls::certificate", "tally"], "listen knows no gate");
     assert!(!house.floor("redirect").may.iter().any(|may| may.starts_with("forward")), "it has no upstream");
     assert_eq!(house.floor("devpool").may, ["body", "listen"], "the dev pool is an island");
     let to_the_island: Vec<_> =

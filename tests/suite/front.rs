@@ -22,7 +22,7 @@ const APP: &str = include_str!("../fixtures/tls/app.pem");
 const API: &str = include_str!("../fixtures/tls/api.pem");
 
 /// The corpus' bench at app.test and api.test, with a certificate for each; `keys` are further ones of `[tls]`.
-fn setup(keys: &str) -> Setup {
+pub fn setup(keys: &str) -> Setup {
     let mut setup = Setup::bench().tables(&format!(
         "[tls]\ncert_file = \"{{folder}}/app.pem\"\nkey_file = \"{{folder}}/app.key\"\n{keys}\n\
          [[tls.certificates]]\ncert_file = \"{{folder}}/api.pem\"\nkey_file = \"{{folder}}/api.key\"\n"
@@ -40,7 +40,7 @@ fn setup(keys: &str) -> Setup {
 }
 
 /// The bench behind a tunnel, so that everything that speaks cleartext can be used; and where it really is.
-fn tunnelled(setup: Setup) -> (World, SocketAddr) {
+pub fn tunnelled(setup: Setup) -> (World, SocketAddr) {
     let mut world = setup.start();
     let address = world.gate.public;
     world.gate.public = Offer::to("app.test").tunnel(address);
