@@ -15,6 +15,10 @@ CLIENT_PYTHON  := target/clients-venv/bin/installed
 
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
+# What Prometheus itself says of the alert rules. Where it is not installed it is taken out of the package, whose service
+# nobody needs.
+PROMTOOL := $(if $(shell command -v promtool 2>/dev/null),,target/prometheus/usr/bin/promtool)
+
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= path cookies open token return_to headers config
 
@@ -37,7 +41,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
+test-tools: browser tls-clients store-server $(PROMTOOL) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -59,6 +63,13 @@ store-server:
 	@command -v valkey-server >/dev/null || command -v redis-server >/dev/null || { \
 		command -v apt-get >/dev/null || { echo "The store's tests need valkey-server or redis-server." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server; }
+
+target/prometheus/usr/bin/promtool:
+	@command -v apt-get >/dev/null || { echo "The tests of the alert rules need promtool, which comes with Prometheus." >&2; exit 1; }
+	@mkdir -p target/prometheus
+	cd target/prometheus && { apt-get download prometheus || { $(SUDO) apt-get update && apt-get download prometheus; }; }
+	dpkg-deb --extract target/prometheus/prometheus_*.deb target/prometheus
+	@touch $@
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json

@@ -33,6 +33,7 @@ mod keys;
 mod login;
 mod logout;
 mod metrics;
+mod monitoring;
 mod operation;
 mod pages;
 mod pass_token;
