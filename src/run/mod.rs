@@ -249,6 +249,11 @@ impl Running {
         self.provider.ready()
     }
 
+    /// Writes to the audit trail that this gate serves from now on.
+    pub fn tell_started(&self) {
+        self.telemetry.begin();
+    }
+
     /// Has what can change while the gate runs read again, now.
     pub fn read_again(&self) {
         match &self.watch {

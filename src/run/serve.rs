@@ -37,6 +37,7 @@ pub fn run(path: Option<&Path>, env: &[(String, String)]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    running.tell_started();
     signals.wait_for_end(|| running.read_again());
     tracing::info!("stopping");
     running.stop();

@@ -80,7 +80,6 @@ impl Telemetry {
         let (wants_access, count) = (AtomicBool::default(), AtomicU64::default());
         let telemetry = Self { metrics, records, wants_access, wants_audit, prefix, count };
         telemetry.write_as(&config.log);
-        telemetry.tell(&Event::success("started").with("version", env!("CARGO_PKG_VERSION")));
         Ok(telemetry)
     }
 
@@ -106,6 +105,11 @@ impl Telemetry {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let text = format!("{:016x}{count:016x}", u64::from_be_bytes(self.prefix));
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
+    }
+
+    /// The gate has started.
+    pub fn begin(&self) {
+        self.tell(&Event::success("started").with("version", env!("CARGO_PKG_VERSION")));
     }
 
     /// The gate has stopped: returns when all that was told is written, or nobody takes it.

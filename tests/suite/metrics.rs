@@ -133,8 +133,8 @@ fn sign_outs_count_by_whose_doing_they_are() {
 #[test]
 fn refreshes_count_by_how_they_ended() {
     let world = short_lived().start();
-    let begun = Instant::now();
     let (mut one, mut two) = (world.signed_in("user"), world.signed_in("user"));
+    let begun = Instant::now();
     let served = ["passes outcome=\"current_key\"", "visits outcome=\"served\""];
     wait_until_due(begun);
     counts(
@@ -219,7 +219,7 @@ fn decisions_count_by_rule_and_reason() {
 
 #[test]
 fn upstream_faults_connections_and_streams_are_told() {
-    let world = Setup::bench().limits("response_timeout = \"1s\"").start();
+    let world = Setup::bench().limits("response_timeout = \"3s\"").start();
     let faults = &["upstream_faults"];
     let get = |target: &str| bearer::ask(&world, target, "Connection: close\r\n").status;
     assert_eq!(get("/public/x"), 200);

@@ -58,7 +58,7 @@ pub fn counts<T>(gate: &Gate, families: &[&str], wanted: &[&str], act: impl FnOn
         })
         .collect();
     let mut last = BTreeMap::new();
-    let end = std::time::Instant::now() + super::PATIENCE / 2;
+    let end = std::time::Instant::now() + super::PATIENCE;
     loop {
         let more = Scrape::of(gate).more_than(&before, families);
         if more == wanted {
