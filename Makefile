@@ -20,6 +20,10 @@ DEPLOY_TOOLS   := target/deploy-tools/kubectl
 
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
+# What Prometheus itself says of the alert rules. Where it is not installed it is taken out of the package, whose service
+# nobody needs.
+PROMTOOL := $(if $(shell command -v promtool 2>/dev/null),,target/prometheus/usr/bin/promtool)
+
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= path cookies open token return_to headers config trace proxy_protocol
 
@@ -42,7 +46,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
+test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces $(PROMTOOL) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
 	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
@@ -91,6 +95,13 @@ balancer:
 .PHONY: namespaces
 namespaces:
 	@{ command -v unshare && command -v setpriv && command -v mount; } >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends util-linux mount; }
+
+target/prometheus/usr/bin/promtool:
+	@command -v apt-get >/dev/null || { echo "The tests of the alert rules need promtool, which comes with Prometheus." >&2; exit 1; }
+	@mkdir -p target/prometheus
+	cd target/prometheus && { apt-get download prometheus || { $(SUDO) apt-get update && apt-get download prometheus; }; }
+	dpkg-deb --extract target/prometheus/prometheus_*.deb target/prometheus
+	@touch $@
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
 $(NODE_MODULES): tests/browser/package.json tests/browser/package-lock.json

@@ -157,6 +157,14 @@ impl Caller {
         }
     }
 
+    /// The id of their session; none of a bearer token.
+    pub fn session_id(&self) -> Option<&str> {
+        match &self.who {
+            Who::Session(session) => Some(&session.id),
+            Who::Nobody | Who::Speaker(_) => None,
+        }
+    }
+
     /// Whether the cookies that their answer carries would undo what other answers have told the browser meanwhile.
     pub fn is_outdated(&self, sessions: &Sessions) -> bool {
         match &self.who {

@@ -1,6 +1,6 @@
 //! The one place that reads the clock and the system's randomness; everything pure is handed their values.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
@@ -14,6 +14,23 @@ pub fn now() -> u64 {
 pub fn now_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long something takes: for what is counted, never for a decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// From now on.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Until now.
+    pub fn taken(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 /// `N` bytes from the system's generator. Fails only where the system has no entropy to give.

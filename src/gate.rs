@@ -114,7 +114,9 @@ impl Gate {
         let fetch_site = head.headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
         let page = OwnPage::of(&ask, &self.shared.config.auth_prefix);
         let unasked = page.is_some() && (is_prefetch(&head.headers) || is_part_of_a_page(&head.headers));
-        let visitor = site.map(|site| Visitor { ask: &ask, site, jar: &jar, fetch_site, unasked });
+        let request_id = &trip.context.request_id.clone();
+        let visitor =
+            site.map(|site| Visitor { ask: &ask, site, jar: &jar, fetch_site, unasked, request_id });
 
         if let Some(page) = page {
             let carried = self.shared.callers.carried(&head.headers, None);
@@ -136,6 +138,7 @@ impl Gate {
         let now = clock::now();
         let decision = decide(&found, person.as_ref(), &ask, now);
         trip.record.decided(&decision, person.as_ref());
+        trip.record.of_session(caller.session_id());
         match decision {
             Decision::Forward | Decision::ForwardAnonymous => {
                 let person = person.as_ref().filter(|_| decision == Decision::Forward);
@@ -293,6 +296,7 @@ impl Gate {
             trip.context.cookies.clear();
         }
         let relayed = relayed.map_err(|fault| {
+            trip.record.fails(fault.reason());
             tracing::warn!(reason = fault.reason(), %fault, "the upstream gave no answer");
             Refusal::of_fault(&fault)
         })?;

@@ -44,6 +44,7 @@ pub mod run;
 pub mod session;
 pub mod site;
 pub mod streams;
+pub mod tally;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;

@@ -13,6 +13,7 @@ use tokio::time::Sleep;
 
 use crate::session::revoked::{Revocation, Revoked, Taken};
 use crate::session::{Session, Ticket};
+use crate::tally::Tally;
 
 /// The open streams of this process, and what has been called off: the cookies may still be replayed.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub struct Streams {
     open: Mutex<HashMap<String, Held>>,
     open_count: AtomicUsize,
     stop: watch::Sender<bool>,
+    tally: Arc<Tally>,
 }
 
 /// What a session holds open.
@@ -76,12 +78,18 @@ pub struct Ward {
 impl Streams {
     /// Nothing open, nothing called off.
     pub fn new() -> Arc<Self> {
+        Self::counting(Arc::default())
+    }
+
+    /// The same, counted there.
+    pub fn counting(tally: Arc<Tally>) -> Arc<Self> {
         Arc::new(Self {
             revoked: RwLock::default(),
             any_revoked: AtomicBool::new(false),
             open: Mutex::default(),
             open_count: AtomicUsize::new(0),
             stop: watch::channel(false).0,
+            tally,
         })
     }
 
@@ -212,6 +220,7 @@ impl Streams {
 
     fn opened(self: &Arc<Self>, right: Right) -> Open {
         self.open_count.fetch_add(1, Ordering::Relaxed);
+        self.tally.open_streams.inc();
         Open { streams: self.clone(), right, stop: self.stop.subscribe() }
     }
 
@@ -280,6 +289,7 @@ impl Drop for Open {
             }
         }
         self.streams.open_count.fetch_sub(1, Ordering::Relaxed);
+        self.streams.tally.open_streams.dec();
     }
 }
 

@@ -220,6 +220,8 @@ fn log(raw: &Raw) -> Log {
         }
         .into(),
         access: log.access.unwrap_or(default.access),
+        audit: log.audit.unwrap_or(default.audit),
+        audit_chain: log.audit_chain.unwrap_or(default.audit_chain),
     }
 }
 

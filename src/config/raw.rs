@@ -542,6 +542,11 @@ pub(super) struct Log {
     pub(super) level: Option<Level>,
     /// One access record a request on standard output. Default true.
     pub(super) access: Option<bool>,
+    /// Sign-ins, refusals, sign-outs, refreshes and changes on standard output as well. Default true.
+    pub(super) audit: Option<bool>,
+    /// Each audit line is authenticated together with the one before it, under a subkey of the first session key.
+    /// Default false.
+    pub(super) audit_chain: Option<bool>,
 }
 
 /// The headers of trusted proxies.

@@ -276,6 +276,10 @@ pub struct Log {
     pub level: String,
     /// One access record a request on standard output. Default true.
     pub access: bool,
+    /// Sign-ins, refusals, sign-outs, refreshes and changes on standard output as well. Default true.
+    pub audit: bool,
+    /// Each audit line is authenticated together with the one before it. Default false.
+    pub audit_chain: bool,
 }
 
 /// How log lines look.
@@ -400,6 +404,6 @@ impl Default for Limits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: "info".into(), access: true }
+        Self { format: LogFormat::Json, level: "info".into(), access: true, audit: true, audit_chain: false }
     }
 }

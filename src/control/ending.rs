@@ -12,6 +12,7 @@ use crate::reply::Fared;
 use crate::session::revoked::Whose;
 use crate::session::store::{Noted, Store};
 use crate::session::visit::CalledOff;
+use crate::tally::Event;
 
 /// Ends the sessions of `whom`, as `caller` asked.
 pub(super) async fn end(desk: &Desk, caller: Caller, whom: &Whom) -> Result<Ended, Refusal> {
@@ -38,6 +39,11 @@ pub(super) async fn end(desk: &Desk, caller: Caller, whom: &Whom) -> Result<Ende
     };
     let sessions = store.and(noted.as_ref()).map(Vec::len);
     let (by, name) = whom.named();
+    let tally = desk.sessions.tally();
+    tally.signed_out("operator");
+    let event = Event::success("logout").because("operator").with("uid", caller.uid).with("pid", caller.pid);
+    let event = event.with("by", by).with("whom", name).with("sessions", sessions);
+    tally.trail.tell(&event.with("reach", reach.as_str()));
     tracing::info!(
         target: "rolegate::audit", uid = caller.uid, pid = caller.pid, by, whom = name, sessions, reach = reach.as_str(),
         "an operator ended sessions"

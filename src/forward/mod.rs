@@ -3,6 +3,7 @@
 //! One [`Forward`] a worker: its connections are shared with no other thread, so nothing here locks.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::request;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use crate::body::{Answer, Body};
 use crate::config::settings::{Config, Limits, Upstream};
 use crate::streams::Open;
+use crate::tally::Tally;
 
 pub mod answer;
 mod connect;
@@ -34,6 +36,7 @@ pub struct Blueprint {
     scrub: Scrub,
     targets: Vec<(connect::Connector, Option<HeaderValue>)>,
     limits: Limits,
+    tally: Arc<Tally>,
 }
 
 /// What sends requests on. One per worker.
@@ -77,7 +80,13 @@ impl Blueprint {
             scrub: Scrub::new(own_cookies, identity_names),
             targets: config.upstreams.iter().map(target).collect::<Result<_, SetupError>>()?,
             limits: config.limits.clone(),
+            tally: Arc::default(),
         })
+    }
+
+    /// The same, whose connections are counted there.
+    pub fn counting(self, tally: &Arc<Tally>) -> Self {
+        Self { tally: tally.clone(), ..self }
     }
 
     /// For the worker that calls this. It goes on with the connections of the one `before` where the way to an
@@ -87,7 +96,8 @@ impl Blueprint {
         let pool = |connector: &connect::Connector| {
             let known = before.into_iter().flat_map(|before| &before.targets).map(|target| &target.pool);
             let same = known.into_iter().find(|pool| pool.leads_the_same_way(connector, idle_time));
-            same.cloned().unwrap_or_else(|| Rc::new(pool::Pool::new(connector.clone(), idle_time)))
+            same.cloned()
+                .unwrap_or_else(|| Rc::new(pool::Pool::new(connector.clone(), idle_time, self.tally.clone())))
         };
         let target = |(connector, own_host): &(connect::Connector, Option<HeaderValue>)| Target {
             pool: pool(connector),

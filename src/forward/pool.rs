@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response};
@@ -18,12 +19,14 @@ use super::connect::{Connector, Heard};
 use super::fault::Fault;
 use super::now;
 use super::relay::Upload;
+use crate::tally::Tally;
 
 /// The connections of one worker to one upstream.
 pub(super) struct Pool {
     connector: Connector,
     idle_time: Duration,
     shelf: Rc<Shelf>,
+    tally: Arc<Tally>,
 }
 
 /// A connection in use. Comes back to the pool by [`Lease::finish`] alone; dropped, it is closed.
@@ -62,8 +65,8 @@ struct Connection {
 // === impl Pool ===
 
 impl Pool {
-    pub(super) fn new(connector: Connector, idle_time: Duration) -> Self {
-        Self { connector, idle_time, shelf: Rc::default() }
+    pub(super) fn new(connector: Connector, idle_time: Duration, tally: Arc<Tally>) -> Self {
+        Self { connector, idle_time, shelf: Rc::default(), tally }
     }
 
     /// Whether this is the pool that one for `connector` would be.
@@ -97,7 +100,9 @@ impl Pool {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(Fault::Closed)?;
+        let connected = self.tally.connected("upstream");
         tokio::task::spawn_local(async move {
+            let _connected = connected;
             if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "upstream connection ended");
             }

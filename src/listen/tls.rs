@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Stopping;
+use crate::tally::Tally;
 use crate::tls::certificate::Certificate;
 use crate::tls::client_certificate::ClientCertificate;
 use crate::tls::clients::Clients;
@@ -31,6 +32,7 @@ pub struct Tls {
     clients: Option<Arc<Clients>>,
     timeout: Duration,
     at_once: usize,
+    tally: Arc<Tally>,
 }
 
 /// What a listener shows and speaks now: what is exchanged here counts from the next handshake on.
@@ -69,6 +71,21 @@ pub(super) enum Unfinished {
 #[derive(Debug)]
 struct ByName(Vec<Certificate>);
 
+// === impl Unfinished ===
+
+impl Unfinished {
+    /// How metrics name it.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Crowded => "crowded",
+            Self::Stopping => "stopping",
+            Self::Cleartext => "cleartext",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 // === impl Tls ===
 
 impl Tls {
@@ -99,7 +116,12 @@ impl Tls {
         // A ticket brings back the certificate that the client showed, and nobody verifies that again: so its keys, and
         // what is kept of sessions without tickets, are of these settings alone. Under others every client shakes hands.
         config.ticketer = Ticketer::new()?;
-        Ok(Self { config: Arc::new(config), clients, timeout, at_once: AT_ONCE })
+        Ok(Self { config: Arc::new(config), clients, timeout, at_once: AT_ONCE, tally: Arc::default() })
+    }
+
+    /// The same, whose handshakes are counted there.
+    pub fn counting(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
     }
 }
 
@@ -117,12 +139,14 @@ impl Handshakes {
         stopping: &mut Stopping,
     ) -> Result<Spoken, Unfinished> {
         let pushed_out = self.begin();
-        tokio::select! {
+        let finished = tokio::select! {
             finished = self.shake(stream) => finished,
             _ = pushed_out => Err(Unfinished::Crowded),
             () = stopping.last_call() => Err(Unfinished::Stopping),
             () = tokio::time::sleep(self.tls.load().timeout) => Err(Unfinished::Late),
-        }
+        };
+        self.tls.load().tally.shook_hands(finished.as_ref().map_or_else(Unfinished::code, |_| "ok"));
+        finished
     }
 
     async fn shake(&self, mut stream: TcpStream) -> Result<Spoken, Unfinished> {

@@ -17,11 +17,13 @@ use tokio::sync::mpsc;
 
 use super::tls::{Handshakes, Shown, Spoken};
 use super::{Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, proxied, waiting};
+use crate::tally::{Connected, Tally};
 
 /// The running workers.
 pub struct Workers {
     workers: Vec<Worker>,
     handles: Vec<Handle>,
+    tally: Arc<Tally>,
 }
 
 /// A socket on its way to a worker. It brings what says when to stop: a worker at rest holds none.
@@ -30,6 +32,7 @@ struct Handed {
     address: SocketAddr,
     stopping: Stopping,
     open: Open,
+    connected: Connected,
 }
 
 /// Counts one open connection for as long as it lives, however it ends.
@@ -72,12 +75,17 @@ pub fn spawn<H: Handler>(
         })
         .collect::<io::Result<Vec<_>>>()?;
     let handles = reports.iter().take(workers.len()).collect::<io::Result<_>>()?;
-    Ok(Workers { workers, handles })
+    Ok(Workers { workers, handles, tally: Arc::default() })
 }
 
 // === impl Workers ===
 
 impl Workers {
+    /// The same, whose connections are counted there.
+    pub fn counting(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
+    }
+
     /// Accepts until `stopping`, each socket to the worker with the fewest open connections.
     pub async fn feed(&self, listener: TcpListener, mut stopping: Stopping) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -104,8 +112,9 @@ impl Workers {
             return;
         };
         let open = Open::one_more(&worker.open);
+        let connected = self.tally.connected("front");
         // Fails only if the worker is gone, which ends the connection.
-        let _ = worker.sockets.send(Handed { stream, address, stopping: stopping.clone(), open });
+        let _ = worker.sockets.send(Handed { stream, address, stopping: stopping.clone(), open, connected });
     }
 
     /// Waits for the threads to end. Call after their connections have.
@@ -124,13 +133,13 @@ async fn work<H: Handler>(
     tls: Option<Shown>,
 ) {
     let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls)));
-    while let Some(Handed { stream, address, mut stopping, open }) = inbox.recv().await {
+    while let Some(Handed { stream, address, mut stopping, open, connected }) = inbox.recv().await {
         let Ok(mut stream) = TcpStream::from_std(stream) else { continue };
         at_once(&stream);
         let (handler, bounds, handshakes) = (handler.clone(), bounds.clone(), handshakes.clone());
         tokio::task::spawn_local(async move {
             // Counts as open, and is waited for, from here on: a handshake is not free either.
-            let _open = open;
+            let _open = (open, connected);
             let _alarm = Alarm(handler.clone());
             let mut peer = Peer::at(address);
             if handler.is_balancer(address.ip().to_canonical()) {

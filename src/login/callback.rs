@@ -110,6 +110,7 @@ impl Login {
                 LoginRefusal::TooLarge
             })?;
         self.replace(visitor, &session);
+        self.tell_success(visitor, &session);
         tracing::info!(user = %encode(&session.user), session = %session.id, roles = session.roles.len(), "signed in");
         Ok((session, cookies))
     }
@@ -121,6 +122,7 @@ impl Login {
         let before = self.sessions.pass(visitor.site, visitor.jar);
         if let Some(before) = before.filter(|before| before.sub != session.sub) {
             self.sessions.sign_out(&before);
+            self.tell_sign_out(visitor, &before, "login");
             self.revocations.revoke(Some(&before), self.sessions.tickets(visitor.site, visitor.jar));
         }
     }
@@ -132,6 +134,7 @@ impl Login {
         if visitor.ask.kind != Kind::Navigation {
             return Err(Refusal::LoginRequired.into());
         }
+        self.provider.tally().login("stale");
         let target = match attempt {
             Some(attempt) => self.acceptable(&attempt.target, visitor.site),
             None => ReturnTo::home(&visitor.site.origin),

@@ -24,6 +24,7 @@ pub mod return_to;
 mod revocation;
 mod signout;
 mod stronger;
+mod told;
 mod used;
 mod userinfo;
 mod wishes;
@@ -66,6 +67,8 @@ pub struct Visitor<'a> {
     pub fetch_site: Option<&'a str>,
     /// Whether it is nobody's doing: a browser fetches it before anybody wants it, or as a part of a page.
     pub unasked: bool,
+    /// By which the access record names it.
+    pub request_id: &'a HeaderValue,
 }
 
 /// An answer of the gate's own, and the cookies that go with it.
@@ -164,20 +167,24 @@ impl Login {
 
     /// Answers one of the gate's own pages.
     pub async fn answer(&self, page: OwnPage, visitor: &Visitor<'_>) -> Answered {
-        match page {
+        let answered = match page {
             OwnPage::Start => self.start(visitor),
             OwnPage::Callback => self.callback(visitor).await,
             OwnPage::SignOut => self.sign_out(visitor).await,
             OwnPage::UserInfo => self.user_info(visitor).await,
             // Keys are the gate's to show, on any host.
             OwnPage::Keys | OwnPage::Unknown => Err(Refusal::NotFound.into()),
-        }
+        };
+        self.tell(page, visitor, &answered);
+        answered
     }
 
     /// Sends a navigation to the pool; it comes back to what it asked for.
     pub fn send_to_pool(&self, visitor: &Visitor<'_>) -> Answered {
         let target = self.acceptable(&visitor.ask.target(), visitor.site);
-        self.begin(visitor, &target, false, &self.usual())
+        let answered = self.begin(visitor, &target, false, &self.usual());
+        self.tell(OwnPage::Start, visitor, &answered);
+        answered
     }
 
     fn start(&self, visitor: &Visitor<'_>) -> Answered {
@@ -231,6 +238,7 @@ impl Login {
         let crowded_out = attempt::crowded_out(jar, &site.names, &site.sealer, name.len() + text.len(), now);
         let mut cookies: Vec<_> = crowded_out.iter().filter_map(|name| site.names.forget(name)).collect();
         cookies.extend(site.names.keep(&Jar::default(), &name, &text, attempt::LIFE));
+        self.provider.tally().login(if restarted { "restarted" } else { "begun" });
         Ok((self.onward(&attempt, url.to_string(), Carry::Keep), cookies))
     }
 

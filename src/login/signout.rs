@@ -89,6 +89,8 @@ impl Login {
         if let Some(session) = &session {
             tracing::info!(user = %encode(&session.user), session = %session.id, "signed out");
             self.sessions.sign_out(session);
+            let everywhere = everywhere && self.sessions.store().is_some();
+            self.tell_sign_out(visitor, session, if everywhere { "user_everywhere" } else { "user" });
             if let (true, Some(store)) = (everywhere, self.sessions.store()) {
                 self.end_others(session, store.clone()).await;
             }

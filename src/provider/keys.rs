@@ -174,7 +174,7 @@ impl Keys {
             Place::Found(url) => url.clone(),
             Place::Unknown => {
                 let url = discovery::address(&self.issuer);
-                let document = outbound.get_ok(&url).await?;
+                let document = outbound.get_ok("discovery", &url).await?;
                 let found = discovery::keys_of(&document, &self.issuer, self.at_issuer)
                     .map_err(|error| format!("{url}: {error}"))?
                     .to_string();
@@ -182,7 +182,7 @@ impl Keys {
                 found
             }
         };
-        let body = outbound.get_ok(&url).await?;
+        let body = outbound.get_ok("keys", &url).await?;
         let set = KeySet::parse(&body).ok_or_else(|| format!("{url}: no usable key in the answer"))?;
         Ok((set, digest(&SHA256, &body)))
     }

@@ -13,10 +13,12 @@ use crate::identity::assertion::alb;
 use crate::identity::json::Claims;
 use crate::identity::token::{self, Kind, TokenFault};
 use crate::identity::{Identity, Issued, Tokens, identify};
+use crate::tally::Tally;
 use crate::tls::TlsError;
 
 mod answer;
 pub mod client;
+mod counted;
 pub mod discovery;
 mod fault;
 pub mod keys;
@@ -28,6 +30,7 @@ pub mod verifier;
 use answer::Tokens as Answer;
 use client::Caller;
 pub use client::{AttemptValues, TokenEndpointFault, Wishes};
+use counted::counted;
 use discovery::Endpoints;
 pub use fault::PoolFault;
 use keys::Asker;
@@ -102,9 +105,20 @@ impl Provider {
         // A bundle may hold others under the same name.
         let outbound = match &settings.ca_file {
             None => self.outbound.clone(),
-            Some(_) => Arc::new(outbound(&settings)?),
+            Some(_) => Arc::new(outbound(&settings)?.counting(self.tally().clone())),
         };
         Ok(Self { settings, identity, secrets, outbound, known: self.known.clone() })
+    }
+
+    /// The same provider, whose calls are counted there.
+    pub fn counting(mut self, tally: Arc<Tally>) -> Self {
+        self.outbound = Arc::new(Outbound::clone(&self.outbound).counting(tally));
+        self
+    }
+
+    /// Where its calls are counted, and what comes of them.
+    pub fn tally(&self) -> &Arc<Tally> {
+        self.outbound.tally()
     }
 
     /// Whether logins can begin and tokens be verified.
@@ -165,7 +179,7 @@ impl Provider {
         let mut turn = self.secrets.turn();
         let tokens = loop {
             let caller = self.caller(&endpoints, turn.secret());
-            let answer = caller.redeem(redirect_uri, code, verifier).await;
+            let answer = counted(self.tally(), "code", caller.redeem(redirect_uri, code, verifier)).await;
             if !turn.goes_on(&answer) {
                 break answer?;
             }
@@ -178,7 +192,8 @@ impl Provider {
         let endpoints = self.endpoints()?;
         let mut turn = self.secrets.turn();
         let tokens = loop {
-            let answer = self.caller(&endpoints, turn.secret()).refresh(refresh_token).await;
+            let caller = self.caller(&endpoints, turn.secret());
+            let answer = counted(self.tally(), "refresh", caller.refresh(refresh_token)).await;
             if !turn.goes_on(&answer) {
                 break answer?;
             }
@@ -202,7 +217,8 @@ impl Provider {
         let endpoints = self.endpoints()?;
         let mut turn = self.secrets.turn();
         loop {
-            let answer = self.caller(&endpoints, turn.secret()).revoke(refresh_token).await;
+            let caller = self.caller(&endpoints, turn.secret());
+            let answer = counted(self.tally(), "revoke", caller.revoke(refresh_token)).await;
             if !turn.goes_on(&answer) {
                 return Ok(answer.map(drop)?);
             }
@@ -264,7 +280,7 @@ impl Provider {
 
     async fn discover(&self) -> Result<(), String> {
         let url = discovery::address(&self.settings.issuer);
-        let document = self.outbound.get_ok(&url).await?;
+        let document = self.outbound.get_ok("discovery", &url).await?;
         let endpoints =
             discovery::read(&document, &self.settings).map_err(|error| format!("{url}: {error}"))?;
         self.known.verifier.main().fetch_from(&self.outbound, endpoints.jwks.as_str()).await?;

@@ -4,6 +4,7 @@
 //! end. The answer of a redirect is simply not the answer that was asked for.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,12 +15,15 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::clock::Stopwatch;
+use crate::tally::Tally;
 use crate::tls::{self, TlsError};
 
 /// A client for the provider's endpoints.
 #[derive(Clone)]
 pub struct Outbound {
     shortcut: Option<(String, String)>,
+    tally: Arc<Tally>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -52,12 +56,22 @@ impl Outbound {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(20))
             .build(connector);
-        Ok(Self { shortcut: None, client })
+        Ok(Self { shortcut: None, tally: Arc::default(), client })
     }
 
     /// The same client, whose calls to the first origin go to the second.
     pub fn with_shortcut(self, shortcut: Option<(String, String)>) -> Self {
         Self { shortcut, ..self }
+    }
+
+    /// The same client, whose calls are counted there.
+    pub fn counting(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
+    }
+
+    /// Where its calls are counted.
+    pub(super) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// One request and its whole answer, whatever its status.
@@ -104,12 +118,33 @@ impl Outbound {
         })
     }
 
-    /// The body of a GET that was answered with a 200; else why not, with the address.
-    pub async fn get_ok(&self, url: &str) -> Result<Vec<u8>, String> {
-        match self.get(url).await {
+    /// The body of a GET that was answered with a 200; else why not, with the address. Counted as this `call`.
+    pub async fn get_ok(&self, call: &'static str, url: &str) -> Result<Vec<u8>, String> {
+        let watch = Stopwatch::start();
+        let answer = self.get(url).await;
+        let outcome = match &answer {
+            Ok(Ok(_)) => "ok",
+            Ok(Err(_)) => "refused",
+            Err(fault) => fault.outcome(),
+        };
+        self.tally.pool_called(call, outcome, None, watch.taken().as_secs_f64());
+        match answer {
             Ok(Ok(body)) => Ok(body),
             Ok(Err(status)) => Err(format!("{url} answered {status}")),
             Err(error) => Err(format!("{url}: {error}")),
+        }
+    }
+}
+
+// === impl OutboundFault ===
+
+impl OutboundFault {
+    /// How metrics name it.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Timeout => "timeout",
+            Self::TooLarge => "bad_answer",
         }
     }
 }

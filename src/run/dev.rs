@@ -23,7 +23,7 @@ use crate::config::{self, Files, Loaded, Overrides, Source};
 use crate::devpool::sample::Sample;
 use crate::devpool::{GateAddresses, Pool, PoolHandler, Seed};
 use crate::listen::{self, Bounds, Stop};
-use crate::telemetry::log;
+use crate::telemetry::log::{self, Logging};
 
 /// The flags of `rolegate dev`.
 #[derive(Debug, Args)]
@@ -71,7 +71,7 @@ enum Failure {
 
 /// The gate, the pool and the sample, until Ctrl-C.
 pub fn run(flags: &Flags) -> ExitCode {
-    finish(begin(flags).and_then(|(running, island)| {
+    finish(begin(flags).and_then(|(running, island, _logging)| {
         while !running.ready() {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -90,7 +90,7 @@ pub fn run_pool(
     pool_url: Option<&str>,
     allow_remote: bool,
 ) -> ExitCode {
-    log::start(&readable());
+    let _logging = log::start(&readable());
     let serve = || {
         let listen = reached(listen, POOL_PORT, allow_remote);
         only_loopback(listen, "--listen", allow_remote)?;
@@ -115,7 +115,7 @@ pub fn run_pool(
     finish(serve())
 }
 
-fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
+fn begin(flags: &Flags) -> Result<(Running, Island, Logging), Failure> {
     let listen = reached(flags.listen, GATE_PORT, flags.allow_remote);
     let pool_listen = reached(flags.pool_listen, POOL_PORT, flags.allow_remote);
     for (address, flag) in
@@ -175,14 +175,14 @@ fn begin(flags: &Flags) -> Result<(Running, Island), Failure> {
     };
     fit(&mut config);
     let again = source.map(|(source, files)| Again { source, files, fit: Box::new(fit) });
-    log::start(&config.log);
+    let logging = log::start(&config.log);
 
     let servers =
         vec![(pool_listener, Served::Pool(PoolHandler::new(pool))), (sample, Served::Sample(Sample::new()))];
     let island = Island::start(servers, public_url.clone())?;
     let running = start_on(config, again, Listeners { public: gate, admin, redirect: None }).map_err(said)?;
     eprintln!("gate      {public_url}\nuser pool {pool_url}");
-    Ok((running, island))
+    Ok((running, island, logging))
 }
 
 /// The configuration and, where it is a file's, how to come by it again.
@@ -352,4 +352,5 @@ public = true
 format = "text"
 level = "warn"
 access = false
+audit = false
 "#;

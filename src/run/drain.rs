@@ -11,12 +11,19 @@ use tokio::sync::oneshot;
 use super::standing::Standing;
 use super::{Control, Running};
 use crate::listen::workers::Workers;
+use crate::telemetry::Telemetry;
 
 /// A gate on its way out.
 pub struct Draining {
     done: oneshot::Receiver<()>,
+    threads: Threads,
+}
+
+/// What is still there then.
+struct Threads {
     workers: Vec<Arc<Workers>>,
     control: Control,
+    telemetry: Arc<Telemetry>,
 }
 
 // === impl Running ===
@@ -24,9 +31,9 @@ pub struct Draining {
 impl Running {
     /// Stops at once what is at rest, lets open requests finish within the drain time, and waits for both.
     pub fn stop(self) {
-        let Draining { done, workers, control } = self.drain(false);
+        let Draining { done, threads } = self.drain(false);
         let _ = done.blocking_recv();
-        end(workers, control);
+        threads.end();
     }
 
     /// How long a stop takes at most, with `drain_delay` or without.
@@ -41,6 +48,7 @@ impl Running {
         let Self { stop, workers, control, standing, current, .. } = self;
         let Standing { background, streams, store, telemetry, .. } = standing;
         let config = current.load().config.clone();
+        let told = telemetry.clone();
         let (done, is_done) = oneshot::channel();
         control.handle.spawn(async move {
             stop.announce();
@@ -70,7 +78,7 @@ impl Running {
             }
             let _ = done.send(());
         });
-        Draining { done: is_done, workers, control }
+        Draining { done: is_done, threads: Threads { workers, control, telemetry: told } }
     }
 }
 
@@ -84,14 +92,20 @@ impl Draining {
 
     /// Ends the threads. What is open still is cut off.
     pub fn finish(self) {
-        end(self.workers, self.control);
+        self.threads.end();
     }
 }
 
-fn end(workers: Vec<Arc<Workers>>, control: Control) {
-    control.end();
-    // The acceptors' share of the workers went with the control thread.
-    for workers in workers.into_iter().filter_map(Arc::into_inner) {
-        workers.join();
+// === impl Threads ===
+
+impl Threads {
+    fn end(self) {
+        let Self { workers, control, telemetry } = self;
+        control.end();
+        // The acceptors' share of the workers went with the control thread.
+        for workers in workers.into_iter().filter_map(Arc::into_inner) {
+            workers.join();
+        }
+        telemetry.finish();
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn fixed(now: &Config, next: &Config) -> Vec<&'static str> {
             limits.body_idle_timeout,
         )
     };
-    let log = |config: &Config| (config.log.format, config.log.level.clone(), config.log.access);
+    let log = |config: &Config| (config.log.format, config.log.level.clone(), config.log.audit_chain);
     let differ = [
         ("listen", now.listen != next.listen),
         ("admin_listen", now.admin_listen != next.admin_listen),
@@ -30,7 +30,7 @@ pub(super) fn fixed(now: &Config, next: &Config) -> Vec<&'static str> {
             "limits: target, header_bytes, header_count, header_timeout, idle_timeout, body_idle_timeout",
             parser(&now.limits) != parser(&next.limits),
         ),
-        ("log", log(now) != log(next)),
+        ("log: format, level, audit_chain", log(now) != log(next)),
         ("telemetry", now.traces != next.traces),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

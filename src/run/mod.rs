@@ -25,8 +25,9 @@ use crate::session::keeper::Keeper;
 use crate::session::keyring::Keyring;
 use crate::session::refresh::Refresher;
 use crate::streams::Streams;
+use crate::tally::Tally;
 use crate::telemetry::admin::Admin;
-use crate::telemetry::{Records, Telemetry};
+use crate::telemetry::{Telemetry, panics};
 use reload::Reload;
 pub use reload::{Again, Outcome};
 use standing::Standing;
@@ -121,12 +122,14 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     let admin_address = admin.local_addr().map_err(other)?;
     let socket = desk::bind(&config)?;
     let config = Arc::new(config);
-    let records = if config.log.access { Some(Records::to_stdout().map_err(other)?) } else { None };
-    let mut telemetry = Telemetry::new(records).map_err(other)?;
+    let tally = Arc::new(Tally::new());
+    let mut telemetry = Telemetry::new(&config, tally.clone()).map_err(other)?;
     let exporter = config.traces.as_ref().map(|traces| telemetry.trace(traces)).transpose().map_err(other)?;
     let telemetry = Arc::new(telemetry);
+    panics::count(tally.panics.clone());
+    reload::show(&telemetry, &config, again.as_ref().map(|again| &again.files));
     let provider = Provider::new(config.provider.clone(), config.identity.clone()).map_err(other)?;
-    let provider = Arc::new(provider);
+    let provider = Arc::new(provider.counting(tally.clone()));
 
     let (stop, stopping) = listen::stop::pair();
     let awaited = Arc::new(OnceLock::new());
@@ -146,7 +149,7 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     if let Some(store) = &standing.store {
         let _ = awaited.set(store.clone());
     }
-    let shown = reload::shown(&config)?;
+    let shown = reload::shown(&config, &tally)?;
     let bounds = bounds(&config.limits);
     let mut workers = vec![];
     if let Some(redirect) = redirect {
@@ -169,7 +172,7 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     let shared = current.clone();
     let make = move |_| Ok(Worker::new(shared.clone()));
     let gates = workers::spawn("worker", config.workers, make, &bounds, shown.as_ref()).map_err(other)?;
-    let gates = Arc::new(gates);
+    let gates = Arc::new(gates.counting(tally));
     let keeping = standing.provider.clone();
     control.handle.spawn(async move { Provider::keep(&keeping).await });
     control.feed(&gates, public, stopping, "public");
@@ -197,9 +200,10 @@ fn stand(
     telemetry: Arc<Telemetry>,
 ) -> Result<Standing, StartError> {
     let background = Background::new(control.handle.clone());
-    let streams = Streams::new();
+    let tally = telemetry.metrics.tally();
+    let streams = Streams::counting(tally.clone());
     let keyring = Arc::new(Keyring::new(&config.session.keys).map_err(other)?);
-    let store = sessions::store(config, &keyring, &background, &streams)?;
+    let store = sessions::store(config, &keyring, &background, &streams, tally.clone())?;
     let provider = Arc::new(ArcSwap::new(provider));
     let refresher = Arc::new(Refresher::new(
         provider.clone(),
@@ -239,6 +243,11 @@ impl Running {
     /// Whether logins can begin.
     pub fn ready(&self) -> bool {
         self.standing.provider.load().ready()
+    }
+
+    /// Writes to the audit trail that this gate serves from now on.
+    pub fn tell_started(&self) {
+        self.standing.telemetry.begin();
     }
 
     /// Has the configuration read again, now; says how that ended. `None`: there is nothing to read.

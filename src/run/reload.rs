@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{Context, SHA256};
 
 use super::fixed::fixed;
 use super::standing::Standing;
@@ -16,6 +17,9 @@ use crate::config::settings::Config;
 use crate::config::{Loaded, Source};
 use crate::gate::worker::Current;
 use crate::listen::tls::Shown;
+use crate::tally::Tally;
+use crate::telemetry::Telemetry;
+use crate::tls::certificate::Certificate;
 
 /// How to come by the configuration once more.
 pub struct Again {
@@ -73,7 +77,7 @@ impl Reload {
                 tracing::info!("the configuration and the files that it names are as they were");
                 Outcome::Same
             }
-            loaded => match loaded.and_then(|loaded| self.take(loaded)) {
+            loaded => match loaded.and_then(|loaded| self.take(loaded, &files)) {
                 Ok(()) => {
                     self.again.files.clone_from(&files);
                     Outcome::Taken
@@ -83,6 +87,7 @@ impl Reload {
                         reason,
                         "the new configuration cannot be used; everything stays as it was"
                     );
+                    self.standing.telemetry.metrics.config_refused();
                     for part in parts {
                         self.standing.telemetry.metrics.reloaded(part, "refused");
                     }
@@ -95,7 +100,7 @@ impl Reload {
     }
 
     /// Makes all of it first; only then does any of it count.
-    fn take(&mut self, loaded: Loaded) -> Result<(), Refused> {
+    fn take(&mut self, loaded: Loaded, files: &Files) -> Result<(), Refused> {
         let Loaded { mut config, warnings } = loaded;
         (self.again.fit)(&mut config);
         let fixed = fixed(&self.config, &config);
@@ -106,7 +111,7 @@ impl Reload {
         let provider = self.standing.provider.load().with(config.provider.clone(), config.identity.clone());
         let provider = Arc::new(provider.map_err(other)?);
         let shared = self.standing.share_after(&self.current.load(), config.clone(), &provider)?;
-        let tls = tls(&config)?;
+        let tls = tls(&config)?.map(|tls| tls.counting(self.standing.telemetry.metrics.tally().clone()));
         self.standing.keyring.exchange(&config.session.keys).map_err(other)?;
         // Nothing below can fail.
         self.standing.provider.store(provider);
@@ -122,6 +127,8 @@ impl Reload {
         for warning in warnings.iter() {
             tracing::warn!(target: "rolegate::config", "{warning}");
         }
+        self.standing.telemetry.write_as(&config.log);
+        show(&self.standing.telemetry, &config, Some(files));
         self.tell(&config);
         self.config = config;
         Ok(())
@@ -191,7 +198,22 @@ fn part(key: &Key) -> &'static str {
     }
 }
 
+/// Shows in the metrics which configuration counts. `files`: those that it was read from.
+pub(super) fn show(telemetry: &Telemetry, config: &Config, files: Option<&Files>) {
+    let digest = files.map(|files| {
+        let mut all = Context::new(&SHA256);
+        for (path, held) in files {
+            all.update(path.as_os_str().as_encoded_bytes());
+            all.update(held.as_ref().map_or(&[], <[u8; 32]>::as_slice));
+        }
+        all.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    });
+    telemetry.metrics.config_taken(digest.as_deref());
+    let certificates = config.tls.iter().flat_map(|tls| &tls.certificates);
+    telemetry.metrics.certificates(certificates.map(Certificate::counts_until));
+}
+
 /// TLS as it is configured; an error never means cleartext.
-pub(super) fn shown(config: &Config) -> Result<Option<Shown>, StartError> {
-    Ok(tls(config)?.map(ArcSwap::from_pointee).map(Arc::new))
+pub(super) fn shown(config: &Config, tally: &Arc<Tally>) -> Result<Option<Shown>, StartError> {
+    Ok(tls(config)?.map(|tls| Arc::new(ArcSwap::from_pointee(tls.counting(tally.clone())))))
 }

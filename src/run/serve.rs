@@ -29,7 +29,7 @@ pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> 
             return ExitCode::from(EX_CONFIG);
         }
     };
-    log::start(&loaded.config.log);
+    let _logging = log::start(&loaded.config.log);
     for warning in loaded.warnings.iter() {
         tracing::warn!(target: "rolegate::config", "{warning}");
     }
@@ -53,6 +53,7 @@ pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> 
             return ExitCode::FAILURE;
         }
     };
+    running.tell_started();
     let manager = Manager::named(env, std::process::id());
     let end = runtime.block_on(live(&running, &mut signals, &manager));
     tracing::info!("stopping");

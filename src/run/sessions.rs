@@ -9,6 +9,7 @@ use crate::config::settings::{self, Config};
 use crate::session::keyring::Keyring;
 use crate::session::store::Store;
 use crate::streams::Streams;
+use crate::tally::Tally;
 
 /// How sessions live, and how many bytes of cookies one may take.
 pub(super) fn policy(config: &Config) -> (settings::Session, usize) {
@@ -32,11 +33,12 @@ pub(super) fn store(
     keyring: &Arc<Keyring>,
     background: &Background,
     streams: &Arc<Streams>,
+    tally: Arc<Tally>,
 ) -> Result<Option<Arc<Store>>, StartError> {
     let Some(settings) = &config.session.store else { return Ok(None) };
     let client = (config.provider.issuer.as_str(), config.provider.client_id.as_str());
     let (store, publishing) =
-        Store::new(settings, client, keyring.clone(), background.clone()).map_err(other)?;
+        Store::new(settings, client, keyring.clone(), background.clone(), tally).map_err(other)?;
     background.spawn(store.clone().follow(streams.clone()));
     background.spawn(store.clone().write(publishing));
     Ok(Some(store))

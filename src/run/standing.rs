@@ -86,6 +86,7 @@ impl Standing {
         let mut bases: Vec<_> = sites.iter().map(|site| site.names.pass.clone()).collect();
         bases.dedup();
         let forward = Blueprint::new(&config, OwnCookies { bases }, &stripped(&config)).map_err(other)?;
+        let forward = forward.counting(self.telemetry.metrics.tally());
         Ok(Shared {
             rules,
             sites,

@@ -7,6 +7,7 @@
 mod alone;
 mod newest;
 mod shared;
+mod told;
 mod turns;
 mod untaken;
 
@@ -27,6 +28,7 @@ use crate::clock;
 use crate::config::settings::PassedOn;
 use crate::provider::Provider;
 use crate::streams::Streams;
+use crate::tally::Tally;
 use crate::trace;
 use newest::Newest;
 use shared::Shared;
@@ -36,6 +38,7 @@ use turns::Turns;
 pub struct Refresher {
     /// As it is configured now.
     provider: Arc<ArcSwap<Provider>>,
+    tally: Arc<Tally>,
     /// What a session keeps of its tokens.
     passed_on: ArcSwap<PassedOn>,
     /// Where token calls run: a request that goes away does not lose what the pool answered.
@@ -102,6 +105,7 @@ impl Refresher {
         // What goes to a store needs no browser to take it.
         let keeps = watch::Sender::new(store.is_some());
         Self {
+            tally: provider.load().tally().clone(),
             provider,
             passed_on: ArcSwap::from_pointee(passed_on),
             background,
@@ -129,6 +133,11 @@ impl Refresher {
             // The task is gone without a word: that is an outage of ours, and nobody is logged out for it.
             Err(_) => Renewal::Unavailable(Outage::Pool),
         }
+    }
+
+    /// Where refreshes are counted, and written down.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// Whether this process has refreshed `session` since it was as it is here.
@@ -174,6 +183,7 @@ impl Refresher {
     fn flight(self: &Arc<Self>, key: Key, session: &Session, ticket: &Ticket, urgent: bool) -> Result {
         let mut flights = self.flights();
         if let Some(result) = flights.get(&key) {
+            self.tally().refreshed("joined", "");
             return result.clone();
         }
         let (sender, receiver) = watch::channel(None);

@@ -20,6 +20,7 @@ use crate::clock::{self, NoEntropy};
 use crate::config::settings::{self, PassedOn};
 use crate::site::Site;
 use crate::streams::Streams;
+use crate::tally::Tally;
 pub use ending::CalledOff;
 use fetched::Fetched;
 
@@ -97,6 +98,20 @@ impl Sessions {
     ) -> Result<Visit, NoEntropy> {
         let now = clock::now();
         let Some(session) = self.pass(site, jar) else { return Ok(Visit::default()) };
+        let visit = self.come(site, jar, session, renew, needs, now).await?;
+        self.count(&visit);
+        Ok(visit)
+    }
+
+    async fn come(
+        &self,
+        site: &Site,
+        jar: &Jar<'_>,
+        session: Session,
+        renew: bool,
+        needs: PassedOn,
+        now: u64,
+    ) -> Result<Visit, NoEntropy> {
         // It may have been called off at another gate, and nothing is heard from there.
         if self.store.as_ref().is_some_and(|store| !store.vouches()) {
             return Ok(Visit { outage: Some(Outage::Store), ..Visit::default() });
@@ -134,11 +149,42 @@ impl Sessions {
     /// The session that a valid pass names, whatever its standing.
     pub fn pass(&self, site: &Site, jar: &Jar<'_>) -> Option<Session> {
         let name = &site.names.pass;
-        let session: Session = jar
+        let passes = &self.refresher.tally().passes;
+        let mut came = false;
+        let found = jar
             .candidates(name)
+            .inspect(|_| came = true)
             .filter_map(|text| site.sealer.open(Purpose::Pass, name, &text))
-            .find_map(|opened| serde_json::from_slice(&opened.plain).ok())?;
-        (!self.streams.is_revoked(&session)).then_some(session)
+            .find_map(|opened| {
+                let session: Session = serde_json::from_slice(&opened.plain).ok()?;
+                Some((session, if opened.current { &passes.current } else { &passes.older }))
+            });
+        let (session, opened) = match found {
+            Some((session, _)) if self.streams.is_revoked(&session) => (None, &passes.called_off),
+            Some((session, opened)) => (Some(session), opened),
+            None if came => (None, &passes.unreadable),
+            None => return None,
+        };
+        opened.inc();
+        session
+    }
+
+    fn count(&self, visit: &Visit) {
+        let visits = &self.refresher.tally().visits;
+        let outcome = match visit {
+            Visit { session: Some(_), .. } => &visits.served,
+            Visit { outage: Some(Outage::Pool), .. } => &visits.pool_outage,
+            Visit { outage: Some(Outage::Store), .. } => &visits.store_outage,
+            Visit { lacks_tokens: true, .. } => &visits.tokens_not_kept,
+            Visit { too_large: true, .. } => &visits.too_large,
+            _ => &visits.over,
+        };
+        outcome.inc();
+    }
+
+    /// Where sessions are counted, and written down.
+    pub fn tally(&self) -> &Arc<Tally> {
+        self.refresher.tally()
     }
 
     /// Every ticket that opens, whether or not its pass is still there.

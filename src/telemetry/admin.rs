@@ -12,7 +12,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 
-use super::Telemetry;
+use super::{Moment, Telemetry};
 use crate::body::Answer;
 use crate::config::settings::Config;
 use crate::listen::{Handler, Leaving, Peer};
@@ -63,7 +63,11 @@ impl Handler for Admin {
             ),
             "/metrics" => reply::plain(
                 true,
-                self.telemetry.metrics.render(unready.is_none(), self.telemetry.records_lost()),
+                self.telemetry.metrics.render(Moment {
+                    ready: unready.is_none(),
+                    store: self.store.get().map(|store| (store.is_heard(), store.untold())),
+                    ..self.telemetry.moment()
+                }),
                 "application/openmetrics-text; version=1.0.0; charset=utf-8",
             ),
             _ => reply::not_found(),

@@ -14,6 +14,7 @@ use crate::authorize::{Decision, Person, Why};
 use crate::login::OwnPage;
 use crate::refusal::Refusal;
 use crate::rule::Found;
+use crate::tally::Event;
 use crate::trace::Trace;
 use crate::trace::context::Outgoing;
 
@@ -33,6 +34,9 @@ pub struct Record {
     /// A stable code.
     reason: &'static str,
     user: Option<String>,
+    sub: Option<String>,
+    /// The session's id, which opens nothing; none for a bearer token.
+    session: Option<String>,
     /// 0: the client went away before there was one.
     status: u16,
     upstream_status: Option<u16>,
@@ -67,6 +71,8 @@ impl Record {
             decision: "refuse",
             reason: "unread",
             user: None,
+            sub: None,
+            session: None,
             status: 0,
             upstream_status: None,
             duration_us: 0,
@@ -127,6 +133,9 @@ impl Record {
             Refusal::Nameless(_) => "forbid",
             _ => "refuse",
         };
+        if let Refusal::Bearer(reason) | Refusal::Nameless(reason) = refusal {
+            self.telemetry.metrics.tally().bearer_failed(reason);
+        }
     }
 
     /// The decision has been made.
@@ -148,6 +157,15 @@ impl Record {
             Decision::Forbid(Why::Origin) => "origin",
         };
         self.user = person.map(|person| person.user.to_owned());
+        self.sub = person.map(|person| person.sub.to_owned());
+        if let Decision::WrongToken = decision {
+            self.telemetry.metrics.tally().bearer_failed("token_use");
+        }
+    }
+
+    /// It is a session's.
+    pub fn of_session(&mut self, id: Option<&str>) {
+        self.session = id.map(str::to_owned);
     }
 
     /// A request in cleartext is sent to the same address with TLS.
@@ -169,6 +187,36 @@ impl Record {
     /// The upstream's head has come.
     pub fn comes_back(&mut self, status: u16) {
         self.upstream_status = Some(status);
+        self.came_back();
+    }
+
+    /// It gave none that could be passed on.
+    pub fn fails(&mut self, reason: &'static str) {
+        self.telemetry.metrics.tally().upstream_failed(reason);
+        self.came_back();
+    }
+
+    fn came_back(&mut self) {
+        let taken = self.left.map(|left| now().saturating_duration_since(left)).unwrap_or_default();
+        self.telemetry.metrics.tally().upstream_seconds.observe(taken);
+    }
+
+    /// Whoever is known and was refused is accounted for; the rest is in the access records.
+    fn account_for_refusal(&self) {
+        if self.decision != "forbid" {
+            return;
+        }
+        let mut event = Event::failure("refused", self.reason).at(self.client, &self.request_id).plenty();
+        if let (Some(user), Some(sub)) = (&self.user, &self.sub) {
+            event = event.of(user, sub);
+        }
+        if let Some(session) = &self.session {
+            event = event.session(session);
+        }
+        if let Some(rule) = &self.rule {
+            event = event.rule(rule);
+        }
+        self.telemetry.tell(&event);
     }
 
     fn seen(&self, ended: Instant) -> Seen<'_> {
@@ -204,14 +252,17 @@ impl Drop for Record {
         let end = now();
         self.duration_us = micros(self.begun, end);
         self.upstream_us = self.left.map(|left| micros(left, end));
-        self.telemetry.metrics.decided(self.decision, self.reason, self.status, self.duration_us);
+        let decided = (self.decision, self.reason);
+        let taken = end.saturating_duration_since(self.begun);
+        self.telemetry.metrics.decided(decided, self.rule.as_deref(), self.status, taken);
+        self.account_for_refusal();
         if let Some(traced) = self.traced.take() {
             traced.end(&self.seen(end));
         }
-        if let Some(records) = &self.telemetry.records {
+        if let Some(records) = self.telemetry.access() {
             self.time = super::writer::timestamp();
             if let Ok(line) = serde_json::to_string(&self) {
-                records.write(line);
+                records.access(line);
             }
         }
     }

@@ -93,8 +93,14 @@ fn the_design_of_the_house_stands() {
     }
     assert_eq!(house.floor("config::settings").may, ["tls::certificate", "tls::clients", "rule::path"]);
     assert!(house.floor("rule::path").may.is_empty() && house.floor("clock").may.is_empty());
-    let below =
-        ["body", "tls::certificate", "tls::client_certificate", "tls::clients", "listen::proxy_protocol"];
+    let below = [
+        "body",
+        "tls::certificate",
+        "tls::client_certificate",
+        "tls::clients",
+        "listen::proxy_protocol",
+        "tally",
+    ];
     assert_eq!(house.floor("listen").may, below, "listen knows no gate");
     assert!(!house.floor("redirect").may.iter().any(|may| may.starts_with("forward")), "it has no upstream");
     assert_eq!(house.floor("devpool").may, ["body", "listen"], "the dev pool is an island");

@@ -41,7 +41,7 @@ pub fn setup(keys: &str) -> Setup {
 }
 
 /// The bench behind a tunnel, so that everything that speaks cleartext can be used; and where it really is.
-fn tunnelled(setup: Setup) -> (World, SocketAddr) {
+pub fn tunnelled(setup: Setup) -> (World, SocketAddr) {
     let mut world = setup.start();
     let address = world.gate.public;
     world.gate.public = Offer::to("app.test").tunnel(address);

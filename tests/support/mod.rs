@@ -14,6 +14,7 @@
 //! | [`dev`] | `rolegate dev`, with the real dev pool |
 //! | [`balancer`] | in front of several gates: who gets which request, and when its answer comes |
 //! | [`replicas`] | several gates of one deployment behind it |
+//! | [`scrape`] | a gate's metrics, and what became more |
 //! | [`sealed`] | sessions by the thousand and of any age, sealed with the gate's key |
 //! | [`world`] | all of them wired together, with ready sessions and the oracle |
 
@@ -23,6 +24,7 @@ pub mod dev;
 pub mod gate;
 pub mod pool;
 pub mod replicas;
+pub mod scrape;
 pub mod sealed;
 pub mod store;
 pub mod tls;

@@ -20,7 +20,7 @@ impl Refresher {
         token: &str,
         urgent: bool,
     ) -> (Renewal, Duration) {
-        let Some(_turn) = self.turn(urgent).await else {
+        let Some(_turn) = self.turn(session, urgent).await else {
             return (Renewal::Unavailable(Outage::Pool), KEEP_UNAVAILABLE);
         };
         match self.ask(session, token).await {
@@ -38,9 +38,10 @@ impl Refresher {
     }
 
     /// A turn to ask the pool; `None` if there was none for too long.
-    pub(super) async fn turn(&self, urgent: bool) -> Option<turns::Turn<'_>> {
+    pub(super) async fn turn(&self, session: &Session, urgent: bool) -> Option<turns::Turn<'_>> {
         let turn = self.turns.take(urgent).await;
         if turn.is_none() {
+            self.tell_outage(session, "refresh_queue");
             tracing::warn!(reason = "refresh_queue", "a session could not be refreshed: too many others are");
         }
         turn
@@ -53,14 +54,17 @@ impl Refresher {
         call.end(granted.as_ref().err().map(PoolFault::code));
         match granted {
             Ok(granted) => {
+                self.tell_renewed(session, &granted.identity);
                 tracing::debug!(session = %session.id, "session refreshed");
                 Ok(granted)
             }
             Err(fault) if fault.grant_is_dead() || fault.is_about_the_person() => {
+                self.tell_rejected(session, fault.code());
                 tracing::info!(session = %session.id, reason = fault.code(), "session ended at refresh");
                 Err(Renewal::Dead)
             }
             Err(fault) => {
+                self.tell_outage(session, fault.code());
                 tracing::warn!(reason = fault.code(), %fault, "a session could not be refreshed");
                 Err(Renewal::Unavailable(Outage::Pool))
             }

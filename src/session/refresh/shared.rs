@@ -41,6 +41,7 @@ impl Refresher {
             Ok(renewal @ Renewal::Renewed(_)) => (renewal, KEEP_RENEWED),
             Ok(renewal) => (renewal, KEEP_UNAVAILABLE),
             Err(fault) => {
+                self.tell_outage(session, fault.code());
                 // While the store is away its log says so, once.
                 if shared.store.is_heard() {
                     tracing::warn!(reason = fault.code(), %fault, session = %session.id, "a session could not be refreshed");
@@ -54,13 +55,22 @@ impl Refresher {
         let Shared { store, handle, urgent, .. } = *shared;
         // Most often another gate has been here; that takes nobody's place in the queue.
         if let Some(kept) = later(store.load(handle).await?, session) {
+            self.tally().refreshed("shared", "");
             return Ok(renewed(handle, session, kept));
         }
-        let Some(_turn) = self.turn(urgent).await else { return Ok(Renewal::Unavailable(Outage::Pool)) };
+        let Some(_turn) = self.turn(session, urgent).await else {
+            return Ok(Renewal::Unavailable(Outage::Pool));
+        };
         let way = tokio::time::timeout(PATIENCE, wait(store, handle, session)).await;
-        let Ok(way) = way else { return Ok(Renewal::Unavailable(Outage::Store)) };
+        let Ok(way) = way else {
+            self.tell_outage(session, "store_turn");
+            return Ok(Renewal::Unavailable(Outage::Store));
+        };
         match way? {
-            Way::Later(kept) => Ok(renewed(handle, session, *kept)),
+            Way::Later(kept) => {
+                self.tally().refreshed("shared", "");
+                Ok(renewed(handle, session, *kept))
+            }
             Way::Turn(turn) => {
                 let renewal = self.in_turn(shared, session, &turn).await;
                 turn.over().await;
@@ -79,15 +89,20 @@ impl Refresher {
         let before = match (store.load(handle).await?, token) {
             // One refresh token for two logins: what was kept under it is the other's.
             (Some(kept), _) if !is_of(&kept, session) => {
+                self.tell_rejected(session, "store_other_session");
                 tracing::warn!(session = %session.id, "the store has another session under this one's token");
                 return Ok(Renewal::Dead);
             }
-            (Some(kept), _) if is_later(&kept, session) => return Ok(renewed(handle, session, kept)),
+            (Some(kept), _) if is_later(&kept, session) => {
+                self.tally().refreshed("shared", "");
+                return Ok(renewed(handle, session, kept));
+            }
             (Some(kept), _) => kept,
             (None, Some(token)) => {
                 Kept { number: 0, session: session.clone(), refresh_token: token.to_owned(), tokens: None }
             }
             (None, None) => {
+                self.tell_rejected(session, "store_gone");
                 tracing::info!(session = %session.id, "the store has this session no more");
                 return Ok(Renewal::Dead);
             }

@@ -46,7 +46,9 @@ impl Store {
         };
         let sealed = self.seal_under(Purpose::Index, &session.id, &noted)?;
         let Some(person) = self.sealer.pseudonyms(&session.sub).into_iter().next() else { return Ok(()) };
-        Ok(self.engine.note(&person, &session.id, sealed.as_bytes(), session.ends).await?)
+        Ok(self
+            .counted("index", self.engine.note(&person, &session.id, sealed.as_bytes(), session.ends))
+            .await?)
     }
 
     /// Forgets that there was such a session.
@@ -58,28 +60,28 @@ impl Store {
     pub async fn sessions_of(&self, sub: &str) -> Result<Vec<Noted>, StoreFault> {
         let mut found = vec![];
         for person in self.sealer.pseudonyms(sub) {
-            found.extend(self.engine.noted(&person).await?);
+            found.extend(self.counted("index", self.engine.noted(&person)).await?);
         }
         Ok(self.read_notes(found))
     }
 
     /// All sessions, the newest first.
     pub async fn all_sessions(&self) -> Result<Vec<Noted>, StoreFault> {
-        let found = self.engine.everyone_noted().await?;
+        let found = self.counted("index", self.engine.everyone_noted()).await?;
         Ok(self.read_notes(found.into_iter().map(|noted| (noted.session, noted.descriptor)).collect()))
     }
 
     /// Forgets the sessions that `noted` names, and what is kept of them: they have been called off.
     pub async fn clear(&self, noted: &Noted) -> Result<(), StoreFault> {
         if let Some(name) = &noted.name {
-            self.engine.forget(name).await?;
+            self.counted("index", self.engine.forget(name)).await?;
         }
         self.unnote_of(&noted.sub, &noted.id).await
     }
 
     async fn unnote_of(&self, sub: &str, session: &str) -> Result<(), StoreFault> {
         for person in self.sealer.pseudonyms(sub) {
-            self.engine.unnote(&person, session).await?;
+            self.counted("index", self.engine.unnote(&person, session)).await?;
         }
         Ok(())
     }

@@ -22,8 +22,9 @@ use super::kept::{Handle, Kept};
 use super::keyring::{Keyring, Sealer};
 use super::seal::Purpose;
 use crate::background::Background;
-use crate::clock::{self, NoEntropy};
+use crate::clock::{self, NoEntropy, Stopwatch};
 use crate::config::settings::{self, StoreOutage};
+use crate::tally::Tally;
 use crate::tls::TlsError;
 use engine::{Engine, EngineFault};
 pub use index::Noted;
@@ -33,6 +34,7 @@ pub use revocations::Publish;
 /// The shared store of this deployment's gates.
 pub struct Store {
     engine: Engine,
+    tally: Arc<Tally>,
     outage: StoreOutage,
     issuer: String,
     client_id: String,
@@ -80,10 +82,12 @@ impl Store {
         (issuer, client_id): (&str, &str),
         keyring: Arc<Keyring>,
         background: Background,
+        tally: Arc<Tally>,
     ) -> Result<(Arc<Self>, mpsc::UnboundedReceiver<Publish>), TlsError> {
         let (to_publish, publishing) = mpsc::unbounded_channel();
         let store = Self {
             engine: Engine::new(settings, background)?,
+            tally,
             outage: settings.outage,
             issuer: issuer.into(),
             client_id: client_id.into(),
@@ -136,33 +140,51 @@ impl Store {
 
     /// The session that `handle` opens, as it was last written.
     pub async fn load(&self, handle: &Handle) -> Result<Option<Kept>, StoreFault> {
-        let Some(value) = self.engine.load(&handle.name()).await? else { return Ok(None) };
+        let Some(value) = self.counted("session", self.engine.load(&handle.name())).await? else {
+            return Ok(None);
+        };
         Kept::open(handle, (&self.issuer, &self.client_id), &value).map(Some).ok_or(StoreFault::Value)
     }
 
     /// Keeps a session that begins.
     pub async fn begin(&self, handle: &Handle, kept: &Kept) -> Result<(), StoreFault> {
         let value = self.sealed(handle, kept)?;
-        self.engine.create(&handle.name(), kept.number, &value, kept.session.ends).await?;
+        self.counted("session", self.engine.create(&handle.name(), kept.number, &value, kept.session.ends))
+            .await?;
         Ok(())
     }
 
     /// Keeps the next generation of a session. False: it is gone, or a later one is there; then that counts.
     pub async fn advance(&self, handle: &Handle, kept: &Kept) -> Result<bool, StoreFault> {
         let value = self.sealed(handle, kept)?;
-        Ok(self.engine.replace(&handle.name(), kept.number, &value, kept.session.ends).await?)
+        Ok(self
+            .counted("session", self.engine.replace(&handle.name(), kept.number, &value, kept.session.ends))
+            .await?)
     }
 
     /// Keeps it no more.
     pub async fn end(&self, handle: &Handle) -> Result<(), StoreFault> {
-        Ok(self.engine.forget(&handle.name()).await?)
+        Ok(self.counted("session", self.engine.forget(&handle.name())).await?)
     }
 
     /// The turn to refresh this session; `None`: another gate has it.
     pub async fn turn(self: &Arc<Self>, handle: &Handle) -> Result<Option<Turn>, StoreFault> {
         let (name, holder) = (handle.name(), clock::random()?);
-        let ours = self.engine.lock(&name, &holder, HOLD).await?;
+        let ours = self.counted("session", self.engine.lock(&name, &holder, HOLD)).await?;
         Ok(ours.then(|| Turn { store: self.clone(), name, holder }))
+    }
+
+    /// Does `work` of the engine's, and counts it as this `call`.
+    async fn counted<T>(
+        &self,
+        call: &'static str,
+        work: impl Future<Output = Result<T, EngineFault>>,
+    ) -> Result<T, EngineFault> {
+        let watch = Stopwatch::start();
+        let answer = work.await;
+        let outcome = answer.as_ref().map_or_else(EngineFault::code, |_| "ok");
+        self.tally.store_called(call, outcome, Some(watch.taken().as_secs_f64()));
+        answer
     }
 
     /// Seals what lies there under the gates' own keys, for the one place that `name` says.

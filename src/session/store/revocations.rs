@@ -94,6 +94,7 @@ impl Store {
             let asked = clock::now_millis();
             match self.engine.log_after(reading.last, wait).await {
                 Ok(entries) => {
+                    self.tally.store_called("log", "ok", None);
                     let at_its_end = entries.is_empty();
                     for (number, entry) in entries {
                         self.read(&mut reading, number, &entry, &streams);
@@ -117,6 +118,7 @@ impl Store {
                     }
                 }
                 Err(fault) => {
+                    self.tally.store_called("log", fault.code(), None);
                     if !reading.faulty {
                         tracing::warn!(reason = fault.code(), %fault, "the store cannot be reached or does not answer");
                     }
@@ -212,7 +214,7 @@ impl Store {
 
     /// Whether the log ends before what was read of it: somebody emptied the store, or put an old copy back.
     async fn is_cut(&self, last: u64) -> bool {
-        self.engine.log_last().await.is_ok_and(|now_last| now_last < last)
+        self.counted("log", self.engine.log_last()).await.is_ok_and(|now_last| now_last < last)
     }
 
     fn enqueue(&self, revocation: Revocation) -> Option<oneshot::Receiver<()>> {
@@ -225,12 +227,12 @@ impl Store {
 
     /// False if the number was taken meanwhile.
     async fn write_one(&self, revocation: &Revocation) -> Result<bool, StoreFault> {
-        let number = self.engine.log_last().await?.saturating_add(1);
+        let number = self.counted("log", self.engine.log_last()).await?.saturating_add(1);
         // Numbers beyond this one are of a log that was cut since.
         let trimmed = Some(self.log.known().over_before).filter(|before| *before < number).unwrap_or(0);
         let entry = Entry { revocation: revocation.clone(), trimmed };
         let sealed = self.seal_under(Purpose::Revocation, &number.to_string(), &entry)?;
-        let written = self.engine.log_add(number, sealed.as_bytes()).await?;
+        let written = self.counted("log", self.engine.log_add(number, sealed.as_bytes())).await?;
         if written && trimmed > 0 {
             // What could not be trimmed now is trimmed with the next.
             let _ = self.engine.log_trim(trimmed).await;
