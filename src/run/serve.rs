@@ -29,7 +29,7 @@ pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> 
             return ExitCode::from(EX_CONFIG);
         }
     };
-    let _logging = log::start(&loaded.config.log);
+    let logging = log::start(&loaded.config.log);
     for warning in loaded.warnings.iter() {
         tracing::warn!(target: "rolegate::config", "{warning}");
     }
@@ -49,6 +49,8 @@ pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> 
     let running = match handed.map_err(super::other).and_then(started) {
         Ok(running) => running,
         Err(error) => {
+            // Whatever the log has to say comes first: this is the line that is looked at.
+            drop(logging);
             eprintln!("rolegate: {error}");
             return ExitCode::FAILURE;
         }

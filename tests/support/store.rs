@@ -224,6 +224,21 @@ impl Server {
         }
     }
 
+    /// Waits until a replica has all that was written here so far. (`WAIT` speaks of what its own connection wrote.)
+    pub fn wait_until_replicated(&self) {
+        let replication = || self.says(&["INFO", "replication"]);
+        let number = |text: &str, name: &str| -> Option<u64> {
+            let digits = text.split_once(name)?.1;
+            digits.split(|byte: char| !byte.is_ascii_digit()).next()?.parse().ok()
+        };
+        let written = number(&replication(), "master_repl_offset:").unwrap();
+        super::until("a replica has it all", || {
+            let text = replication();
+            let mut replicas = text.lines().filter(|line| line.starts_with("slave"));
+            replicas.any(|line| number(line, ",offset=").is_some_and(|has| has >= written)).then_some(())
+        });
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -49,7 +49,7 @@ fn a_killed_node_is_followed_by_its_replica() {
     until("it is there", || run(engine.create("n", 5, b"x", later())).ok());
     until("an entry", || run(engine.log_add(3, b"x")).ok());
     let home = home(&cluster, "n");
-    until("it is replicated", || (cluster.nodes[home].says(&["WAIT", "1", "1000"]) == "1").then_some(()));
+    cluster.nodes[home].wait_until_replicated();
     cluster.nodes[home].kill();
     assert!(run(engine.create("n", 6, b"y", later())).is_err());
     eventually("the replica takes over", || run(engine.replace("n", 6, b"y", later())).ok());
@@ -70,7 +70,7 @@ fn a_node_that_falls_silent_is_left_for_its_replica() {
     let engine = engine(&cluster.lines());
     until("it is there", || run(engine.create("n", 1, b"x", later())).ok());
     let home = home(&cluster, "n");
-    until("it is replicated", || (cluster.nodes[home].says(&["WAIT", "1", "1000"]) == "1").then_some(()));
+    cluster.nodes[home].wait_until_replicated();
     cluster.nodes[home].pause();
     // On a busy machine another node may have said meanwhile that this one is gone.
     let told = code(run(engine.load("n")));
@@ -90,7 +90,7 @@ fn whoever_only_reads_the_log_finds_it_after_a_failover() {
         node.says(&["EXISTS", "rolegate:log"]) == "1" && node.says(&["ROLE"]).contains("master")
     };
     let home = cluster.nodes.iter().position(has).unwrap();
-    until("it is replicated", || (cluster.nodes[home].says(&["WAIT", "1", "1000"]) == "1").then_some(()));
+    cluster.nodes[home].wait_until_replicated();
     cluster.nodes[home].kill();
     let read =
         eventually("the replica takes over", || run(reader.log_after(0, Duration::from_millis(50))).ok());

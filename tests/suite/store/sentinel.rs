@@ -8,7 +8,7 @@ use crate::support::{PATIENCE, until};
 
 /// Waits until the replica has all that the master has.
 fn replicated(watched: &Watched) {
-    until("it is replicated", || (watched.servers[0].says(&["WAIT", "1", "1000"]) == "1").then_some(()));
+    watched.servers[0].wait_until_replicated();
 }
 
 #[test]
