@@ -121,10 +121,10 @@ impl Callers {
         may: impl FnOnce() -> May,
     ) -> Open {
         match caller.map(|caller| (&caller.who, &caller.renewed)) {
-            None | Some((Who::Nobody, _)) => self.keeper.open(None),
+            None | Some((Who::Nobody, _)) => self.keeper.open(None, may()),
             Some((Who::Speaker(speaker), _)) => {
                 let left = speaker.ends.saturating_sub(clock::now());
-                self.keeper.open(Some(Duration::from_secs(left)))
+                self.keeper.open(Some(Duration::from_secs(left)), may())
             }
             Some((Who::Session(session), renewed)) => {
                 let ticket = match (renewed, site) {
@@ -149,11 +149,15 @@ impl Caller {
         match &self.who {
             Who::Nobody => None,
             Who::Session(session) => Some(person_of(session)),
-            Who::Speaker(speaker) => {
-                let Identity { sub, user, roles, headers, facts, .. } = &speaker.identity;
-                let by = By::Bearer { token: speaker.token, usual: speaker.usual };
-                Some(Person { sub, user, roles, headers, facts, by })
-            }
+            Who::Speaker(speaker) => Some(person_of_speaker(speaker)),
+        }
+    }
+
+    /// Whose bearer token it is, if it is one.
+    pub fn speaker(&self) -> Option<&Arc<Speaker>> {
+        match &self.who {
+            Who::Speaker(speaker) => Some(speaker),
+            Who::Nobody | Who::Session(_) => None,
         }
     }
 
@@ -200,6 +204,13 @@ impl From<Outage> for Refusal {
             Outage::Store => Self::StoreOutage,
         }
     }
+}
+
+/// Whom a bearer token speaks for.
+pub fn person_of_speaker(speaker: &Speaker) -> Person<'_> {
+    let Identity { sub, user, roles, headers, facts, .. } = &speaker.identity;
+    let by = By::Bearer { token: speaker.token, usual: speaker.usual };
+    Person { sub, user, roles, headers, facts, by }
 }
 
 /// Whose session it is.

@@ -1,6 +1,7 @@
 //! One request, head to answer: every step is one call, in the order in which it must happen.
 
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
@@ -10,7 +11,7 @@ use crate::ask::{Ask, Kind, Sender, is_part_of_a_page, is_prefetch};
 use crate::authorize::{By, Decision, Person, cover, decide};
 use crate::bearer::Carried;
 use crate::body::Answer;
-use crate::caller::{Caller, Callers, person_of};
+use crate::caller::{Caller, Callers, person_of, person_of_speaker};
 use crate::clock;
 use crate::config::settings::{Config, PassedOn};
 use crate::forward::fault::Blame;
@@ -147,7 +148,12 @@ impl Gate {
                 let plan = self.plan(&ask, &found, (person.map(|person| (person, handed)), shown), trip)?;
                 let open = |head: &HeaderMap| {
                     let opener = person.map(|_| &caller);
-                    self.shared.callers.open(opener, (site, head), || self.still(&ask, person, peer))
+                    let still = || self.still(&ask, opener, person, peer);
+                    let open = self.shared.callers.open(opener, (site, head), still);
+                    match shown.map(|certificate| certificate.until().saturating_sub(clock::now())) {
+                        Some(left) => open.at_most(Duration::from_secs(left.saturating_add(1))),
+                        None => open,
+                    }
                 };
                 let request = Request::from_parts(head, body);
                 self.send(request, plan, (&caller, open), trip).await
@@ -267,17 +273,20 @@ impl Gate {
 
     /// Whether what `person` opens with `ask` may stay open once their session is another, or the rules are: by what
     /// decides then, and while what the upstream was told still holds.
-    fn still(&self, ask: &Ask, person: Option<&Person<'_>>, peer: &Peer) -> May {
+    fn still(&self, ask: &Ask, caller: Option<&Caller>, person: Option<&Person<'_>>, peer: &Peer) -> May {
         let (current, ask, peer) = (self.current.clone(), ask.clone(), peer.clone());
+        let speaker = caller.and_then(Caller::speaker).cloned();
         let (user, roles) =
             person.map(|person| (person.user.to_owned(), person.roles.to_vec())).unwrap_or_default();
         Box::new(move |session| {
-            let told = session.user == user && roles.iter().all(|role| session.roles.contains(role));
-            let person = person_of(session);
+            let told = session.is_none_or(|session| {
+                session.user == user && roles.iter().all(|role| session.roles.contains(role))
+            });
+            let person = session.map(person_of).or(speaker.as_deref().map(person_of_speaker));
             let current = current.load();
             let Ok(shown) = shown(&current.config, &peer) else { return false };
             let ask = ask.clone().with_certificate(shown.is_some());
-            let forwards = |found| decide(&found, Some(&person), &ask, clock::now()) == Decision::Forward;
+            let forwards = |found| decide(&found, person.as_ref(), &ask, clock::now()) == Decision::Forward;
             told && cover(&current.rules, &ask).is_ok_and(forwards)
         })
     }
@@ -339,7 +348,7 @@ impl Gate {
         let request_id = self.shared.telemetry.request_id();
         let telemetry = self.shared.telemetry.clone();
         let mut record = Record::begin(telemetry, request_id.clone(), request.method(), peer.address.ip());
-        record.trace(request.headers(), || self.shared.config.trusts(peer.address.ip()));
+        record.trace(request.headers(), || !peer.nameless && self.shared.config.trusts(peer.address.ip()));
         Trip {
             context: Context {
                 kind: Kind::of(request.method(), request.headers()),

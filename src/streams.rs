@@ -24,6 +24,8 @@ pub struct Streams {
     /// By session id; a sender that is dropped ends its streams.
     open: Mutex<HashMap<String, Held>>,
     open_count: AtomicUsize,
+    /// Tells that what decides is another.
+    changes: watch::Sender<()>,
     stop: watch::Sender<bool>,
     tally: Arc<Tally>,
 }
@@ -44,22 +46,22 @@ pub struct Life {
     pub ticket: Option<Ticket>,
 }
 
-/// Whether what somebody opened may stay open, now that their session is this one.
-pub type May = Box<dyn Fn(&Session) -> bool>;
+/// Whether what somebody opened may stay open: now that their session is this one, or with none behind it as before.
+pub type May = Box<dyn Fn(Option<&Session>) -> bool>;
 
 /// One open stream, for as long as it lives.
 pub struct Open {
     streams: Arc<Streams>,
     right: Right,
+    /// When it ends whoever it is.
+    limit: Option<Pin<Box<Sleep>>>,
     stop: watch::Receiver<bool>,
 }
 
 /// By what right a stream is open.
 enum Right {
-    /// Nobody was asked who they are.
-    Anyones,
-    /// For so long.
-    Until(Pin<Box<Sleep>>),
+    /// For as long as the rules have it: nobody was asked who they are, or a token said so.
+    Rules { changes: watch::Receiver<()>, may: May },
     /// For as long as a session lives, and may.
     Session { id: String, life: watch::Receiver<Arc<Life>>, may: May },
 }
@@ -88,18 +90,22 @@ impl Streams {
             any_revoked: AtomicBool::new(false),
             open: Mutex::default(),
             open_count: AtomicUsize::new(0),
+            changes: watch::channel(()).0,
             stop: watch::channel(false).0,
             tally,
         })
     }
 
     /// A stream that is no session's is open from here on, for so long; `None`: for as long as both sides like.
-    pub fn open(self: &Arc<Self>, time: Option<Duration>) -> Open {
-        let right = match time {
-            Some(time) => Right::Until(Box::pin(tokio::time::sleep(time))),
-            None => Right::Anyones,
-        };
-        self.opened(right)
+    pub fn open(self: &Arc<Self>, time: Option<Duration>, may: May) -> Open {
+        let mut changes = self.changes.subscribe();
+        // What decides may have become another since this was decided.
+        changes.mark_changed();
+        let open = self.opened(Right::Rules { changes, may });
+        match time {
+            Some(time) => open.at_most(time),
+            None => open,
+        }
     }
 
     /// A stream of `session` is open from here on. Where it is the first of that session, somebody has to see to it.
@@ -124,16 +130,14 @@ impl Streams {
             known < came || (known == came && missed)
         });
         let mut life = held.life.subscribe();
-        // Whoever opened this was decided on by an older one, and is decided on anew.
-        if held.life.borrow().session != *session {
-            life.mark_changed();
-        }
         // Asked for after it is known as open: a sign-out in between finds it.
         if self.is_revoked(session) {
             open.remove(&session.id);
         }
         drop(open);
         let ward = first.then(|| Ward { streams: self.clone(), id: session.id.clone(), life: life.clone() });
+        // Whoever opened this was decided on by an older one maybe, or by rules before: it is decided on anew.
+        life.mark_changed();
         (self.opened(Right::Session { id: session.id.clone(), life, may }), ward)
     }
 
@@ -203,8 +207,9 @@ impl Streams {
         }
     }
 
-    /// What decides is another now: what sessions have open is decided on anew.
+    /// What decides is another now: what is open is decided on anew.
     pub fn reconsider(&self) {
+        self.changes.send_replace(());
         self.held().values().for_each(|held| held.life.send_modify(|_| {}));
     }
 
@@ -221,7 +226,7 @@ impl Streams {
     fn opened(self: &Arc<Self>, right: Right) -> Open {
         self.open_count.fetch_add(1, Ordering::Relaxed);
         self.tally.open_streams.inc();
-        Open { streams: self.clone(), right, stop: self.stop.subscribe() }
+        Open { streams: self.clone(), right, limit: None, stop: self.stop.subscribe() }
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
@@ -254,16 +259,37 @@ impl Held {
 // === impl Open ===
 
 impl Open {
+    /// The same, and it ends after `time` at the latest.
+    pub fn at_most(mut self, time: Duration) -> Self {
+        let limit = tokio::time::sleep(time);
+        if self.limit.as_ref().is_none_or(|sooner| limit.deadline() < sooner.deadline()) {
+            self.limit = Some(Box::pin(limit));
+        }
+        self
+    }
+
     /// Returns once it must end; never, if it need not.
     pub async fn must_end(&mut self) {
+        let limit = async {
+            match &mut self.limit {
+                Some(limit) => limit.await,
+                None => std::future::pending().await,
+            }
+        };
         let right = async {
             match &mut self.right {
-                Right::Anyones => std::future::pending().await,
-                Right::Until(time) => time.await,
+                Right::Rules { changes, may } => {
+                    while changes.changed().await.is_ok() {
+                        changes.mark_unchanged();
+                        if !may(None) {
+                            return;
+                        }
+                    }
+                }
                 Right::Session { life, may, .. } => {
                     while life.changed().await.is_ok() {
                         let now = life.borrow_and_update().clone();
-                        if !may(&now.session) {
+                        if !may(Some(&now.session)) {
                             return;
                         }
                     }
@@ -272,6 +298,7 @@ impl Open {
         };
         tokio::select! {
             () = right => {}
+            () = limit => {}
             _ = self.stop.wait_for(|stop| *stop) => {}
         }
     }

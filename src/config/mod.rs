@@ -3,6 +3,7 @@
 //! `raw` is what may be written, `check` judges it, `settings` is what the gate uses.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -46,7 +47,11 @@ pub struct Source {
     path: Option<PathBuf>,
     env: Vec<(String, String)>,
     flags: Overrides,
+    pipes: Pipes,
 }
+
+/// What was read of files that give it once: a pipe has nothing more to say, and may wait for ever to say it.
+type Pipes = RefCell<BTreeMap<PathBuf, Vec<u8>>>;
 
 /// What flags say: they win over everything.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +63,7 @@ pub struct Overrides {
 /// The configuration as `run` would use it: from `path`, else `ROLEGATE_CONFIG`, else `/etc/rolegate/rolegate.toml`
 /// if that exists, else from the environment alone.
 pub fn load(path: Option<&Path>, env: &[(String, String)], flags: &Overrides) -> Result<Loaded, Problems> {
-    load_seeing(path, env, flags, &Seen::default())
+    load_seeing(path, env, flags, &Sight::default())
 }
 
 /// The files that were looked at, in the order of their names, and what each held.
@@ -67,13 +72,18 @@ pub type Files = Vec<(PathBuf, Fingerprint)>;
 /// A digest of what a file holds, since that may be secret; or why there is none.
 pub type Fingerprint = Result<[u8; 32], std::io::ErrorKind>;
 
-type Seen = RefCell<Files>;
+/// What is looked at while a configuration is loaded.
+#[derive(Default)]
+struct Sight {
+    files: RefCell<Files>,
+    pipes: Pipes,
+}
 
 fn load_seeing(
     path: Option<&Path>,
     env: &[(String, String)],
     flags: &Overrides,
-    seen: &Seen,
+    sight: &Sight,
 ) -> Result<Loaded, Problems> {
     let named = env.iter().find(|(name, _)| name == "ROLEGATE_CONFIG").map(|(_, value)| PathBuf::from(value));
     let path = path.map(Path::to_path_buf).or(named.filter(|path| !path.as_os_str().is_empty()));
@@ -83,13 +93,12 @@ fn load_seeing(
     let text = match &path {
         None => None,
         Some(path) => {
-            let bytes = std::fs::read(path);
-            saw(seen, path, bytes.as_deref());
+            let bytes = sight.read(path, u64::MAX).map(|contents| contents.bytes);
             Some(text_of(path, bytes)?)
         }
     };
     let name = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    assemble(text.as_deref().map(|text| (name.as_str(), text)), env, flags, seen)
+    assemble(text.as_deref().map(|text| (name.as_str(), text)), env, flags, sight)
 }
 
 /// The same, from a text: for tests, and for commands that make their own.
@@ -99,7 +108,7 @@ pub fn from_text(
     env: &[(String, String)],
     flags: &Overrides,
 ) -> Result<Loaded, Problems> {
-    assemble(Some((name, toml)), env, flags, &Seen::default())
+    assemble(Some((name, toml)), env, flags, &Sight::default())
 }
 
 /// The JSON schema of the configuration file.
@@ -111,7 +120,7 @@ fn assemble(
     file: Option<(&str, &str)>,
     env: &[(String, String)],
     flags: &Overrides,
-    seen: &Seen,
+    sight: &Sight,
 ) -> Result<Loaded, Problems> {
     let shape = Shape::of_schema(&raw::schema());
     let mut problems = Problems::new(file.map_or("", |(_, text)| text));
@@ -175,13 +184,11 @@ fn assemble(
             return Err(problems.sorted());
         }
     };
-    let read = |path: &Path| {
-        let contents = read_named(path);
-        saw(seen, path, contents.as_ref().map(|contents| contents.bytes.as_slice()));
-        contents
-    };
+    // Secrets and certificates are small: a device or a huge file named by mistake is not swallowed whole.
+    let read = |path: &Path| sight.read(path, LARGEST);
+    let list = |folder: &Path| sight.list(folder);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let around = Surroundings { read: &read, list: &list_files, folder, cores, now: clock::now() };
+    let around = Surroundings { read: &read, list: &list, folder, cores, now: clock::now() };
     match check::check(&raw, &places, problems, &around) {
         (Some(config), warnings) => Ok(Loaded { config, warnings: warnings.sorted() }),
         (None, problems) => Err(problems.sorted()),
@@ -230,12 +237,7 @@ fn find<'s>(shape: &'s Shape, key: &Key) -> Option<&'s Shape> {
     })
 }
 
-fn saw(seen: &Seen, path: &Path, bytes: Result<&[u8], &std::io::Error>) {
-    seen.borrow_mut().push((path.to_path_buf(), bytes.map(fingerprint).map_err(std::io::Error::kind)));
-}
-
-/// What stands for these bytes.
-pub fn fingerprint(bytes: &[u8]) -> [u8; 32] {
+fn fingerprint(bytes: &[u8]) -> [u8; 32] {
     let mut fingerprint = [0; 32];
     fingerprint.copy_from_slice(digest(&SHA256, bytes).as_ref());
     fingerprint
@@ -257,19 +259,35 @@ fn text_of(path: &Path, bytes: std::io::Result<Vec<u8>>) -> Result<String, Probl
     String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".into()))
 }
 
-/// Secrets and certificates are small: a device or a huge file named by mistake is not swallowed whole.
-fn read_named(path: &Path) -> std::io::Result<Contents> {
+/// What `path` leads to now: a file's content, or the names in a folder.
+pub fn look(path: &Path) -> Fingerprint {
+    let look = || {
+        let metadata = std::fs::metadata(path)?;
+        if metadata.is_dir() {
+            return Ok(fingerprint(list_files(path)?.join("\n").as_bytes()));
+        }
+        // Asked before it is opened: opening a pipe waits for a writer.
+        if !metadata.is_file() {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        }
+        Ok(fingerprint(&read_to(path, u64::MAX)?.bytes))
+    };
+    look().map_err(|error: std::io::Error| error.kind())
+}
+
+fn read_to(path: &Path, largest: u64) -> std::io::Result<Contents> {
     use std::io::Read;
-    const LARGEST: u64 = 4 * 1024 * 1024;
     let file = std::fs::File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory));
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes)?;
+    file.take(largest).read_to_end(&mut bytes)?;
     Ok(Contents { bytes, world_readable: world_readable(&metadata) })
 }
+
+const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Links count as what they lead to: Kubernetes mounts a folder of links.
 fn list_files(folder: &Path) -> std::io::Result<Vec<String>> {
@@ -295,19 +313,51 @@ fn world_readable(_: &std::fs::Metadata) -> bool {
     false
 }
 
+// === impl Sight ===
+
+impl Sight {
+    fn read(&self, path: &Path, largest: u64) -> std::io::Result<Contents> {
+        if let Some(bytes) = self.pipes.borrow().get(path) {
+            return Ok(Contents { bytes: bytes.clone(), world_readable: false });
+        }
+        let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        let contents = read_to(path, largest);
+        match &contents {
+            Ok(contents) if is_pipe => {
+                self.pipes.borrow_mut().insert(path.to_path_buf(), contents.bytes.clone());
+            }
+            Ok(contents) => self.saw(path, Ok(fingerprint(&contents.bytes))),
+            Err(error) => self.saw(path, Err(error.kind())),
+        }
+        contents
+    }
+
+    fn list(&self, folder: &Path) -> std::io::Result<Vec<String>> {
+        let names = list_files(folder);
+        let seen = names.as_ref().map(|names| fingerprint(names.join("\n").as_bytes()));
+        self.saw(folder, seen.map_err(std::io::Error::kind));
+        names
+    }
+
+    fn saw(&self, path: &Path, held: Fingerprint) {
+        self.files.borrow_mut().push((path.to_path_buf(), held));
+    }
+}
+
 // === impl Source ===
 
 impl Source {
     /// As [`load`] would look for it.
     pub fn new(path: Option<&Path>, env: &[(String, String)], flags: Overrides) -> Self {
-        Self { path: path.map(Path::to_path_buf), env: env.to_vec(), flags }
+        Self { path: path.map(Path::to_path_buf), env: env.to_vec(), flags, pipes: Pipes::default() }
     }
 
     /// Loads it as it is now; and every file that was looked at for it, whatever came of that.
     pub fn load(&self) -> (Result<Loaded, Problems>, Files) {
-        let seen = Seen::default();
-        let loaded = load_seeing(self.path.as_deref(), &self.env, &self.flags, &seen);
-        let mut seen = seen.into_inner();
+        let sight = Sight { pipes: self.pipes.clone(), ..Sight::default() };
+        let loaded = load_seeing(self.path.as_deref(), &self.env, &self.flags, &sight);
+        self.pipes.replace(sight.pipes.into_inner());
+        let mut seen = sight.files.into_inner();
         // Of one that was read twice the first counts: what it held later is a change.
         seen.sort_by(|(one, _), (other, _)| one.cmp(other));
         seen.dedup_by(|(later, _), (first, _)| later == first);

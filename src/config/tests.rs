@@ -275,7 +275,7 @@ fn configuration_from_the_environment_alone_works() {
         ("ROLEGATE_SERVICE_HOST", "10.0.0.1"),
         ("PATH", "/bin"),
     ]);
-    let config = assemble(None, &env, &Overrides::default(), &Seen::default())
+    let config = assemble(None, &env, &Overrides::default(), &Sight::default())
         .unwrap_or_else(|e| panic!("{e}"))
         .config;
     assert_eq!(config.origins.len(), 2);
@@ -480,4 +480,46 @@ fn more_keys_than_a_roll_takes_are_worth_a_word() {
     let told = |count| with(count).warnings.iter().any(|problem| problem.message.contains("6 keys"));
     assert!(!told(5) && told(6));
     assert_eq!(with(6).config.session.keys.len(), 6);
+}
+
+#[test]
+fn a_pipe_is_read_once_and_what_it_said_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(at("keys")).status().unwrap().success());
+    std::fs::write(
+        at("a.toml"),
+        "public_url = \"https://app.test\"\nupstream = \"http://127.0.0.1:8080\"\nrequired_roles = [\"user\"]\n\
+         [cognito]\nuser_pool_id = \"eu-central-1_AbCdEf123\"\nclient_id = \"1h57kf5cpq17m0eml12EXAMPLE\"\n\
+         [session]\nkeys_file = \"keys\"\n",
+    )
+    .unwrap();
+    let source = Source::new(Some(&at("a.toml")), &[], Overrides::default());
+    let pipe = at("keys");
+    std::thread::spawn(move || std::fs::write(pipe, "3q2+78r+ur4BI0VniavN7/7cuphmUkIfDx4tPEtaaXg=\n"));
+    let (done, loaded) = std::sync::mpsc::channel();
+    // The second would wait for a writer for ever.
+    std::thread::spawn(move || [source.load(), source.load()].map(|loaded| done.send(loaded).unwrap()));
+    let next = || loaded.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    let (first, files) = next();
+    let (second, again) = next();
+    let keys = |loaded: Result<Loaded, Problems>| loaded.unwrap().config.session.keys;
+    assert_eq!(keys(first), keys(second));
+    assert_eq!(files, again);
+    assert_eq!(files.len(), 1, "a pipe is not watched");
+}
+
+#[test]
+fn what_a_folder_lists_is_looked_at_as_it_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("one.html"), "x").unwrap();
+    let sight = Sight::default();
+    sight.list(folder.path()).unwrap();
+    sight.read(&folder.path().join("one.html"), LARGEST).unwrap();
+    for (path, held) in sight.files.borrow().iter() {
+        assert_eq!(look(path), *held, "{}", path.display());
+    }
+    let before = look(folder.path());
+    std::fs::write(folder.path().join("two.html"), "x").unwrap();
+    assert_ne!(look(folder.path()), before);
 }

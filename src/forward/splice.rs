@@ -166,7 +166,7 @@ mod tests {
         runtime.block_on(async {
             let ((mut client, front), (back, mut upstream)) = (duplex(64), duplex(64));
             let streams = Streams::new();
-            let mut open = streams.open(None);
+            let mut open = streams.open(None, Box::new(|_| true));
             let tunnel = splice(front, back, &mut open, None);
             let others = async {
                 upstream.write_all(first).await.unwrap();

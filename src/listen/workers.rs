@@ -7,8 +7,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 
 use tokio::net::TcpStream;
@@ -146,6 +146,11 @@ async fn work<H: Handler>(
                 peer = match proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping).await {
                     Ok(peer) => peer,
                     Err(error) => {
+                        static SAID: Once = Once::new();
+                        SAID.call_once(|| {
+                            tracing::warn!(peer = %address, %error, "a connection from trusted_proxies did not begin with \
+                                a PROXY header and was closed; said once: does the balancer send one?");
+                        });
                         tracing::debug!(peer = %address, %error, "a balancer's connection was closed");
                         return handler.lost(Lost::ProxyHeader);
                     }

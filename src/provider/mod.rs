@@ -93,8 +93,8 @@ impl Provider {
         Ok(Self { settings, identity, secrets, outbound, known: Arc::new(known) })
     }
 
-    /// The same provider by other settings, in whatever [`settings::Provider::is_the_same`] does not compare. It is
-    /// ready when this one is.
+    /// The same provider by other settings: of the same issuers and the same client, or what is known here is wrong. It
+    /// is ready when this one is.
     pub fn with(&self, settings: settings::Provider, identity: settings::Identity) -> Result<Self, TlsError> {
         // Which of several secrets was taken last is known of those alone.
         let secrets = if settings.client_secrets == self.settings.client_secrets {
@@ -103,9 +103,9 @@ impl Provider {
             Arc::new(ClientSecrets::new(settings.client_secrets.clone()))
         };
         // A bundle may hold others under the same name.
-        let outbound = match &settings.ca_file {
-            None => self.outbound.clone(),
-            Some(_) => Arc::new(outbound(&settings)?.counting(self.tally().clone())),
+        let outbound = match (&self.settings.ca_file, &settings.ca_file) {
+            (None, None) => self.outbound.clone(),
+            _ => Arc::new(outbound(&settings)?.counting(self.tally().clone())),
         };
         Ok(Self { settings, identity, secrets, outbound, known: self.known.clone() })
     }
@@ -371,3 +371,37 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// With [`KEY_PAUSE`] between them. Nobody waits for all of it: the flight goes on by itself.
 const KEY_RETRIES: usize = 5;
 const KEY_PAUSE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_that_is_left_out_is_trusted_no_longer() {
+        let settings = |ca_file: Option<&str>| settings::Provider {
+            kind: ProviderKind::Oidc,
+            issuer: "https://login.test".into(),
+            additional_issuers: vec![],
+            client_id: "app".into(),
+            client_secrets: vec![],
+            scopes: vec![],
+            resources: vec![],
+            parameters: settings::LoginParameters::default(),
+            ca_file: ca_file.map(Into::into),
+            shortcut: None,
+        };
+        let identity = settings::Identity::default;
+        let with_bundle = Some("tests/fixtures/tls/ca.pem");
+        let before = Provider::new(settings(with_bundle), identity()).unwrap();
+        let same = |one: &Provider, other: &Provider| Arc::ptr_eq(&one.outbound, &other.outbound);
+        let without = before.with(settings(None), identity()).unwrap();
+        assert!(!same(&before, &without));
+        assert!(!same(&without, &without.with(settings(with_bundle), identity()).unwrap()));
+        assert!(
+            !same(&before, &before.with(settings(with_bundle), identity()).unwrap()),
+            "it may hold another"
+        );
+        assert!(same(&without, &without.with(settings(None), identity()).unwrap()));
+        assert!(Arc::ptr_eq(&before.known, &without.known));
+    }
+}

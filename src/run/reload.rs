@@ -2,13 +2,14 @@
 //!
 //! Requests under way go on by what they began with; each request has one configuration (`gate::worker`).
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::fixed::fixed;
+use super::fixed::{fixed, late};
 use super::standing::Standing;
 use super::watch::{Files, Told, Why};
 use super::{StartError, other, sessions, tls};
@@ -75,6 +76,7 @@ impl Reload {
         let outcome = match loaded.map_err(Refused::from) {
             Ok(_) if same => {
                 tracing::info!("the configuration and the files that it names are as they were");
+                self.standing.telemetry.metrics.config_well();
                 Outcome::Same
             }
             loaded => match loaded.and_then(|loaded| self.take(loaded, &files)) {
@@ -129,6 +131,14 @@ impl Reload {
         }
         self.standing.telemetry.write_as(&config.log);
         show(&self.standing.telemetry, &config, Some(files));
+        let before = &self.again.files;
+        let is_new = |file: &Path| {
+            let held = |files: &Files| files.iter().find(|(path, _)| path == file).map(|(_, held)| *held);
+            held(before) != held(files)
+        };
+        for what in late(&self.config, &config, is_new) {
+            tracing::warn!(what, "this has changed, and counts from the next start on");
+        }
         self.tell(&config);
         self.config = config;
         Ok(())
@@ -142,6 +152,11 @@ impl Reload {
             ("certificates", certificates(now) != certificates(next)),
             ("client_secret", now.provider.client_secrets != next.provider.client_secrets),
         ];
+        let parts: Vec<_> =
+            changed.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect();
+        for part in parts.iter().copied().chain(["configuration"]) {
+            self.standing.telemetry.metrics.reloaded(part, "taken");
+        }
         if now.session.keys != next.session.keys {
             let seals = if now.session.keys.first() == next.session.keys.first() {
                 "the same as before"
@@ -149,11 +164,6 @@ impl Reload {
                 "another"
             };
             tracing::info!(keys = next.session.keys.len(), seals, "session keys taken");
-        }
-        let parts: Vec<_> =
-            changed.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect();
-        for part in parts.iter().copied().chain(["configuration"]) {
-            self.standing.telemetry.metrics.reloaded(part, "taken");
         }
         tracing::info!(with_new = parts.join(", "), "configuration taken");
     }

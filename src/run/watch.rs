@@ -8,13 +8,11 @@
 //! On a thread of its own, without a runtime: a mount that hangs holds up nobody else.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 use super::reload::Outcome;
 pub use crate::config::Files;
@@ -65,7 +63,7 @@ impl Watch {
                     Err(RecvTimeoutError::Disconnected) => return,
                 };
                 let why = if asks.is_some() { Why::Asked } else { Why::Changed };
-                let now = sight.read.iter().map(|(path, _)| look(path)).collect();
+                let now = sight.read.iter().map(|(path, _)| config::look(path)).collect();
                 if sight.tells(now, why) {
                     let Told { files, outcome } = tell(why);
                     sight.is_read(files);
@@ -89,9 +87,7 @@ impl Watch {
 // === impl Sight ===
 
 impl Sight {
-    fn of(mut read: Files) -> Self {
-        // A pipe gives what it has once, and was read at the start.
-        read.retain(|(path, _)| std::fs::metadata(path).map_or(true, |metadata| metadata.is_file()));
+    fn of(read: Files) -> Self {
         let told: Vec<_> = read.iter().map(|(_, held)| *held).collect();
         Self { read, last: told.clone(), told }
     }
@@ -124,24 +120,7 @@ impl Sight {
     }
 }
 
-/// What `path` leads to now.
-fn look(path: &Path) -> Fingerprint {
-    let read = || {
-        // Asked before it is opened: opening a pipe waits for a writer.
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let mut bytes = Zeroizing::new(Vec::new());
-        std::fs::File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error: io::Error| error.kind())?;
-    Ok(config::fingerprint(&bytes))
-}
-
 const EVERY: Duration = Duration::from_secs(1);
-/// More of a file is not looked at, nor would it be read by anyone here.
-const LARGEST: u64 = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -234,13 +213,12 @@ mod tests {
         }
         std::os::unix::fs::symlink("one", at("data")).unwrap();
         std::os::unix::fs::symlink("data/keys", at("keys")).unwrap();
-        let before = look(&at("keys"));
+        let before = config::look(&at("keys"));
         assert!(before.is_ok());
         std::os::unix::fs::symlink("two", at("data.new")).unwrap();
         std::fs::rename(at("data.new"), at("data")).unwrap();
-        assert_ne!(look(&at("keys")), before);
+        assert_ne!(config::look(&at("keys")), before);
         std::fs::remove_dir_all(at("two")).unwrap();
-        assert_eq!(look(&at("keys")), Err(io::ErrorKind::NotFound));
-        assert_eq!(look(&at("one")), Err(io::ErrorKind::InvalidInput), "a folder is no file");
+        assert_eq!(config::look(&at("keys")), Err(io::ErrorKind::NotFound));
     }
 }

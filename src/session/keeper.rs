@@ -53,8 +53,8 @@ impl Keeper {
     }
 
     /// A stream that is no session's is open from here on; see [`Streams::open`].
-    pub fn open(&self, time: Option<Duration>) -> Open {
-        self.streams.open(time)
+    pub fn open(&self, time: Option<Duration>, may: May) -> Open {
+        self.streams.open(time, may)
     }
 
     /// A stream of `session` is open from here on, and ends when that does. `may`: whether it may stay open after a

@@ -19,7 +19,7 @@ fn open(streams: &Arc<Streams>, session: &Session) -> Open {
 }
 
 fn open_while(streams: &Arc<Streams>, session: &Session, may: impl Fn(&Session) -> bool + 'static) -> Open {
-    let (open, ward) = streams.open_of(session, None, Box::new(may));
+    let (open, ward) = streams.open_of(session, None, Box::new(move |session| may(session.unwrap())));
     std::mem::forget(ward);
     open
 }
@@ -30,7 +30,7 @@ fn a_sign_out_ends_that_sessions_streams_alone_even_those_that_open_after_it() {
         let streams = Streams::new();
         let (a, b) = (session("a"), session("b"));
         let (mut one, mut two) = (open(&streams, &a), open(&streams, &a));
-        let (mut other, mut nobodys) = (open(&streams, &b), streams.open(None));
+        let (mut other, mut nobodys) = (open(&streams, &b), streams.open(None, Box::new(|_| true)));
         drop(open(&streams, &a));
         let taken = streams.revoke(&Revocation { whose: Whose::Session("a".into()), ends: 10 }, 0);
         assert_eq!(taken, Taken::New);
@@ -55,7 +55,7 @@ fn a_persons_sign_out_ends_all_that_their_sessions_hold_open_and_everyones_what_
         streams.revoke(&Revocation { whose, ends: 100 }, 10);
         assert!(is_over(&mut one).await && is_over(&mut two).await);
         assert!(!is_over(&mut later).await && !is_over(&mut bobs).await, "signed in since; somebody else");
-        let mut nobodys = streams.open(None);
+        let mut nobodys = streams.open(None, Box::new(|_| true));
         streams.revoke(&Revocation { whose: Whose::Everyone { begun_until: 10 }, ends: 100 }, 10);
         assert!(is_over(&mut later).await && is_over(&mut bobs).await);
         assert!(!is_over(&mut nobodys).await);
@@ -159,8 +159,13 @@ fn what_is_over_is_forgotten() {
     run(async {
         let streams = Streams::new();
         let (a, b) = (session("a"), session("b"));
-        let opened = [open(&streams, &a), open(&streams, &a), open(&streams, &b), streams.open(None)];
-        let mut short = streams.open(Some(Duration::from_millis(1)));
+        let opened = [
+            open(&streams, &a),
+            open(&streams, &a),
+            open(&streams, &b),
+            streams.open(None, Box::new(|_| true)),
+        ];
+        let mut short = streams.open(Some(Duration::from_millis(1)), Box::new(|_| true));
         assert!(streams.is_busy() && is_over(&mut short).await);
         drop((opened, short));
         assert!(!streams.is_busy() && streams.open.lock().unwrap().is_empty());

@@ -191,6 +191,11 @@ impl Metrics {
         }
     }
 
+    /// What was read is what counts already: nothing is wrong with it any more.
+    pub fn config_well(&self) {
+        self.config_successful.set(1);
+    }
+
     /// A new configuration was read, and the old one stays.
     pub fn config_refused(&self) {
         self.config_successful.set(0);

@@ -55,6 +55,11 @@ impl ClientCertificate {
     pub fn subject(&self) -> &str {
         &self.names.subject
     }
+
+    /// The last second at which it counts, since 1970.
+    pub fn until(&self) -> u64 {
+        self.names.until
+    }
 }
 
 impl std::fmt::Debug for ClientCertificate {

@@ -205,3 +205,17 @@ fn standard(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
+
+#[test]
+fn a_page_that_comes_into_the_folder_is_shown_without_a_restart() {
+    let world = with_pages(&[("forbidden.html", FORBIDDEN), ("_layout.html", LAYOUT)]).start();
+    let mut browser = world.signed_in("user");
+    assert!(!browser.open("/oauth2/nothing").text().contains("class=\"mine\""));
+    let from = world.gate.stderr().count();
+    std::fs::write(world.gate.folder().join("pages/error.html"), "<p class=\"mine\">{{ status }}</p>")
+        .unwrap();
+    let taken = |line: &str| line.contains("configuration taken").then_some(());
+    let waited = world.gate.stderr().wait_within(std::time::Duration::from_secs(60), from, taken);
+    assert!(waited.is_some(), "{}", world.gate.stderr().all());
+    assert!(browser.open("/oauth2/nothing").text().contains("class=\"mine\""));
+}

@@ -322,3 +322,19 @@ fn what_haproxy_sends_is_understood() {
     // Its own checks of the gate's health are connections without a client, and none of them is an offence.
     assert_eq!(lost(&world), 0, "{}", world.gate.stderr().all());
 }
+
+#[test]
+fn who_is_not_named_goes_on_with_nobodys_trace() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let keys = "[telemetry]\notlp_endpoint = \"http://127.0.0.1:9\"\nsample_ratio = 0.0\n";
+    let world = Setup::bench().top(ON).tables(keys).start();
+    let lines = format!("traceparent: 00-{TRACE}-b7ad6b7169203331-01\r\n");
+    for header in [&b"PROXY UNKNOWN\r\n"[..], b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 443\r\n"] {
+        let (_, seen) = asked(&world, BALANCER, header, &lines).unwrap();
+        let parent = seen.head.one("traceparent").unwrap();
+        assert!(
+            !parent.contains(TRACE) && ["-00", "-02"].iter().any(|flags| parent.ends_with(flags)),
+            "{parent}"
+        );
+    }
+}

@@ -74,10 +74,20 @@ fn a_file_that_cannot_be_used_leaves_everything_as_it_was() {
     let from = world.gate.stderr().count();
     std::fs::copy(world.gate.folder().join("client-secret"), world.gate.folder().join("elsewhere")).unwrap();
     said(&world.gate, from, TAKEN);
+    let taken = std::fs::read_to_string(file(&world.gate)).unwrap();
     let from = world.gate.stderr().count();
     std::fs::remove_file(file(&world.gate)).unwrap();
     said(&world.gate, from, REFUSED);
     assert_eq!(browser.fetch("/x").status, 200, "without a file");
+    assert!(world.gate.admin("/metrics").text().contains("rolegate_config_last_reload_successful 0\n"));
+    // Who puts it back as it was has nothing wrong any more.
+    let from = world.gate.stderr().count();
+    std::fs::write(file(&world.gate), &taken).unwrap();
+    said(&world.gate, from, "as they were");
+    crate::support::until("nothing is wrong", || {
+        let text = world.gate.admin("/metrics").text();
+        text.contains("rolegate_config_last_reload_successful 1\n").then_some(())
+    });
     world.no_secret_in("the log", &world.gate.stderr().all());
 }
 
@@ -113,7 +123,11 @@ fn what_only_a_restart_changes_is_named_and_nothing_else_of_it_counts() {
     let mut changes = vec![
         ("listen = \"127.0.0.1:0\"", "listen = \"127.0.0.2:0\"", "listen"),
         ("header_timeout = \"2s\"", "header_timeout = \"3s\"", "header_timeout"),
-        ("user_pool_id", "additional_issuers = [\"https://other.test/pool\"]\nuser_pool_id", "the provider"),
+        (
+            "user_pool_id",
+            "additional_issuers = [\"https://other.test/pool\"]\nuser_pool_id",
+            "additional_issuers",
+        ),
         ("[session]", "[log]\nlevel = \"debug\"\n[session]", "log"),
         ("required_roles", "workers = 7\nrequired_roles", "workers"),
     ];

@@ -30,20 +30,6 @@ pub struct Provider {
     pub shortcut: Option<(String, String)>,
 }
 
-// === impl Provider ===
-
-impl Provider {
-    /// Whether `other` is the same client of the same provider, reached in the same way: what is known of the one is
-    /// true of the other.
-    pub fn is_the_same(&self, other: &Self) -> bool {
-        self.kind == other.kind
-            && self.issuer == other.issuer
-            && self.additional_issuers == other.additional_issuers
-            && self.client_id == other.client_id
-            && self.shortcut == other.shortcut
-    }
-}
-
 /// What a login asks of the provider beyond what the protocol needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoginParameters {

@@ -81,6 +81,25 @@ pub enum StoreOutage {
     ServeFresh,
 }
 
+// === impl Store ===
+
+impl Store {
+    /// Without what is rotated in files: what is left says which store this is, and how it is used.
+    pub fn without_secrets(mut self) -> Self {
+        let nothing = || Secret::new(Vec::new());
+        if let Some(login) = &mut self.login {
+            login.password = nothing();
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.certificate = None;
+        }
+        if let StoreKind::Sentinel { password, .. } = &mut self.kind {
+            *password = None;
+        }
+        self
+    }
+}
+
 // === impl StoreAddress ===
 
 impl fmt::Display for StoreAddress {

@@ -34,3 +34,13 @@ pub enum TraceParent {
     /// Nobody's.
     None,
 }
+
+// === impl Traces ===
+
+impl Traces {
+    /// Without what is rotated in a file.
+    pub fn without_secrets(mut self) -> Self {
+        self.headers.clear();
+        self
+    }
+}

@@ -43,7 +43,7 @@ impl Handler for Gate {
             upgrade,
             cacheability: Cacheability::Keep,
         };
-        match self.0.send(request, plan, |_| Streams::new().open(None)).await {
+        match self.0.send(request, plan, |_| Streams::new().open(None, Box::new(|_| true))).await {
             Ok(relayed) => relayed.answer,
             Err(fault) => {
                 let mut answer = Answer::new(Body::from(fault.reason().to_owned()));

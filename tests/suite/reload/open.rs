@@ -46,6 +46,48 @@ fn an_upload_under_way_ends_at_the_upstream_where_it_began() {
     assert_eq!(second.count(), 1, "the next request on the same connection goes where it should now");
 }
 
+#[test]
+fn what_was_decided_before_a_reload_and_is_answered_after_it_is_decided_anew() {
+    let world = World::bench();
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let told = std::sync::Mutex::new(told);
+    let late: upstream::Behaviour = std::sync::Arc::new(move |turn| {
+        let _ = told.lock().unwrap().recv();
+        turn.wire.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+        );
+        turn.wire.write(b"9\r\ndata: x\n\n\r\n");
+        while turn.wire.more().is_ok() {}
+        upstream::After::Close
+    });
+    world.upstream.behave(late);
+    let session = world.session(Who::User);
+    let mut events = wire(&world.gate);
+    let head = "GET /ledger/events HTTP/1.1\r\nHost: app.test\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n{session}\r\n";
+    let mark = world.mark();
+    events.write(&session.fill(head.as_bytes()));
+    world.upstream.wait_until(mark.upstream, |_| world.upstream.open() > 0);
+    reload(&world.gate, |text| format!("{text}\n[[rules]]\npath = \"/ledger/**\"\nany_role = [\"admin\"]\n"));
+    tell.send(()).unwrap();
+    assert!(events.head().unwrap().start.starts_with("HTTP/1.1 200"), "it had left by the rules of its time");
+    assert!(events.chunks(|_| ()).is_ok(), "it comes to its end, which the upstream does not give it");
+}
+
+#[test]
+fn what_nobody_had_to_sign_in_for_ends_when_somebody_would_have_to() {
+    let world = World::bench();
+    world.upstream.behave(upstream::switches_protocols(websocket::ACCEPT));
+    let nobody = world.session(Who::Nobody);
+    let (mut closed, mut stays) = (open(&world, &nobody, "/public/ws"), open(&world, &nobody, "/healthz"));
+    reload(&world.gate, |text| {
+        let (before, after) = text.split_once("/public/**").unwrap();
+        format!("{before}/public/**{}", after.replacen("public = true", "any_role = [\"user\"]", 1))
+    });
+    assert!(is_close(&closed.rest().0));
+    stays.write(b"\x81\x02hi");
+    assert_eq!(stays.take(4).unwrap(), b"\x81\x02hi");
+}
+
 fn open(world: &World, session: &Session, target: &str) -> Wire {
     let mut wire = wire(&world.gate);
     wire.write(&session.fill(websocket::request(target, "").as_bytes()));
