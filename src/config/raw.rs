@@ -360,7 +360,8 @@ pub(super) struct Rule {
     pub(super) public: Option<bool>,
     /// What a navigation without a session gets: `login` (default) or `401`.
     pub(super) unauthenticated: Option<Unauthenticated>,
-    /// Says that this public rule lies inside a rule that asks for a role, and is meant to.
+    /// Says that this public rule lies inside a rule that asks for more (a role, a certificate, an address), and is
+    /// meant to.
     pub(super) over_role: Option<bool>,
     /// Let true CORS preflights through without identity.
     pub(super) preflight: Option<bool>,

@@ -132,6 +132,9 @@ fn is_verified(claims: &Claims) -> bool {
 
 /// The headers that say who someone is: `X-User`, `X-Roles`, their further names and the mapped ones. `None` if
 /// one cannot be a header at all, which refuses the request.
+///
+/// Sessions outlive configurations: of `mapped`, what has a name that is mapped no more is left out. By now it may be a
+/// name of the user's, and people write some claims themselves.
 pub fn header_values(
     config: &settings::Identity,
     user: &str,
@@ -149,7 +152,9 @@ pub fn header_values(
     headers.extend(users.iter().map(|name| (name.clone(), user.clone())));
     headers.extend(lists.iter().map(|name| (name.clone(), roles.clone())));
     for (name, value) in mapped {
-        headers.push((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?));
+        if let Some(known) = config.headers.iter().find(|known| known.header == name.as_str()) {
+            headers.push((known.header.clone(), HeaderValue::try_from(value).ok()?));
+        }
     }
     Some(headers)
 }

@@ -134,6 +134,22 @@ fn user_and_roles_go_out_under_every_name_that_was_asked_for() {
 }
 
 #[test]
+fn a_claim_kept_under_a_name_that_is_mapped_no_more_goes_out_under_no_name() {
+    let mut config = config("sub");
+    config.user_headers.push(HeaderName::from_static("remote-user"));
+    let kept = |name: &str| (name.to_owned(), "of-a-claim".to_owned());
+    // Of a session that began while `[identity.headers]` had all of these.
+    let mapped = ["remote-user", "x-roles", "x-client-subject", "x-pet-preference", "no name"].map(kept);
+    let headers = header_values(&config, "u", &["a".into()], &mapped).unwrap();
+    let shown: Vec<_> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    assert_eq!(
+        shown,
+        [("x-user", "u"), ("remote-user", "u"), ("x-roles", "a"), ("x-pet-preference", "of-a-claim")]
+    );
+}
+
+#[test]
 fn roles_as_json_are_an_array_in_visible_ascii() {
     let mut config = config("sub");
     config.roles_format = RolesFormat::Json;

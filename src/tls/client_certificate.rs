@@ -16,6 +16,8 @@ pub struct ClientCertificate {
     pub(super) names: Names,
     /// Under which authorities and lists it was verified.
     pub(super) verified_under: [u8; 32],
+    /// The last second of the first of `chain` to end, since 1970: later it must be verified again.
+    pub(super) verified_until: u64,
 }
 
 /// What a certificate says of itself.

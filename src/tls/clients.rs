@@ -99,8 +99,11 @@ impl Clients {
     /// brings what its first handshake did, under the same of these.
     pub fn shown(&self, chain: &[CertificateDer<'_>]) -> Option<ClientCertificate> {
         let names = Names::read(chain.first()?).ok()?;
+        // What cannot be read need not be on the way to an authority: then it is verified each time.
+        let ends = chain.iter().map(|der| Names::read(der).map_or(0, |names| names.until));
+        let verified_until = ends.min().unwrap_or_default();
         let chain = chain.iter().map(|der| der.clone().into_owned()).collect();
-        Some(ClientCertificate { chain, names, verified_under: self.digest })
+        Some(ClientCertificate { chain, names, verified_under: self.digest, verified_until })
     }
 
     /// Whether what a connection was begun with counts for a request at `now`, seconds since 1970. Connections and
@@ -120,7 +123,7 @@ impl Clients {
         if now < shown.names.from || now > shown.names.until {
             return false;
         }
-        let known = shown.verified_under == self.digest && now <= self.lists_until;
+        let known = shown.verified_under == self.digest && now <= self.lists_until.min(shown.verified_until);
         known
             || shown.chain.split_first().is_some_and(|(own, others)| {
                 let now = UnixTime::since_unix_epoch(Duration::from_secs(now));

@@ -35,13 +35,16 @@ fn pair(earlier: &Judged, later: &Judged, cx: &mut Context<'_>) {
             }
             return;
         }
-        let both_public = is_public(a) && is_public(b);
-        if same_but_for_case_or_slash(a, b) && !both_public {
-            // Role rules match without case and with or without a final slash; public ones byte by byte.
-            let message = if is_public(a) == is_public(b) {
+        let both_open = is_open(a) && is_open(b);
+        if same_but_for_case_or_slash(a, b) && !both_open {
+            // What asks for anything owns a path in any case and with or without a final slash; what is open is
+            // so byte by byte.
+            let message = if is_open(a) == is_open(b) {
                 format!("matches the same requests as {other}, apart from case or a final slash")
             } else {
-                format!("one is public and one is not, and only case or a final slash tells it from {other}")
+                format!(
+                    "one is open to everyone and one is not, and only case or a final slash tells it from {other}"
+                )
             };
             cx.error(&at, &message, "join the two rules");
             return;
@@ -52,19 +55,18 @@ fn pair(earlier: &Judged, later: &Judged, cx: &mut Context<'_>) {
     }
 }
 
-/// `inner` is public inside `outer`, which is not, and does not say that it is meant to.
+/// `inner` is public inside `outer`, which lets in fewer, and does not say that it is meant to.
 fn hole(outer: &Judged, inner: &Judged, cx: &mut Context<'_>) {
     let (big, small) = (&outer.rule, &inner.rule);
     let reaches = small.host == big.host || big.host.is_none();
-    if is_public(small)
+    if opens(small, big)
         && !inner.over_role
-        && !is_public(big)
         && reaches
         && big.path.covers(&small.path)
         && small.path != big.path
     {
-        let message = format!("is public inside {}, which is not", shown(outer));
-        let fix = "leave it out, or write over_role = true if this path is meant to be open to everyone";
+        let message = format!("is public inside {}, which asks for more", shown(outer));
+        let fix = "leave it out, or write over_role = true if this path is meant to ask for less";
         cx.error(&key(inner).name("path"), &message, fix);
     }
 }
@@ -74,17 +76,20 @@ fn hole(outer: &Judged, inner: &Judged, cx: &mut Context<'_>) {
 fn opened_by_host(judged: &Judged, rules: &[Judged], cx: &mut Context<'_>) {
     let small = &judged.rule;
     let Some(host) = &small.host else { return };
-    let replaced = rules.iter().filter(|other| {
-        let big = &other.rule;
-        big.host.is_none() && !is_public(big) && small.path.covers(&big.path) && small.access != big.access
-    });
-    let names = replaced.map(shown).collect::<Vec<_>>().join(", ");
-    if names.is_empty() {
+    let replaced: Vec<_> = rules
+        .iter()
+        .filter(|other| {
+            let big = &other.rule;
+            big.host.is_none() && !is_open(big) && small.path.covers(&big.path) && !ask_alike(small, big)
+        })
+        .collect();
+    if replaced.is_empty() {
         return;
     }
+    let names = replaced.iter().map(|other| shown(other)).collect::<Vec<_>>().join(", ");
     let at = key(judged).name("path");
     let why = format!("on {host}: a rule with a host wins over every rule without one");
-    if is_public(small) {
+    if replaced.iter().any(|other| opens(small, &other.rule)) {
         cx.error(&at, &format!("opens {names} {why}"), "repeat the stricter rules with this host");
     } else {
         cx.warning(
@@ -197,6 +202,24 @@ fn same_but_for_case_or_slash(a: &Rule, b: &Rule) -> bool {
 
 fn is_public(rule: &Rule) -> bool {
     rule.access == Access::Public
+}
+
+/// Public for everyone: `from` and `client_certificate` make of a public rule one that can be bypassed.
+fn is_open(rule: &Rule) -> bool {
+    is_public(rule) && !rule.narrows()
+}
+
+/// Whether `small` is public where `big` asks for a session, a certificate or an address that `small` does not.
+/// Which networks each names is their own affair, as roles are.
+fn opens(small: &Rule, big: &Rule) -> bool {
+    let asks_for_less = !is_public(big)
+        || (big.client_certificate && !small.client_certificate)
+        || (!big.from.is_empty() && small.from.is_empty());
+    is_public(small) && asks_for_less
+}
+
+fn ask_alike(a: &Rule, b: &Rule) -> bool {
+    a.access == b.access && a.client_certificate == b.client_certificate && a.from == b.from
 }
 
 fn key(judged: &Judged) -> Key {

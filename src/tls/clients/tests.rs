@@ -88,6 +88,20 @@ fn what_a_connection_was_begun_with_is_held_against_what_counts_now() {
 }
 
 #[test]
+fn a_certificate_counts_no_longer_than_the_authority_between_it_and_the_known_one() {
+    // What issued Dora's ends with 2029, and hers in 2120.
+    let begun = clients(&["brief-ca.pem"], &[], false);
+    let dora = begun.shown(&chain("brief.pem"));
+    let counts = |now: &Clients, at| matches!(now.still(dora.as_ref(), at), Ok(Some(_)));
+    assert!(counts(&begun, NOW));
+    assert!(counts(&begun, 1_893_455_999));
+    assert!(!counts(&begun, 1_893_456_000));
+    // What is shown beside and is on no way to it decides nothing.
+    let more = begun.shown(&[chain("brief.pem"), chain("expired.pem")].concat());
+    assert!(matches!(begun.still(more.as_ref(), NOW), Ok(Some(_))));
+}
+
+#[test]
 fn where_one_is_required_none_is_refused() {
     let required = clients(&["ca.pem"], &[], true);
     assert_eq!(required.still(None, NOW).err(), Some(NoCertificate));
