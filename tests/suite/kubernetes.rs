@@ -58,7 +58,16 @@ fn a_value_that_is_spelt_wrong_or_missing_is_an_error() {
         ("ingress.enabled=true", "hosts"),
         ("config=a", "not TOML"),
         ("app.containers[0].name=app,app.containers[0].image=app", "leads out of it"),
-        ("stop.drain=10", "limits.drain"),
+        ("stop.drain=10", "30000 ms together, and stop.pause and stop.drain are 20 seconds"),
+        ("env[0].name=ROLEGATE_LIMITS__DRAIN,env[0].value=1m", "limits.drain (1m)"),
+        ("env[0].name=ROLEGATE_LIMITS__DRAIN,env[0].value=2m30s", "160000 ms"),
+        ("env[0].name=ROLEGATE_LIMITS__DRAIN,env[0].value=40000ms", "limits.drain (40000ms)"),
+        ("env[0].name=ROLEGATE_LIMITS__DRAIN_DELAY,env[0].value=11s", "limits.drain_delay (11s)"),
+        ("env[0].name=ROLEGATE_LIMITS__DRAIN,env[0].value=soon", "no duration"),
+        ("env[0].name=ROLEGATE_LIMITS__DRAIN", "can be read here"),
+        ("config=[limits]\ndrain = \"1h\"", "limits.drain (1h)"),
+        ("config=[tls]\ncert_file = \"a\"", "service.port"),
+        ("extraVolumeMounts[0].name=a", "mountPath"),
         ("serviceMonitor.enabled=true", "networkPolicy.monitoring"),
     ] {
         let output = helm(&["template", "gate", &chart(), "-f", small, "--set", wrong]);
@@ -99,6 +108,7 @@ fn the_gate_accepts_every_configuration_that_is_rendered() {
             .env("ROLEGATE_ADMIN_LISTEN", "0.0.0.0:4181")
             .env("ROLEGATE_PORT", "tcp://10.0.0.1:80")
             .env("ROLEGATE_SERVICE_HOST", "10.0.0.1")
+            .envs(one.variables())
             .output()
             .unwrap();
         assert!(output.status.success(), "{}: {}", one.name, said(&output));
@@ -200,7 +210,9 @@ fn a_stop_has_time_for_the_pause_and_for_what_is_open() {
             container.pointer("/lifecycle/preStop/sleep/seconds").and_then(Value::as_u64).unwrap_or(0)
         };
         let grace = one.pod()["terminationGracePeriodSeconds"].as_u64().unwrap();
-        let gate = seconds(one.gate());
+        // It knows that it is leaving only when it is told: nobody sleeps in front of that.
+        assert_eq!(seconds(one.gate()), 0, "{name}");
+        let gate = one.delay();
         let apps: Vec<u64> = one.apps().map(seconds).collect();
         let drain = one.drain();
         let last = apps.iter().copied().max().unwrap_or(gate);
@@ -215,6 +227,11 @@ fn a_stop_has_time_for_the_pause_and_for_what_is_open() {
             assert!(grace > last.max(gate + drain), "{name}: {grace} > {gate} + {drain}, {apps:?}");
         }
     }
+    let small = root().join("tests/fixtures/helm/small.yaml");
+    let own = "env[0].name=ROLEGATE_LIMITS__DRAIN_DELAY,env[0].value=2500ms";
+    let one = template(&["-f", small.to_str().unwrap(), "--set", own]);
+    let variables: Vec<_> = one.variables().collect();
+    assert_eq!(variables, [("ROLEGATE_LIMITS__DRAIN_DELAY", "2500ms")], "one's own holds");
 }
 
 #[test]
@@ -371,6 +388,17 @@ impl Rendered {
 
     fn configuration(&self) -> &str {
         self.kind("ConfigMap").next().unwrap()["data"]["rolegate.toml"].as_str().unwrap()
+    }
+
+    /// The gate's.
+    fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        list(self.gate(), "/env").iter().map(|of| (text(of, "/name"), text(of, "/value")))
+    }
+
+    /// In seconds, from SIGTERM to the end of new connections.
+    fn delay(&self) -> u64 {
+        let written = self.variables().find(|(name, _)| *name == "ROLEGATE_LIMITS__DRAIN_DELAY");
+        written.map_or(0, |(_, written)| written.trim_end_matches('s').parse().unwrap())
     }
 
     /// In seconds.

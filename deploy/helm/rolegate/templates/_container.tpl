@@ -10,22 +10,22 @@ name: rolegate
 image: {{ include "rolegate.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: ["run", "--config", "/etc/rolegate/rolegate.toml"]
-{{- with .Values.env }}
+{{- if or .pause .Values.env }}
 env:
+  {{- if .pause }}
+  # Told to stop, it is not ready any more, and serves on until nobody sends new connections here.
+  - name: ROLEGATE_LIMITS__DRAIN_DELAY
+    value: {{ printf "%ds" .pause | quote }}
+  {{- end }}
+  {{- with .Values.env }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 ports:
   - name: http
     containerPort: 4180
   - name: admin
     containerPort: 4181
-{{- if .pause }}
-# Until nobody sends new connections here any more. The image has no shell that could sleep: the node does it.
-lifecycle:
-  preStop:
-    sleep:
-      seconds: {{ .pause }}
-{{- end }}
 livenessProbe:
   httpGet:
     path: /livez
@@ -53,4 +53,7 @@ volumeMounts:
   - name: rolegate-secrets
     mountPath: /run/secrets/rolegate
     readOnly: true
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
