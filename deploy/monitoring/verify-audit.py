@@ -3,7 +3,8 @@
 
     verify-audit.py SESSION_KEYS_FILE < lines
 
-Exit code 0: nothing was changed, taken out, put in or moved. 1: something was, and it is named. Needs Python alone.
+Exit code 0: nothing was changed, taken out, put in or moved. 1: something was, and it is named. 2: no file was
+given. Needs Python alone.
 """
 
 import base64
@@ -28,6 +29,9 @@ def session_keys(path):
 
 
 def main():
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        print("usage: verify-audit.py SESSION_KEYS_FILE < lines", file=sys.stderr)
+        sys.exit(2)
     keys = [audit_key(key) for key in session_keys(sys.argv[1])]
     chains, faults, checked = {}, 0, 0
     for at, line in enumerate(sys.stdin.buffer, 1):

@@ -43,7 +43,11 @@ pub(super) async fn end(desk: &Desk, caller: Caller, whom: &Whom) -> Result<Ende
     tally.signed_out("operator");
     let event = Event::success("logout").because("operator").with("uid", caller.uid).with("pid", caller.pid);
     let event = event.with("by", by).with("whom", name).with("sessions", sessions);
-    tally.trail.tell(&event.with("reach", reach.as_str()));
+    let event = event.with("reach", reach.as_str());
+    tally.trail.tell(&match whom {
+        Whom::Id(id) => event.session(id),
+        _ => event,
+    });
     tracing::info!(
         target: "rolegate::audit", uid = caller.uid, pid = caller.pid, by, whom = name, sessions, reach = reach.as_str(),
         "an operator ended sessions"

@@ -283,6 +283,16 @@ impl Seed {
         if problems.is_empty() { Ok(seed) } else { Err(SeedError::Wrong(problems)) }
     }
 
+    /// The names of those who may sign in with a password, in their order.
+    pub fn people(&self) -> Vec<&str> {
+        self.users.iter().filter(|user| !user.disabled).map(|user| user.name.as_str()).collect()
+    }
+
+    /// Whether they are the built-in users.
+    pub fn has_builtin_users(&self) -> bool {
+        self.builtin_users
+    }
+
     /// Gives every built-in user a random password and takes the pick list off the login page, for a pool that other
     /// machines can reach. Returns names and passwords, to be shown once.
     pub fn randomize_passwords(&mut self) -> Vec<(String, String)> {

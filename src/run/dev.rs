@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clap::Args;
 use tokio::runtime::{Builder, LocalOptions};
+use toml_edit::{DocumentMut, Item, Table};
 
 use super::{Again, Listeners, Running, StartError, bind, other, signals, start_on};
 use crate::clock;
@@ -32,7 +33,8 @@ pub struct Flags {
     #[arg(long)]
     upstream: Option<String>,
     /// Your own rules, role sources and requirements. What concerns the pool ([cognito] or [oidc]), [tls] and the
-    /// addresses is filled in, whatever the file says of it; no client certificate is asked for.
+    /// addresses is filled in, whatever the file says of it; no client certificate is asked for. The log is
+    /// text, and there are no records, unless the file says otherwise.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Users, groups and clients; a table that the file leaves out keeps its built-in content.
@@ -60,6 +62,8 @@ pub struct Flags {
 
 const GATE_PORT: u16 = 4180;
 const POOL_PORT: u16 = 4182;
+/// How many users are named.
+const SHOWN: usize = 12;
 
 /// What ends a command before it serves.
 enum Failure {
@@ -75,8 +79,7 @@ pub fn run(flags: &Flags) -> ExitCode {
         while !running.ready() {
             std::thread::sleep(Duration::from_millis(2));
         }
-        println!("ready {}", island.shown_at);
-        signals::wait_for_end().map_err(said)?;
+        signals::wait_for_end(|| println!("ready {}", island.shown_at)).map_err(said)?;
         running.stop();
         island.stop();
         Ok(())
@@ -107,8 +110,7 @@ pub fn run_pool(
             );
             eprintln!("pool for tokens of a real one.");
         }
-        println!("ready {}", pool.served_at());
-        signals::wait_for_end().map_err(said)?;
+        signals::wait_for_end(|| println!("ready {}", pool.served_at())).map_err(said)?;
         island.stop();
         Ok(())
     };
@@ -146,9 +148,18 @@ fn begin(flags: &Flags) -> Result<(Running, Island, Logging), Failure> {
         .set("--admin-listen", "admin_listen", admin.local_addr().map_err(said)?.to_string())
         .set("dev", "session.keys", key);
 
+    let written = written(flags);
+    // For somebody at a terminal, unless the file says that it is for something else.
+    for (key, value) in [("format", "text"), ("access", "false"), ("audit", "false")] {
+        if written.get("log").and_then(|log| log.get(key)).is_none() {
+            filled_in.set("dev", &format!("log.{key}"), value);
+        }
+    }
     // The prefix decides the callback's address, so it is read before the pool is made.
-    let addresses = GateAddresses { public_urls: vec![public_url.clone()], auth_prefix: auth_prefix(flags) };
+    let auth_prefix = written.get("auth_prefix").and_then(Item::as_str).unwrap_or("/oauth2").to_owned();
+    let addresses = GateAddresses { public_urls: vec![public_url.clone()], auth_prefix };
     let seed = seed(flags.pool.as_deref(), flags.allow_remote)?;
+    let users = users(&seed, flags.allow_remote);
     let pool = Pool::new(seed, &pool_url, Some(&addresses)).map_err(said)?;
     if pool.issuer() != pool.served_at() {
         return Err(Failure::Said(
@@ -181,7 +192,7 @@ fn begin(flags: &Flags) -> Result<(Running, Island, Logging), Failure> {
         vec![(pool_listener, Served::Pool(PoolHandler::new(pool))), (sample, Served::Sample(Sample::new()))];
     let island = Island::start(servers, public_url.clone())?;
     let running = start_on(config, again, Listeners { public: gate, admin, redirect: None }).map_err(said)?;
-    eprintln!("gate      {public_url}\nuser pool {pool_url}");
+    eprintln!("gate      {public_url}\nuser pool {pool_url}\nusers     {users}");
     Ok((running, island, logging))
 }
 
@@ -209,12 +220,26 @@ fn load(flags: &Flags, filled_in: &Overrides) -> Result<(Config, Option<(Source,
     }
 }
 
-/// What the file says, or the default: only this one key is needed before the rest.
-fn auth_prefix(flags: &Flags) -> String {
-    let text = flags.config.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-    let document = text.parse::<toml_edit::Document<String>>().ok();
-    let written = document.and_then(|document| Some(document.get("auth_prefix")?.as_str()?.to_owned()));
-    written.unwrap_or_else(|| "/oauth2".into())
+/// What the file says before anything is filled in; nothing where it cannot be read, which is told of later.
+fn written(flags: &Flags) -> Table {
+    let text = flags.config.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+    let document = text.and_then(|text| text.parse::<DocumentMut>().ok());
+    document.map(DocumentMut::into_table).unwrap_or_default()
+}
+
+/// Who can sign in, for whoever is at the terminal. The passwords of a file stay there.
+fn users(seed: &Seed, allow_remote: bool) -> String {
+    let people = seed.people();
+    let more = people.len().saturating_sub(SHOWN);
+    let mut line = people.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        line += &format!(" and {more} more");
+    }
+    match (seed.has_builtin_users(), allow_remote) {
+        (true, false) => line + " (password = name)",
+        (true, true) => line + " (passwords above)",
+        (false, _) => line,
+    }
 }
 
 fn seed(file: Option<&Path>, allow_remote: bool) -> Result<Seed, Failure> {
@@ -349,8 +374,5 @@ path = "/public/**"
 public = true
 
 [log]
-format = "text"
 level = "warn"
-access = false
-audit = false
 "#;

@@ -74,11 +74,13 @@ impl End {
     }
 }
 
-/// Returns at the first SIGINT or SIGTERM. SIGHUP ends what runs at a terminal when that closes.
-pub fn wait_for_end() -> io::Result<()> {
+/// Returns at the first SIGINT or SIGTERM; `heard` is called once they are, and may tell others so. SIGHUP ends what runs
+/// at a terminal when that closes.
+pub fn wait_for_end(heard: impl FnOnce()) -> io::Result<()> {
     runtime()?.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        heard();
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}

@@ -204,6 +204,11 @@ impl Tally {
         for outcome in ["renewed", "joined", "shared"] {
             drop(tally.refreshes.get_or_create(&Refresh { outcome, reason: "" }));
         }
+        // A secret that the pool does not take any more may show in one call alone.
+        for call in ["code", "refresh"] {
+            let refused = PoolCall { call, outcome: "refused", error: "invalid_client" };
+            drop(tally.pool_calls.get_or_create(&refused));
+        }
         for side in ["front", "upstream"] {
             drop(tally.open_connections.get_or_create(&Side { side }));
             drop(tally.connections.get_or_create(&Side { side }));
@@ -367,7 +372,13 @@ mod tests {
         registry.register("failures", "", tally.login_failures.clone());
         registry.register("calls", "", tally.pool_calls.clone());
         encode(&mut text, &registry).unwrap();
-        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 3, "{text}");
+        for call in ["code", "refresh"] {
+            let rejected = format!("call=\"{call}\",outcome=\"refused\",error=\"invalid_client\"}} 0\n");
+            assert!(text.contains(&rejected), "there before it happens: {text}");
+        }
+        let happened =
+            |line: &&str| !line.starts_with('#') && !line.ends_with(" 0") && !line.contains("invalid_client");
+        assert_eq!(text.lines().filter(happened).count(), 3, "{text}");
         assert!(
             text.contains("error=\"other\"} 1000") && text.contains("error=\"invalid_grant\"} 1"),
             "{text}"

@@ -116,6 +116,10 @@ fn who_came_left_and_was_refused_is_accounted_for() {
     let ended = told(gate, from, "logout", Some("operator"));
     assert_eq!((&ended["detail"]["whom"], &ended["detail"]["by"]), (&json!(sub), &json!("sub")));
     assert!(ended["detail"]["uid"].is_number() && ended["detail"]["reach"] == "here", "{ended}");
+    let from = lines();
+    assert!(sessions(&world, &["end", "--id", &session]).status.success());
+    let ended = told(gate, from, "logout", Some("operator"));
+    assert_eq!((&ended["session"], &ended["detail"]["by"]), (&json!(session), &json!("id")));
     world.no_secret_in("the audit trail", &gate.stdout().all());
     assert!(!gate.stdout().all().contains("secret-in-the-query"));
 }
@@ -216,13 +220,18 @@ fn a_chain_shows_what_was_changed_taken_out_or_moved() {
     assert!(well && said.contains("may be missing"), "a cut end is said to be possible: {said}");
     std::fs::write(keys.path(), random(32)).unwrap();
     assert!(!verify(keys.path(), &lines).0, "another key");
+    let bare = Command::new("python3").arg(SCRIPT).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(bare.stderr).unwrap();
+    assert_eq!((bare.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.starts_with("usage: verify-audit.py "), "{said}");
 }
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/monitoring/verify-audit.py");
 
 /// What the script of the documentation says.
 fn verify(keys: &Path, lines: &[String]) -> (bool, String) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring/verify-audit.py");
     let mut child = Command::new("python3")
-        .arg(script)
+        .arg(SCRIPT)
         .arg(keys)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -143,7 +143,7 @@ fn the_runbook_has_a_chapter_for_each_alert_and_for_nothing_else() {
     assert_eq!(chapters, alerts, "in the same order");
     let anchors: Vec<_> =
         alerts.iter().map(|alert| format!("docs/runbook.md#{}", alert.to_lowercase())).collect();
-    assert_eq!(values(RULES, "runbook"), anchors);
+    assert_eq!(values(RULES, "runbook_url"), anchors);
     for link in RUNBOOK.split("](#").skip(1) {
         let anchor = link.split(')').next().unwrap();
         assert!(chapters.iter().any(|chapter| chapter.to_lowercase() == anchor), "{anchor}");

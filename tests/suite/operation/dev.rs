@@ -15,6 +15,8 @@ use crate::support::wire::Wire;
 fn dev_says_when_it_is_ready_serves_and_ends_at_a_signal() {
     let mut dev = Dev::start();
     let port = dev.port;
+    let users = "users     admin, editor, viewer, guest (password = name)\n";
+    assert!(dev.log().contains(users), "who can sign in: {}", dev.log());
     let host = format!("localhost:{port}");
     let ask = |kind: Kind, target: &str| {
         let mut wire = Wire::connect(([127, 0, 0, 1], port).into());
@@ -31,13 +33,19 @@ fn dev_says_when_it_is_ready_serves_and_ends_at_a_signal() {
     assert_eq!(ask(Kind::Fetch, "/admin").status, 401);
 
     let begun = Instant::now();
+    assert_eq!(said_until_the_end(&mut dev), "", "nothing but the one line");
+    assert!(begun.elapsed() < PROMPT, "after {:?}", begun.elapsed());
+}
+
+/// Ends it as Ctrl-C does; what standard output had beside the line that says it is ready.
+fn said_until_the_end(dev: &mut Dev) -> String {
     let sent = Command::new("kill").args(["-INT", &dev.child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let ended = until("dev ends", || dev.child.try_wait().unwrap());
-    assert!(ended.success() && begun.elapsed() < PROMPT, "{ended:?} after {:?}", begun.elapsed());
+    assert!(ended.success(), "{ended:?}");
     let mut rest = String::new();
     dev.stdout.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "", "nothing but the one line");
+    rest
 }
 
 #[test]
@@ -88,6 +96,7 @@ fn a_handler_of_ones_own_decides_what_the_gate_lets_through() {
     let dev =
         Dev::start_with(&["--pool", pool_file.to_str().unwrap(), "--config", rules_file.to_str().unwrap()]);
 
+    assert!(dev.log().contains("users     mia, otto\n"), "{}", dev.log());
     let managers = dev.sign_in("mia");
     assert_eq!(managers.status, 200, "{managers:#?}");
     let said = managers.text();
@@ -99,7 +108,7 @@ fn a_handler_of_ones_own_decides_what_the_gate_lets_through() {
 #[test]
 fn rules_that_are_being_written_count_when_they_are_saved() {
     let upstream = Recorder::start();
-    let dev = Dev::of("", "required_roles = [\"viewer\"]\n", &upstream);
+    let mut dev = Dev::of("", "required_roles = [\"viewer\"]\n", &upstream);
     let mut browser = dev.browser();
     dev.sign_in_to(&mut browser, "viewer", "/x");
     assert_eq!(browser.fetch(&dev.at("/x")).status, 200);
@@ -109,4 +118,18 @@ fn rules_that_are_being_written_count_when_they_are_saved() {
     dev.write_rules("required_roles = \n");
     until("the mistake is told of", || dev.log().contains("everything stays as it was").then_some(()));
     assert_eq!(browser.fetch(&dev.at("/x")).status, 403);
+    let log = dev.log();
+    assert!(!log.lines().any(|line| line.starts_with('{')), "for a terminal: {log}");
+    assert_eq!(said_until_the_end(&mut dev), "", "and without records");
+}
+
+#[test]
+fn what_a_file_says_of_its_log_counts_in_dev_as_well() {
+    let upstream = Recorder::start();
+    let rules = "required_roles = [\"viewer\"]\n[log]\nformat = \"json\"\naccess = true\n";
+    let mut dev = Dev::of("", rules, &upstream);
+    assert_eq!(dev.browser().fetch(&dev.at("/x")).status, 401);
+    until("a line for programs", || dev.log().lines().any(|line| line.starts_with('{')).then_some(()));
+    let said = said_until_the_end(&mut dev);
+    assert!(said.contains("\"kind\":\"access\"") && !said.contains("\"kind\":\"audit\""), "{said}");
 }
