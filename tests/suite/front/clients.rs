@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
@@ -9,7 +10,7 @@ use rustls::version::{TLS12, TLS13};
 use super::{get, setup, status};
 use crate::support::pool::FakePool;
 use crate::support::tls::Offer;
-use crate::support::upstream::Recorder;
+use crate::support::upstream::{self, Recorder};
 use crate::support::wire::Wire;
 use crate::support::world::{Setup, Who, World};
 
@@ -392,6 +393,12 @@ fn who_is_revoked_while_the_gate_runs_does_not_come_back() {
     };
     let (mut of_rolf, mut of_erika) = (open(&rolf), open(&erika));
     assert_eq!(status(&asked(&rolf, address, "/machines/x").unwrap()), "200");
+    // Nobody has to sign in for it: it is open by the certificate alone.
+    let events = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\n\n\r\n";
+    world.upstream.at("/machines/events", upstream::answers_with(events));
+    let mut stream = Wire::connect(rolf.tunnel(address)).patient_for(Duration::from_secs(60));
+    stream.write(b"GET /machines/events HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    assert!(stream.head().unwrap().start.starts_with("HTTP/1.1 200"));
 
     let from = world.gate.stderr().count();
     std::fs::write(world.gate.folder().join("revoked.pem"), LIST).unwrap();
@@ -399,6 +406,7 @@ fn who_is_revoked_while_the_gate_runs_does_not_come_back() {
     let taken = |line: &str| line.contains("configuration taken").then_some(());
     world.gate.stderr().wait_since(from, taken).expect("the list is taken");
 
+    assert!(stream.chunks(|_| ()).is_ok(), "what he has open ends");
     let mark = world.mark();
     for (wire, expected) in [(&mut of_rolf, 403), (&mut of_erika, 200)] {
         wire.write(request);
