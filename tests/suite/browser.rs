@@ -134,7 +134,8 @@ impl Dev {
         }
         command.args(flags);
         let mut program = Running::start("rolegate dev", command);
-        let address = program.wait_for("ready ").trim_end_matches('/').to_owned();
+        // A line of the log may say that something else is ready.
+        let address = format!("http{}", program.wait_for("ready http").trim_end_matches('/'));
         assert!(address.starts_with("http://localhost:"), "the ready line names the gate: {address}");
         Self { _program: program, address }
     }
