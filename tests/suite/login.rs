@@ -478,7 +478,7 @@ fn wrong_answers_of_the_pool_end_in_bounded_time(world: &World) {
         (
             Reply::Raw(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\
-                  Content-Length: 4\r\n\r\n\x1f\x8b\x08\x00"
+                  Connection: close\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00"
                     .to_vec(),
             ),
             502,
