@@ -218,12 +218,12 @@ fn stand(
 }
 
 /// TLS as it is configured; an error never means cleartext.
-fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
+fn tls(config: &Config, tally: &Arc<Tally>) -> Result<Option<Tls>, StartError> {
     let Some(tls) = &config.tls else { return Ok(None) };
     let only_1_3 = tls.min_version == TlsVersion::V1_3;
     let clients = tls.clients.as_ref().map(|asked| asked.clients.clone());
     let tls = Tls::new(tls.certificates.clone(), clients, only_1_3, config.limits.handshake_timeout);
-    Ok(Some(tls.map_err(other)?))
+    Ok(Some(tls.map_err(other)?.counting(tally.clone())))
 }
 
 /// The parser's limits lie above ours, so that refusals are ours and say why.

@@ -85,14 +85,15 @@ impl Reload {
                     Outcome::Taken
                 }
                 Err(Refused { parts, reason }) => {
-                    tracing::error!(
-                        reason,
-                        "the new configuration cannot be used; everything stays as it was"
-                    );
                     self.standing.telemetry.metrics.config_refused();
                     for part in parts {
                         self.standing.telemetry.metrics.reloaded(part, "refused");
                     }
+                    // Last: whoever reads it finds it counted.
+                    tracing::error!(
+                        reason,
+                        "the new configuration cannot be used; everything stays as it was"
+                    );
                     Outcome::Refused
                 }
             },
@@ -113,7 +114,7 @@ impl Reload {
         let provider = self.standing.provider.load().with(config.provider.clone(), config.identity.clone());
         let provider = Arc::new(provider.map_err(other)?);
         let shared = self.standing.share_after(&self.current.load(), config.clone(), &provider)?;
-        let tls = tls(&config)?.map(|tls| tls.counting(self.standing.telemetry.metrics.tally().clone()));
+        let tls = tls(&config, self.standing.telemetry.metrics.tally())?;
         self.standing.keyring.exchange(&config.session.keys).map_err(other)?;
         // Nothing below can fail.
         self.standing.provider.store(provider);
@@ -146,10 +147,9 @@ impl Reload {
 
     fn tell(&self, next: &Config) {
         let now = &self.config;
-        let certificates = |config: &Config| config.tls.as_ref().map(|tls| tls.certificates.clone());
         let changed = [
             ("session_keys", now.session.keys != next.session.keys),
-            ("certificates", certificates(now) != certificates(next)),
+            ("certificates", !certificates(now).eq(certificates(next))),
             ("client_secret", now.provider.client_secrets != next.provider.client_secrets),
         ];
         let parts: Vec<_> =
@@ -208,6 +208,11 @@ fn part(key: &Key) -> &'static str {
     }
 }
 
+/// What is shown on the front, in the configuration's order.
+fn certificates(config: &Config) -> impl Iterator<Item = &Certificate> {
+    config.tls.iter().flat_map(|tls| &tls.certificates)
+}
+
 /// Shows in the metrics which configuration counts. `files`: those that it was read from.
 pub(super) fn show(telemetry: &Telemetry, config: &Config, files: Option<&Files>) {
     let digest = files.map(|files| {
@@ -219,11 +224,10 @@ pub(super) fn show(telemetry: &Telemetry, config: &Config, files: Option<&Files>
         all.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     });
     telemetry.metrics.config_taken(digest.as_deref());
-    let certificates = config.tls.iter().flat_map(|tls| &tls.certificates);
-    telemetry.metrics.certificates(certificates.map(Certificate::counts_until));
+    telemetry.metrics.certificates(certificates(config).map(Certificate::counts_until));
 }
 
 /// TLS as it is configured; an error never means cleartext.
 pub(super) fn shown(config: &Config, tally: &Arc<Tally>) -> Result<Option<Shown>, StartError> {
-    Ok(tls(config)?.map(|tls| Arc::new(ArcSwap::from_pointee(tls.counting(tally.clone())))))
+    Ok(tls(config, tally)?.map(|tls| Arc::new(ArcSwap::from_pointee(tls))))
 }
