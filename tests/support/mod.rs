@@ -36,7 +36,7 @@ pub mod world;
 use std::time::{Duration, Instant};
 
 /// How long anything in the suite waits for an event before that counts as a failure.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until `ready` answers, for what has no event to wait for (another process's state).
 pub fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {

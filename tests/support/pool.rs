@@ -469,6 +469,8 @@ impl Shared {
     }
 
     fn serve(&self, mut wire: Wire) {
+        // Longer than the gate keeps an idle connection: a call must not meet one that is just being given up here.
+        wire.set_patience(Duration::from_secs(120));
         while let Ok(head) = wire.head() {
             let Ok(framing) = head.request_framing() else { return };
             let Ok((body, _)) = wire.body(framing) else { return };
@@ -559,7 +561,7 @@ impl Shared {
                 false
             }
             Reply::Silence => {
-                wire.set_patience(Duration::from_secs(60));
+                wire.set_patience(Duration::from_secs(120));
                 let _ = wire.rest();
                 false
             }
