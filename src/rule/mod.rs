@@ -2,14 +2,17 @@
 
 use crate::config::settings::{Access, Requirement, Rule};
 
+mod index;
 pub mod path;
 
+use index::Index;
 use path::{CanonicalPath, PathMatch, PathRefusal};
 
 /// The rules, and what everything else needs.
 #[derive(Debug, Clone)]
 pub struct Rules {
     rules: Vec<Rule>,
+    index: Option<Index>,
     default: Requirement,
 }
 
@@ -37,7 +40,7 @@ struct Fit {
 impl Rules {
     /// The rules as configured.
     pub fn new(rules: Vec<Rule>, default: Requirement) -> Self {
-        Self { rules, default }
+        Self { index: Index::of(&rules), rules, default }
     }
 
     /// The rule for a request whose path may hold an escaped slash. Some servers take it for a slash: so both
@@ -62,10 +65,26 @@ impl Rules {
 
     /// The rule for a request. `host` is lower-case and without port.
     pub fn find(&self, host: &str, path: &CanonicalPath<'_>, method: &str) -> Found<'_> {
+        match &self.index {
+            None => self.best(&self.rules, host, path, method),
+            Some(index) => {
+                let numbers = index.candidates(host, path);
+                self.best(numbers.iter().filter_map(|number| self.rules.get(*number)), host, path, method)
+            }
+        }
+    }
+
+    fn best<'a>(
+        &'a self,
+        rules: impl IntoIterator<Item = &'a Rule>,
+        host: &str,
+        path: &CanonicalPath<'_>,
+        method: &str,
+    ) -> Found<'a> {
         let mut best: Option<Fit> = None;
         let mut owner: Option<&Rule> = None;
         let mut chosen: Option<&Rule> = None;
-        for rule in &self.rules {
+        for rule in rules {
             let Some(fit) = fit(rule, host, path) else { continue };
             if best.is_some_and(|best| fit < best) {
                 continue;

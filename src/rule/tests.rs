@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::settings::Unauthenticated;
 
-fn rule(name: &str, path: &str, access: Access) -> Rule {
+pub(super) fn rule(name: &str, path: &str, access: Access) -> Rule {
     Rule {
         name: name.into(),
         host: None,
@@ -20,7 +20,7 @@ fn rule(name: &str, path: &str, access: Access) -> Rule {
     }
 }
 
-fn needs(role: &str) -> Access {
+pub(super) fn needs(role: &str) -> Access {
     Access::Needs(Requirement { any_role: vec![role.into()], ..Requirement::default() })
 }
 

@@ -71,6 +71,11 @@ impl Pattern {
         Ok(Self { base: base.to_owned(), prefix })
     }
 
+    /// The text that every path it covers begins with, but for ASCII case: whole, or up to a slash.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Byte-exact, as public rules match: a spelling that an upstream might fold never becomes public.
     pub fn matches_exactly(&self, path: &CanonicalPath<'_>) -> Option<PathMatch> {
         if path.has_parameters() {
