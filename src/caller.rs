@@ -49,11 +49,10 @@ pub struct Caller {
 }
 
 #[derive(Default)]
-#[allow(clippy::large_enum_variant, reason = "there is one a request, and it is not moved about")]
 enum Who {
     #[default]
     Nobody,
-    Session(Session),
+    Session(Arc<Session>),
     Speaker(Arc<Speaker>),
 }
 

@@ -95,7 +95,7 @@ impl Login {
                 self.end_others(session, store.clone()).await;
             }
         }
-        self.revocations.revoke(session.as_ref(), self.sessions.tickets(site, jar));
+        self.revocations.revoke(session.as_deref(), self.sessions.tickets(site, jar));
     }
 
     /// Calls off all sessions of the person, and keeps nothing more of the others; this one's token is still to be revoked.
@@ -140,8 +140,8 @@ impl Login {
                 name: PageName::SignOut,
                 title: "You are signed in".into(),
                 rows: vec![("User".into(), session.user.clone())],
-                user: session.user,
-                roles: session.roles,
+                user: session.user.clone(),
+                roles: session.roles.clone(),
                 links: vec![
                     Link::new("Sign out", format!("{prefix}/signout")),
                     Link::new("Start page", format!("{}/", site.origin)),

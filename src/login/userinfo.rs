@@ -40,8 +40,8 @@ impl Login {
                 name: PageName::UserInfo,
                 title: "You are signed in".into(),
                 rows,
-                user: session.user,
-                roles: session.roles,
+                user: session.user.clone(),
+                roles: session.roles.clone(),
                 links,
                 ..Page::default()
             })

@@ -108,12 +108,13 @@ impl<'a> Jar<'a> {
     pub fn read(headers: &'a HeaderMap, names: &Names) -> Self {
         let mut own = Vec::new();
         for line in headers.get_all(COOKIE) {
-            for pair in line.as_bytes().split(|byte| *byte == b';') {
+            for pair in pairs(line.as_bytes()) {
                 let pair = trim(pair);
-                if own.len() == MAX_OWN {
+                // Most cookies are somebody else's.
+                if !pair.starts_with(names.pass.as_bytes()) || own.len() == MAX_OWN {
                     continue;
                 }
-                let Some(at) = pair.iter().position(|byte| *byte == b'=') else { continue };
+                let Some(at) = memchr::memchr(b'=', pair) else { continue };
                 let (name, value) = (trim(&pair[..at]), trim(&pair[at + 1..]));
                 if !is_own(&names.pass, name) {
                     continue;
@@ -132,10 +133,9 @@ impl<'a> Jar<'a> {
 
     /// Each text that the cookie `name` may hold: whole values, then one put together from parts. Duplicates
     /// are candidates too, a few of them: only one that opens counts.
-    pub fn candidates(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-        let whole = self.values(name).take(MAX_CANDIDATES).map(Cow::Borrowed).collect::<Vec<_>>();
-        let joined = self.joined(name).map(Cow::Owned);
-        whole.into_iter().chain(joined)
+    pub fn candidates<'n>(&'n self, name: &'n str) -> impl Iterator<Item = Cow<'a, str>> + 'n {
+        let whole = self.values(name).take(MAX_CANDIDATES).map(Cow::Borrowed);
+        whole.chain(std::iter::once_with(|| self.joined(name)).flatten().map(Cow::Owned))
     }
 
     /// How each text begins that pass, ticket and tokens may hold: whole values and first parts.
@@ -185,6 +185,12 @@ impl<'a> Jar<'a> {
         }
         Some(text)
     }
+}
+
+/// The pieces of a `Cookie` line, each `name=value` with what blanks it has.
+pub fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', line).chain(std::iter::once(line.len()));
+    ends.scan(0, |start, end| Some(&line[std::mem::replace(start, end + 1)..end]))
 }
 
 /// Whether a cookie called `name` belongs to the gate whose pass is called `pass`. Byte-exact: names are never

@@ -5,6 +5,7 @@
 //! seals every ring opens that still has the key. A request that ended before the exchange differs in nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -14,10 +15,18 @@ use crate::config::secret::Secret;
 /// The ring of this process. Everything that seals shares one.
 pub struct Keyring(ArcSwap<Ring>);
 
+/// Which ring opens what where: equal for two moments only if both open the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opener {
+    ring: u64,
+    place: u64,
+}
+
 /// The ring at one place: what seals and opens there.
 pub struct Sealer {
     keyring: Arc<Keyring>,
     place: Place,
+    number: u64,
 }
 
 // === impl Keyring ===
@@ -40,7 +49,9 @@ impl Keyring {
 impl Sealer {
     /// Binds the ring to where its texts belong.
     pub fn new(keyring: Arc<Keyring>, issuer: &str, client_id: &str, origin: &str) -> Self {
-        Self { keyring, place: Place::new(issuer, client_id, origin) }
+        static PLACES: AtomicU64 = AtomicU64::new(0);
+        let number = PLACES.fetch_add(1, Ordering::Relaxed);
+        Self { keyring, place: Place::new(issuer, client_id, origin), number }
     }
 
     /// [`Ring::seal`], here and now.
@@ -58,6 +69,11 @@ impl Sealer {
     /// [`Ring::open`], here and now.
     pub fn open(&self, purpose: Purpose, name: &str, text: &str) -> Option<Opened> {
         self.keyring.0.load().open(&self.place, purpose, name, text)
+    }
+
+    /// Who opens, here and now.
+    pub fn opener(&self) -> Opener {
+        Opener { ring: self.keyring.0.load().number(), place: self.number }
     }
 
     /// [`Ring::pseudonyms`], here and now.

@@ -5,6 +5,8 @@
 //! nothing but the knowledge that two plaintexts were equal. The associated data binds the text to where it
 //! belongs; every part is length-prefixed, so that no two frames share an encoding.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
@@ -36,6 +38,7 @@ pub enum Purpose {
 /// The key ring: the first key seals, every key opens.
 pub struct Ring {
     keys: Vec<Key>,
+    number: u64,
 }
 
 /// Where a sealed text belongs: one public origin of one client at one issuer.
@@ -70,7 +73,14 @@ impl Ring {
     /// Derives a subkey a purpose from each 32-byte key.
     pub fn new(keys: &[Secret]) -> Result<Self, BadKey> {
         let keys = keys.iter().map(|key| Key::derive(key.expose())).collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() { Err(BadKey) } else { Ok(Self { keys }) }
+        static RINGS: AtomicU64 = AtomicU64::new(0);
+        let number = RINGS.fetch_add(1, Ordering::Relaxed);
+        if keys.is_empty() { Err(BadKey) } else { Ok(Self { keys, number }) }
+    }
+
+    /// No other ring of this process has it.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Seals `plain` for the cookie `name`. `part_len` is how much text one cookie holds; the number of parts

@@ -18,7 +18,7 @@ fn policy() -> settings::Session {
     }
 }
 
-fn session(has_ticket: bool) -> Session {
+pub(super) fn session(has_ticket: bool) -> Session {
     Session {
         begun: 1000,
         ends: 1000 + 43_200,

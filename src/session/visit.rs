@@ -3,6 +3,7 @@
 mod ending;
 mod fetched;
 mod keeping;
+mod remembered;
 mod reseal;
 
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub struct Sessions {
 #[derive(Debug, Default)]
 pub struct Visit {
     /// The session, if one counts.
-    pub session: Option<Session>,
+    pub session: Option<Arc<Session>>,
     /// Its tokens, where they were asked for; then there is no session without them.
     pub tokens: Option<TokenBox>,
     /// Cookies that the answer must carry.
@@ -107,7 +108,7 @@ impl Sessions {
         &self,
         site: &Site,
         jar: &Jar<'_>,
-        session: Session,
+        session: Arc<Session>,
         renew: bool,
         needs: PassedOn,
         now: u64,
@@ -147,18 +148,15 @@ impl Sessions {
     }
 
     /// The session that a valid pass names, whatever its standing.
-    pub fn pass(&self, site: &Site, jar: &Jar<'_>) -> Option<Session> {
+    pub fn pass(&self, site: &Site, jar: &Jar<'_>) -> Option<Arc<Session>> {
         let name = &site.names.pass;
         let passes = &self.refresher.tally().passes;
         let mut came = false;
         let found = jar
             .candidates(name)
             .inspect(|_| came = true)
-            .filter_map(|text| site.sealer.open(Purpose::Pass, name, &text))
-            .find_map(|opened| {
-                let session: Session = serde_json::from_slice(&opened.plain).ok()?;
-                Some((session, if opened.current { &passes.current } else { &passes.older }))
-            });
+            .find_map(|text| remembered::open(&site.sealer, name, &text))
+            .map(|(session, current)| (session, if current { &passes.current } else { &passes.older }));
         let (session, opened) = match found {
             Some((session, _)) if self.streams.is_revoked(&session) => (None, &passes.called_off),
             Some((session, opened)) => (Some(session), opened),
@@ -206,14 +204,14 @@ impl Sessions {
         &self,
         site: &Site,
         jar: &Jar<'_>,
-        session: Session,
+        session: Arc<Session>,
         tokens: Option<TokenBox>,
         now: u64,
     ) -> Result<Visit, NoEntropy> {
         if !session.wants_new_seal(now, &self.policy) {
             return Ok(Visit { session: Some(session), tokens, ..Visit::default() });
         }
-        let session = Session { seen: now, ..session };
+        let session = Arc::new(Session { seen: now, ..Arc::unwrap_or_clone(session) });
         self.streams.visited(&session);
         let cookies = self.pass_cookies(site, jar, &session, now)?.unwrap_or_default();
         Ok(Visit { session: Some(session), tokens, cookies, ..Visit::default() })
@@ -229,7 +227,7 @@ impl Sessions {
         now: u64,
     ) -> Result<Visit, NoEntropy> {
         let Generation { session, ticket, tokens, .. } = &**next;
-        let session = &Session { seen: now, ..session.clone() };
+        let session = &Arc::new(Session { seen: now, ..session.clone() });
         self.streams.visited(session);
         // Without its cookies each further request would be a refresh, and a rotated token would be lost.
         let Some(cookies) = self.cookies(site, jar, (session, Some(ticket), tokens.as_ref()), now)? else {
@@ -251,7 +249,7 @@ impl Sessions {
         &self,
         site: &Site,
         jar: &Jar<'_>,
-        (session, tokens): (Session, Option<TokenBox>),
+        (session, tokens): (Arc<Session>, Option<TokenBox>),
         standing: Standing,
         needs: PassedOn,
         now: u64,
@@ -261,7 +259,8 @@ impl Sessions {
         let Some(ticket) = tickets.into_iter().find(|ticket| ticket.belongs_to(&session)) else {
             return Ok(Visit::default());
         };
-        let (mut generation, mut moved_on) = (Arc::new(Generation::new(session, ticket, tokens)), false);
+        let (mut generation, mut moved_on) =
+            (Arc::new(Generation::new(Arc::unwrap_or_clone(session), ticket, tokens)), false);
         let renewal = loop {
             let urgent = standing == Standing::Overdue;
             let renewal = self.refresher.renew(&generation.session, &generation.ticket, urgent);
@@ -298,7 +297,7 @@ impl Sessions {
             }
             Renewal::Unavailable(_) if survives => {
                 let Generation { session, tokens, .. } = Arc::unwrap_or_clone(generation);
-                self.as_it_is(site, jar, session, tokens, now)
+                self.as_it_is(site, jar, Arc::new(session), tokens, now)
             }
             Renewal::Unavailable(outage) => Ok(Visit { outage: Some(outage), ..Visit::default() }),
         }

@@ -36,7 +36,7 @@ impl Sessions {
         let mut cookies: Vec<HeaderValue> = Vec::new();
         let (names, ends) = (&site.names, session.ends);
         // Where the idle limit had the pass sealed anew already, the one that came says another time than the session.
-        if old::<Session>(site, jar, Purpose::Pass, &names.pass, |pass| pass == session).is_some() {
+        if old::<Session>(site, jar, Purpose::Pass, &names.pass, |pass| pass == &**session).is_some() {
             cookies.extend(self.pass_cookies(site, jar, session, now)?.unwrap_or_default());
         }
         let belongs = |ticket: &Ticket| ticket.belongs_to(session);
