@@ -470,7 +470,7 @@ pub(super) struct Limits {
     pub(super) target: Option<u64>,
     /// Bytes of a request's header lines before 431. Default 32768.
     pub(super) header_bytes: Option<u64>,
-    /// Header lines before 431. Default 100.
+    /// Header lines before 431. For more than 99 the parser takes memory with every request. Default 96.
     pub(super) header_count: Option<u64>,
     /// For a whole request head to arrive. Default `10s`.
     pub(super) header_timeout: Option<String>,

@@ -386,7 +386,7 @@ impl Default for Limits {
         Self {
             target: 8 * 1024,
             header_bytes: 32 * 1024,
-            header_count: 100,
+            header_count: 96,
             header_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),

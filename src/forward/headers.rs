@@ -6,9 +6,10 @@
 
 use bytes::{BufMut, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
 
 use super::plan::Plan;
-use crate::session::cookie::is_own;
+use crate::session::cookie::{is_own, pairs};
 use crate::trace::context;
 
 /// The names of the gate's own cookies, which no upstream ever sees or sets.
@@ -56,8 +57,11 @@ impl OwnCookies {
         while let [b'=', rest @ ..] = pair {
             pair = trim(rest);
         }
-        let name = pair.split(|&byte| byte == b'=').next().unwrap_or(pair);
-        self.is_own(trim(name))
+        // Most cookies are somebody else's.
+        if !self.bases.iter().any(|base| pair.starts_with(base.as_bytes())) {
+            return false;
+        }
+        self.is_own(trim(&pair[..memchr(b'=', pair).unwrap_or(pair.len())]))
     }
 }
 
@@ -143,16 +147,14 @@ impl Scrub {
         let mut lines = client.get_all(header::COOKIE).iter();
         let first = lines.next()?;
         let one_line = lines.next().is_none();
-        let own = |line: &HeaderValue| {
-            line.as_bytes().split(|&byte| byte == b';').any(|pair| self.own.owns_pair(pair))
-        };
+        let own = |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| self.own.owns_pair(pair));
         if one_line && !own(first) {
             return Some(first.clone());
         }
         let size = client.get_all(header::COOKIE).iter().map(|line| line.len() + 2).sum();
         let mut kept = BytesMut::with_capacity(size);
         for line in client.get_all(header::COOKIE) {
-            for pair in line.as_bytes().split(|&byte| byte == b';').map(trim) {
+            for pair in pairs(line.as_bytes()).map(trim) {
                 if !pair.is_empty() && !self.own.owns_pair(pair) {
                     if !kept.is_empty() {
                         kept.put_slice(b"; ");

@@ -45,6 +45,7 @@ pub struct Forward {
     /// In the configuration's order; a [`Plan`] says which.
     targets: Vec<Target>,
     limits: Limits,
+    timers: Rc<relay::Timers>,
 }
 
 /// One upstream.
@@ -107,6 +108,7 @@ impl Blueprint {
             scrub: Rc::new(self.scrub.clone()),
             targets: self.targets.iter().map(target).collect(),
             limits: self.limits.clone(),
+            timers: Rc::default(),
         }
     }
 }
@@ -133,7 +135,7 @@ impl Forward {
         let host = target.own_host.as_ref().unwrap_or(&plan.host);
         let empty = body.is_end_stream();
         let length = body.size_hint().exact();
-        let (mut upload, progress) = relay::Upload::new(body, self.limits.body_idle_timeout);
+        let (mut upload, progress) = relay::Upload::new(body, self.limits.body_idle_timeout, &self.timers);
         let mut fresh_only = false;
 
         loop {
@@ -144,7 +146,10 @@ impl Forward {
             *outgoing.headers_mut() = self.scrub.outgoing(&client.headers, host, &plan, tunnel.is_some());
             frame(&mut outgoing, empty, length);
 
-            let sent = relay::await_head(lease.send(outgoing), &progress, self.limits.response_timeout).await;
+            let sent = {
+                let (time, timers) = (self.limits.response_timeout, &self.timers);
+                relay::await_head(lease.send(outgoing), &progress, time, timers).await
+            };
             let error = match sent {
                 None => return Err(Fault::ResponseTimeout),
                 Some(Ok(response)) => {
@@ -212,7 +217,7 @@ impl Forward {
                 Some(_) => self.limits.stream_idle,
                 None => Some(self.limits.body_idle_timeout),
             };
-            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), time, open))
+            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), (time, &self.timers), open))
         };
         Ok(Relayed { answer: http::Response::from_parts(parts, body), upstream_status: status.as_u16() })
     }

@@ -95,7 +95,6 @@ impl Pool {
         let heard = stream.heard();
         // 1xx answers but 101 are read and swallowed by hyper here; a 100 of our own is the server side's.
         let (sender, connection) = http1::Builder::new()
-            .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
             .handshake(TokioIo::new(stream))
             .await
@@ -224,6 +223,5 @@ impl Lease {
     }
 }
 
-const MAX_HEADERS: usize = 256;
 const MAX_HEAD: usize = 128 * 1024;
 const SWEEP: Duration = Duration::from_millis(250);

@@ -1,7 +1,7 @@
 //! Bodies on their way, up and down: streamed, timed, trailers filtered; never held in memory.
 
-use std::cell::Cell;
-use std::future::Future;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -56,12 +56,19 @@ pub(super) struct Download {
     end: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
-/// A timer that is armed only while something is waited for: a body that is there in time costs none.
+/// What is waited for has its time; a body that is there at once costs nothing.
 struct Patience {
     time: Duration,
+    timers: Rc<Timers>,
     timer: Option<Pin<Box<Sleep>>>,
-    armed: bool,
+    /// Counted from here.
+    since: Option<Instant>,
 }
+
+/// Timers that requests lend each other. To arm one and to take it back costs more than the rest of a wait; one that
+/// merely goes off later than it was set for costs nothing. So each stays armed, and is set anew only when it goes off.
+#[derive(Default)]
+pub(super) struct Timers(RefCell<Vec<Pin<Box<Sleep>>>>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("nothing came for too long")]
@@ -73,15 +80,55 @@ pub(super) async fn await_head<T>(
     answer: impl Future<Output = T>,
     progress: &Progress,
     time: Duration,
+    timers: &Timers,
 ) -> Option<T> {
     let mut answer = pin!(answer);
     progress.last.set(now());
+    let mut timer = timers.take(progress.last.get() + time);
+    let waited = poll_fn(|cx| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        let deadline = || if progress.waiting.get() { now() } else { progress.last.get() } + time;
+        is_over(&mut timer, deadline, cx).map(|()| None)
+    });
+    let answered = waited.await;
+    timers.put_back(timer);
+    answered
+}
+
+/// Ready once `deadline` is past, which may have moved on since the timer was set.
+fn is_over(timer: &mut Pin<Box<Sleep>>, deadline: impl Fn() -> Instant, cx: &mut Context<'_>) -> Poll<()> {
     loop {
-        let deadline = if progress.waiting.get() { now() } else { progress.last.get() } + time;
-        match tokio::time::timeout_at(deadline, answer.as_mut()).await {
-            Ok(answer) => return Some(answer),
-            Err(_) if progress.waiting.get() || progress.last.get() + time > deadline => {}
-            Err(_) => return None,
+        ready!(timer.as_mut().poll(cx));
+        let deadline = deadline();
+        if deadline <= now() {
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(deadline);
+    }
+}
+
+// === impl Timers ===
+
+impl Timers {
+    /// One that goes off at `deadline`, or before and is to be set anew then.
+    fn take(&self, deadline: Instant) -> Pin<Box<Sleep>> {
+        match self.0.borrow_mut().pop() {
+            Some(mut timer) => {
+                if timer.deadline() > deadline || timer.is_elapsed() {
+                    timer.as_mut().reset(deadline);
+                }
+                timer
+            }
+            None => Box::pin(sleep_until(deadline)),
+        }
+    }
+
+    fn put_back(&self, timer: Pin<Box<Sleep>>) {
+        let mut timers = self.0.borrow_mut();
+        if timers.len() < MAX_TIMERS {
+            timers.push(timer);
         }
     }
 }
@@ -89,14 +136,14 @@ pub(super) async fn await_head<T>(
 // === impl Upload ===
 
 impl Upload {
-    pub(super) fn new(body: Incoming, time: Duration) -> (Self, Rc<Progress>) {
+    pub(super) fn new(body: Incoming, time: Duration, timers: &Rc<Timers>) -> (Self, Rc<Progress>) {
         let progress = Rc::new(Progress::new());
         let upload = if body.is_end_stream() {
             Self::Empty
         } else {
             Self::Stream(Box::new(Uploading {
                 body,
-                patience: Patience::new(time),
+                patience: Patience::new(time, timers),
                 progress: progress.clone(),
             }))
         };
@@ -183,11 +230,11 @@ impl Download {
         body: Incoming,
         lease: Lease,
         scrub: Rc<Scrub>,
-        time: Option<Duration>,
+        (time, timers): (Option<Duration>, &Rc<Timers>),
         open: Option<Open>,
     ) -> Self {
         let end = open.map(|mut open| Box::pin(async move { open.must_end().await }) as Pin<Box<_>>);
-        Self { body, lease: Some(lease), scrub, patience: time.map(Patience::new), end }
+        Self { body, lease: Some(lease), scrub, patience: time.map(|time| Patience::new(time, timers)), end }
     }
 
     fn finish(&mut self) {
@@ -270,22 +317,29 @@ impl Body for Download {
 // === impl Patience ===
 
 impl Patience {
-    fn new(time: Duration) -> Self {
-        Self { time, timer: None, armed: false }
+    fn new(time: Duration, timers: &Rc<Timers>) -> Self {
+        Self { time, timers: timers.clone(), timer: None, since: None }
     }
 
     /// Ready once nothing has come for too long.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = now() + self.time;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if !self.armed {
-            timer.as_mut().reset(deadline);
-            self.armed = true;
-        }
-        timer.as_mut().poll(cx)
+        let deadline = *self.since.get_or_insert_with(now) + self.time;
+        let timer = self.timer.get_or_insert_with(|| self.timers.take(deadline));
+        is_over(timer, || deadline, cx)
     }
 
     fn rest(&mut self) {
-        self.armed = false;
+        self.since = None;
     }
 }
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            self.timers.put_back(timer);
+        }
+    }
+}
+
+/// More are not kept: each is some hundred bytes.
+const MAX_TIMERS: usize = 4096;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::stop::LAST_CALL;
 use super::wire::{Then, Watch, Watched, Wire};
-use super::{Bounds, Handler, Peer, Stopping};
+use super::{Bounds, Handler, PARSER_HEADERS, Peer, Stopping};
 
 /// Serves one connection, in cleartext or behind its handshake, to its end; on `stopping` it ends after the request it is at, or
 /// that is on its way.
@@ -45,11 +45,15 @@ pub async fn connection<H: Handler>(
             Ok::<_, Infallible>(answer.map(|body| Watched::new(body, watch, then)))
         }
     });
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    // The parser has room for a hundred lines at hand; for more it takes memory with every head.
+    if bounds.parser_headers != PARSER_HEADERS {
+        builder.max_headers(bounds.parser_headers);
+    }
+    let connection = builder
         // The timeout below is silently off without a timer.
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.idle_timeout)
-        .max_headers(bounds.parser_headers)
         .max_buf_size(bounds.parser_buffer)
         .serve_connection(TokioIo::new(wire), service)
         .with_upgrades();
