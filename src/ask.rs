@@ -175,9 +175,9 @@ impl std::convert::From<IpAddr> for Sender {
 impl Kind {
     /// Reads it out of the Fetch metadata, or of Accept where a browser sends none.
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let (mode, dest) = (text("sec-fetch-mode"), text("sec-fetch-dest"));
-        let metadata = headers.contains_key("sec-fetch-mode") || headers.contains_key("sec-fetch-dest");
+        let (mode, dest) = (headers.get(&SEC_FETCH_MODE), headers.get(&SEC_FETCH_DEST));
+        let metadata = mode.is_some() || dest.is_some();
+        let [mode, dest] = [mode, dest].map(|value| value.and_then(|value| value.to_str().ok()));
         let prefetch = is_prefetch(headers);
         let reads = matches!(*method, Method::GET | Method::HEAD);
         match (metadata, mode, dest) {
@@ -268,13 +268,13 @@ fn preflight(head: &Parts) -> Option<Method> {
 
 /// Whether a page had this fetched as a part of itself: a picture, a frame, a script (`Sec-Fetch-Dest`).
 pub fn is_part_of_a_page(headers: &HeaderMap) -> bool {
-    let dest = headers.get("sec-fetch-dest").map(|value| value.as_bytes());
+    let dest = headers.get(&SEC_FETCH_DEST).map(|value| value.as_bytes());
     !matches!(dest, None | Some(b"document" | b"empty"))
 }
 
 /// Whether a browser fetches this before anybody wants it.
 pub fn is_prefetch(headers: &HeaderMap) -> bool {
-    let purpose = headers.get("sec-purpose").and_then(|value| value.to_str().ok());
+    let purpose = headers.get(&SEC_PURPOSE).and_then(|value| value.to_str().ok());
     purpose.is_some_and(|purpose| purpose.contains("prefetch"))
 }
 
@@ -286,6 +286,12 @@ fn names_html(headers: &HeaderMap) -> bool {
         })
     })
 }
+
+static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+static SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+/// Who made a browser ask (Fetch metadata).
+pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! One request, head to answer: every step is one call, in the order in which it must happen.
 
+use std::rc::Rc;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 
-use crate::ask::{Ask, Kind, Sender, is_part_of_a_page, is_prefetch};
+use crate::ask::{Ask, Kind, SEC_FETCH_SITE, Sender, is_part_of_a_page, is_prefetch};
 use crate::authorize::{By, Decision, Person, cover, decide};
 use crate::bearer::Carried;
 use crate::body::Answer;
@@ -70,6 +71,10 @@ pub struct Shared {
 struct Trip {
     context: Context,
     record: Record,
+    /// What was asked, where a page about it may lead back there.
+    ask: Option<Rc<Ask>>,
+    /// The client's address.
+    client: HeaderValue,
 }
 
 // === impl Gate ===
@@ -90,6 +95,8 @@ impl Gate {
             Ok(answer) => answer,
             Err(refusal) => {
                 trip.record.refused(refusal.code());
+                let context = &mut trip.context;
+                context.target = context.target.take().or(trip.ask.take().map(|ask| ask.target()));
                 reply::from_refusal(&refusal, &trip.context)
             }
         };
@@ -112,7 +119,7 @@ impl Gate {
         let site = ask.origin.map(|index| &self.shared.sites[index]);
         // On a host that is no public origin cookies are not read.
         let jar = site.map(|site| Jar::read(&head.headers, &site.names)).unwrap_or_default();
-        let fetch_site = head.headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+        let fetch_site = head.headers.get(&SEC_FETCH_SITE).and_then(|value| value.to_str().ok());
         let page = OwnPage::of(&ask, &self.shared.config.auth_prefix);
         let unasked = page.is_some() && (is_prefetch(&head.headers) || is_part_of_a_page(&head.headers));
         let request_id = &trip.context.request_id.clone();
@@ -175,7 +182,28 @@ impl Gate {
         head: &http::request::Parts,
         peer: &'p Peer,
         trip: &mut Trip,
-    ) -> Result<(Ask, Option<&'p ClientCertificate>), Refusal> {
+    ) -> Result<(Rc<Ask>, Option<&'p ClientCertificate>), Refusal> {
+        let ask = self.ask(head, peer).inspect_err(|refusal| {
+            trip.context.kind = Kind::of(&head.method, &head.headers);
+            if *refusal == Refusal::HeadTooLarge {
+                trip.context.target = Ask::target_of(head);
+                // Most often it is cookies that grew too many; ours must not keep a browser out.
+                let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
+                trip.context.cookies = self.shared.sites.iter().flat_map(forget).collect();
+            }
+        })?;
+        let shown = shown(&self.shared.config, peer);
+        let ask = Rc::new(ask.with_certificate(matches!(shown, Ok(Some(_)))));
+        trip.context.kind = ask.kind;
+        if ask.client != peer.address.ip().to_canonical() {
+            trip.client = HeaderValue::try_from(ask.client.to_string()).map_err(|_| Refusal::Host)?;
+        }
+        trip.record.asked(&ask, &trip.client);
+        trip.ask = Some(ask.clone());
+        Ok((ask, shown?))
+    }
+
+    fn ask(&self, head: &http::request::Parts, peer: &Peer) -> Result<Ask, Refusal> {
         match forward::headers::framing_faults(&head.headers) {
             Some(forward::headers::EXPECTATION) => return Err(Refusal::Expectation),
             Some(fault) => return Err(Refusal::Framing(fault)),
@@ -184,18 +212,7 @@ impl Gate {
         }
         let websocket = is_websocket(head) == Websocket::Yes;
         let sender = Sender { address: peer.address.ip(), nameless: peer.nameless };
-        let ask = Ask::read(head, sender, websocket, &self.shared.config).inspect_err(|refusal| {
-            if *refusal == Refusal::HeadTooLarge {
-                trip.context.target = Ask::target_of(head);
-                // Most often it is cookies that grew too many; ours must not keep a browser out.
-                let forget = |site: &Site| site.names.forget_all(&Jar::read(&head.headers, &site.names));
-                trip.context.cookies = self.shared.sites.iter().flat_map(forget).collect();
-            }
-        })?;
-        trip.context.target = Some(ask.target());
-        trip.record.asked(&ask);
-        let shown = shown(&self.shared.config, peer)?;
-        Ok((ask.with_certificate(shown.is_some()), shown))
+        Ask::read(head, sender, websocket, &self.shared.config)
     }
 
     async fn own_page(
@@ -208,7 +225,7 @@ impl Gate {
     ) -> Result<Answer, Refusal> {
         trip.record.own_page(page);
         // What such a page should return to is in its own parameters, never its own address.
-        trip.context.target = None;
+        trip.ask = None;
         // Beside a bearer token no cookie is read; the other pages are for browsers, and decide nothing by either.
         if page == OwnPage::UserInfo && carried != Carried::Nothing {
             let come = self.shared.callers.come(carried, None, false, PassedOn::default()).await;
@@ -258,7 +275,7 @@ impl Gate {
             identity,
             drops_authorization: by_bearer && config.bearer.as_ref().is_some_and(|bearer| !bearer.pass),
             forwarded: Forwarded {
-                for_: HeaderValue::try_from(ask.client.to_string()).map_err(|_| Refusal::Host)?,
+                for_: trip.client.clone(),
                 proto: ask.scheme.as_str(),
                 host: host.clone(),
             },
@@ -326,7 +343,7 @@ impl Gate {
             }
             Err(refused) => {
                 trip.context.cookies.extend(refused.cookies);
-                trip.context.target = refused.target.or(trip.context.target.take());
+                trip.context.target = refused.target;
                 Err(refused.refusal)
             }
         }
@@ -347,11 +364,13 @@ impl Gate {
     fn begin(&self, request: &Request<Incoming>, peer: &Peer) -> Trip {
         let request_id = self.shared.telemetry.request_id();
         let telemetry = self.shared.telemetry.clone();
-        let mut record = Record::begin(telemetry, request_id.clone(), request.method(), peer.address.ip());
+        let mut record = Record::begin(telemetry, request_id.clone(), request.method(), peer);
         record.trace(request.headers(), || !peer.nameless && self.shared.config.trusts(peer.address.ip()));
         Trip {
+            ask: None,
+            client: peer.spelled.clone(),
             context: Context {
-                kind: Kind::of(request.method(), request.headers()),
+                kind: Kind::Other,
                 method: request.method().clone(),
                 request_id,
                 auth_prefix: self.shared.config.auth_prefix.clone(),

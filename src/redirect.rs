@@ -4,6 +4,7 @@
 //! a redirect would quietly send again, its body read by anyone on the way the first time, so it is refused.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -35,7 +36,7 @@ impl Handler for Redirect {
         let config = self.config.load_full();
         let context = self.context(&config, &request);
         let (telemetry, request_id) = (self.telemetry.clone(), context.request_id.clone());
-        let mut record = Record::begin(telemetry, request_id, request.method(), peer.address.ip());
+        let mut record = Record::begin(telemetry, request_id, request.method(), &peer);
         let mut answer = match Self::destination(&config, request, peer, &mut record) {
             Ok(to) => reply::from_reply(Reply::Moved(to), &context),
             Err(refusal) => {
@@ -72,7 +73,9 @@ impl Redirect {
         let (head, _) = request.into_parts();
         let sender = Sender { address: peer.address.ip(), nameless: peer.nameless };
         let ask = Ask::read(&head, sender, false, config)?;
-        record.asked(&ask);
+        let client = HeaderValue::try_from(ask.client.to_string()).map_err(|_| Refusal::Host)?;
+        let ask = Rc::new(ask);
+        record.asked(&ask, &client);
         if !matches!(ask.method, Method::GET | Method::HEAD) {
             return Err(Refusal::Cleartext);
         }

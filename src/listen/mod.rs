@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 
 use crate::body::Answer;
@@ -31,6 +31,8 @@ pub use stop::{Leaving, Stop, Stopping};
 pub struct Peer {
     /// The socket's own peer address, or what a balancer says in its PROXY header; never an HTTP header's claim.
     pub address: SocketAddr,
+    /// Its IP address as text, made once a connection.
+    pub spelled: HeaderValue,
     /// What they showed in the handshake, verified then; read once a connection.
     pub certificate: Option<Arc<ClientCertificate>>,
     /// A balancer passed this connection on and did not say whose it is. The address is its own then, and what a request
@@ -84,7 +86,7 @@ impl Default for Bounds {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
-            parser_headers: 256,
+            parser_headers: PARSER_HEADERS,
             parser_buffer: 128 * 1024,
         }
     }
@@ -95,7 +97,9 @@ impl Default for Bounds {
 impl Peer {
     /// Whoever is at the other end themselves, who has shown nothing.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, certificate: None, nameless: false, target_was_cut: false }
+        let spelled = HeaderValue::try_from(address.ip().to_canonical().to_string());
+        let spelled = spelled.unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address, spelled, certificate: None, nameless: false, target_was_cut: false }
     }
 }
 
@@ -175,6 +179,8 @@ fn waiting(listener: tokio::net::TcpListener) -> Vec<(TcpStream, SocketAddr)> {
         .collect()
 }
 
+/// The parser's own limit on header lines, for which it has room at hand.
+pub const PARSER_HEADERS: usize = 100;
 /// Between two tries to accept where there is no file descriptor left.
 const BREATH: Duration = Duration::from_millis(50);
 /// One every five seconds.

@@ -59,7 +59,7 @@ async fn take(stream: &mut TcpStream, balancer: Peer) -> Result<Peer, Unread> {
             Found::Whole { length, client } => {
                 skip(stream, length - taken).await?;
                 return Ok(match client {
-                    Some(address) => Peer { address, ..balancer },
+                    Some(address) => Peer::at(address),
                     None => Peer { nameless: true, ..balancer },
                 });
             }

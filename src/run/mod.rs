@@ -18,7 +18,7 @@ use crate::gate::worker::{Current, Worker};
 use crate::listen::inherited::Inherited;
 use crate::listen::tls::Tls;
 use crate::listen::workers::{self, Workers};
-use crate::listen::{self, Bounds, Stop, Stopping};
+use crate::listen::{self, Bounds, PARSER_HEADERS, Stop, Stopping};
 use crate::provider::Provider;
 use crate::redirect::Redirect;
 use crate::session::keeper::Keeper;
@@ -232,7 +232,10 @@ fn bounds(limits: &Limits) -> Bounds {
         header_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,
         write_timeout: limits.body_idle_timeout,
-        parser_headers: limits.header_count + 100,
+        parser_headers: match limits.header_count {
+            count if count < PARSER_HEADERS => PARSER_HEADERS,
+            count => count + 100,
+        },
         parser_buffer: (2 * (limits.header_bytes + limits.target)).max(128 * 1024),
     }
 }

@@ -15,6 +15,7 @@ use crate::tls::TlsError;
 pub mod admin;
 mod chain;
 mod decided;
+mod line;
 pub mod log;
 pub mod metrics;
 pub mod panics;
@@ -115,8 +116,14 @@ impl Telemetry {
     /// A new request id: 32 hex digits.
     pub fn request_id(&self) -> HeaderValue {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let text = format!("{:016x}{count:016x}", u64::from_be_bytes(self.prefix));
-        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
+        let mut text = [0; 32];
+        for (place, byte) in text.chunks_exact_mut(2).zip(self.prefix.into_iter().chain(count.to_be_bytes()))
+        {
+            place.copy_from_slice(
+                &[byte >> 4, byte & 0x0f].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]),
+            );
+        }
+        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
     }
 
     /// The gate has started.

@@ -1,33 +1,33 @@
 //! The access record: what was asked, what was decided and why, one JSON object a request.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use serde::Serialize;
-
 use super::Telemetry;
+use super::line::Line;
 use super::traces::{Seen, Traced};
 use crate::ask::Ask;
 use crate::authorize::{Decision, Person, Why};
+use crate::listen::Peer;
 use crate::login::OwnPage;
 use crate::refusal::Refusal;
 use crate::rule::Found;
 use crate::tally::Event;
 use crate::trace::Trace;
 use crate::trace::context::Outgoing;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 /// A record in the making. It never holds a query (codes and tokens travel there), a cookie or a token.
-#[derive(Serialize)]
 pub struct Record {
-    time: String,
-    kind: &'static str,
-    request_id: String,
+    request_id: HeaderValue,
     client: IpAddr,
-    method: String,
-    host: Option<String>,
-    path: Option<String>,
+    /// The same as text.
+    client_text: HeaderValue,
+    method: Method,
+    /// Host and path are in it.
+    ask: Option<Rc<Ask>>,
     rule: Option<String>,
     /// `forward`, `login`, `challenge`, `forbid`, `redirect`, `own` or `refuse`.
     decision: &'static str,
@@ -44,13 +44,9 @@ pub struct Record {
     duration_us: u64,
     /// Of that, waiting for the upstream's head.
     upstream_us: Option<u64>,
-    #[serde(skip)]
     telemetry: Arc<Telemetry>,
-    #[serde(skip)]
     begun: Instant,
-    #[serde(skip)]
     left: Option<Instant>,
-    #[serde(skip)]
     traced: Option<Box<Traced>>,
 }
 
@@ -58,15 +54,13 @@ pub struct Record {
 
 impl Record {
     /// A record of a request that has just arrived.
-    pub fn begin(telemetry: Arc<Telemetry>, request_id: HeaderValue, method: &Method, peer: IpAddr) -> Self {
+    pub fn begin(telemetry: Arc<Telemetry>, request_id: HeaderValue, method: &Method, peer: &Peer) -> Self {
         Self {
-            time: String::new(),
-            kind: "access",
-            request_id: request_id.to_str().unwrap_or_default().to_owned(),
-            client: peer,
-            method: method.as_str().chars().take(32).collect(),
-            host: None,
-            path: None,
+            request_id,
+            client: peer.address.ip(),
+            client_text: peer.spelled.clone(),
+            method: method.clone(),
+            ask: None,
             rule: None,
             decision: "refuse",
             reason: "unread",
@@ -101,11 +95,10 @@ impl Record {
         Some(self.traced.as_ref()?.outgoing.clone())
     }
 
-    /// The head had a single meaning.
-    pub fn asked(&mut self, ask: &Ask) {
-        self.client = ask.client;
-        self.host = Some(ask.host.clone());
-        self.path = Some(ask.path.as_str().to_owned());
+    /// The head had a single meaning, and is from this address.
+    pub fn asked(&mut self, ask: &Rc<Ask>, client: &HeaderValue) {
+        (self.client, self.client_text) = (ask.client, client.clone());
+        self.ask = Some(ask.clone());
     }
 
     /// One of the gate's own pages answers.
@@ -206,7 +199,7 @@ impl Record {
         if self.decision != "forbid" {
             return;
         }
-        let mut event = Event::failure("refused", self.reason).at(self.client, &self.request_id).plenty();
+        let mut event = Event::failure("refused", self.reason).at(self.client, self.request_id()).plenty();
         if let (Some(user), Some(sub)) = (&self.user, &self.sub) {
             event = event.of(user, sub);
         }
@@ -221,20 +214,53 @@ impl Record {
 
     fn seen(&self, ended: Instant) -> Seen<'_> {
         Seen {
-            method: &self.method,
-            host: self.host.as_deref(),
-            path: self.path.as_deref(),
+            method: self.method(),
+            host: self.ask.as_ref().map(|ask| &*ask.host),
+            path: self.ask.as_ref().map(|ask| ask.path.as_str()),
             client: self.client.to_string(),
             rule: self.rule.as_deref(),
             decision: self.decision,
             reason: self.reason,
-            request_id: &self.request_id,
+            request_id: self.request_id(),
             status: self.status,
             upstream_status: self.upstream_status,
             begun: self.begun,
             left: self.left,
             ended,
         }
+    }
+
+    fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// Not more of it than any method that means something: it is whatever the client wrote.
+    fn method(&self) -> &str {
+        let method = self.method.as_str();
+        method.get(..32).unwrap_or(method)
+    }
+
+    fn line(&self) -> String {
+        let mut line = Line::new();
+        let ask = self.ask.as_ref();
+        line.text("time", Some(&super::writer::timestamp()))
+            .text("kind", Some("access"))
+            .text("request_id", Some(self.request_id()))
+            .text("client", self.client_text.to_str().ok())
+            .text("method", Some(self.method()))
+            .text("host", ask.map(|ask| &*ask.host))
+            .text("path", ask.map(|ask| ask.path.as_str()))
+            .text("rule", self.rule.as_deref())
+            .text("decision", Some(self.decision))
+            .text("reason", Some(self.reason))
+            .text("user", self.user.as_deref())
+            .text("sub", self.sub.as_deref())
+            .text("session", self.session.as_deref())
+            .number("status", Some(self.status.into()))
+            .number("upstream_status", self.upstream_status.map(u64::from))
+            .number("duration_us", Some(self.duration_us))
+            .number("upstream_us", self.upstream_us);
+        line.end()
     }
 
     /// The answer leaves: the record is complete, and is written as it goes out of scope.
@@ -260,10 +286,7 @@ impl Drop for Record {
             traced.end(&self.seen(end));
         }
         if let Some(records) = self.telemetry.access() {
-            self.time = super::writer::timestamp();
-            if let Ok(line) = serde_json::to_string(&self) {
-                records.access(line);
-            }
+            records.access(self.line());
         }
     }
 }

@@ -1,0 +1,91 @@
+//! A JSON object on one line, written field by field. ★
+//!
+//! One is written for every request: this takes a quarter of what a serializer of any type does. Whatever is not plain
+//! ASCII is left to serde_json.
+
+/// A line in the making.
+pub(super) struct Line(String);
+
+impl Line {
+    pub(super) fn new() -> Self {
+        let mut line = String::with_capacity(ROOM);
+        line.push('{');
+        Self(line)
+    }
+
+    /// A text, or null.
+    pub(super) fn text(&mut self, name: &str, value: Option<&str>) -> &mut Self {
+        self.name(name);
+        match value {
+            None => self.0.push_str("null"),
+            Some(text) if text.bytes().all(is_plain) => {
+                self.0.push('"');
+                self.0.push_str(text);
+                self.0.push('"');
+            }
+            Some(text) => self.0.push_str(&serde_json::Value::from(text).to_string()),
+        }
+        self
+    }
+
+    /// A number, or null.
+    pub(super) fn number(&mut self, name: &str, value: Option<u64>) -> &mut Self {
+        self.name(name);
+        match value {
+            None => self.0.push_str("null"),
+            Some(number) => self.0.push_str(itoa::Buffer::new().format(number)),
+        }
+        self
+    }
+
+    /// The whole line, without its end.
+    pub(super) fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+
+    /// Names are ours, and plain.
+    fn name(&mut self, name: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        self.0.push('"');
+        self.0.push_str(name);
+        self.0.push_str("\":");
+    }
+}
+
+/// What stands for itself in JSON (RFC 8259 §7), of ASCII.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+/// Most lines are shorter.
+const ROOM: usize = 640;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn fields_stand_in_their_order() {
+        let mut line = Line::new();
+        line.text("a", Some("x")).text("b", None).number("c", Some(0)).number("d", None);
+        assert_eq!(line.end(), r#"{"a":"x","b":null,"c":0,"d":null}"#);
+        assert_eq!(Line::new().end(), "{}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_read_again_and_stays_on_its_line(text in any::<String>(), number in any::<u64>()) {
+            let mut line = Line::new();
+            line.text("text", Some(&text)).number("number", Some(number));
+            let line = line.end();
+            prop_assert!(!line.bytes().any(|byte| byte.is_ascii_control()));
+            prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), json!({"text": text, "number": number}));
+        }
+    }
+}
