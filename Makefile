@@ -43,10 +43,11 @@ dev: ## the whole thing on this machine: a user pool, the gate, a sample upstrea
 
 .PHONY: test
 test: test-tools ## install what the tests need, then run every test; cargo's summary comes last
+	$(CARGO) build --release --locked
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces $(PROMTOOL) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
+test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces counter $(PROMTOOL) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
 	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
@@ -95,6 +96,13 @@ balancer:
 .PHONY: namespaces
 namespaces:
 	@{ command -v unshare && command -v setpriv && command -v mount; } >/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends util-linux mount; }
+
+# What counts instructions and system calls: of the release build, so `test` builds that as well.
+.PHONY: counter
+counter:
+	@command -v valgrind >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The tests of what a request costs need valgrind." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends valgrind; }
 
 target/prometheus/usr/bin/promtool:
 	@command -v apt-get >/dev/null || { echo "The tests of the alert rules need promtool, which comes with Prometheus." >&2; exit 1; }

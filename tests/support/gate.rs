@@ -2,10 +2,11 @@
 //! when dropped. Never links the gate's code.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -64,6 +65,8 @@ pub struct Start {
     pub environment: HashMap<String, String>,
     /// Whether to wait until it says it is ready.
     pub wait_ready: bool,
+    /// The program, where it is not the one that was built with the tests.
+    pub program: Option<PathBuf>,
     /// What starts it in its place, and becomes it: words before its own command line.
     pub launcher: Vec<String>,
     /// A listener that its launcher gets as standard input.
@@ -80,6 +83,7 @@ impl Start {
             files: Vec::new(),
             environment: HashMap::new(),
             wait_ready: true,
+            program: None,
             launcher: Vec::new(),
             handed: None,
         }
@@ -107,10 +111,10 @@ impl Start {
         let file = folder.path().join("rolegate.toml");
         write_private(&file, self.toml.replace("{folder}", folder.path().to_str().unwrap()).as_bytes());
 
-        let program = env!("CARGO_BIN_EXE_rolegate").to_owned();
-        let words: Vec<_> = self.launcher.iter().chain([&program]).collect();
+        let program = self.program.unwrap_or_else(|| env!("CARGO_BIN_EXE_rolegate").into());
+        let words: Vec<_> = self.launcher.iter().map(OsString::from).chain([program.into()]).collect();
         let stdin = self.handed.map_or_else(Stdio::null, |listener| OwnedFd::from(listener).into());
-        let mut child = Command::new(words[0])
+        let mut child = Command::new(&words[0])
             .args(&words[1..])
             .args(["run", "--config"])
             .arg(&file)

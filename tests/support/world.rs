@@ -2,6 +2,7 @@
 //! hold after whatever was sent.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -77,6 +78,10 @@ pub struct Setup {
     pub environment: HashMap<String, String>,
     /// Whether to wait until the gate is ready.
     pub wait_ready: bool,
+    /// The gate, where it is not the one that was built with the tests.
+    pub program: Option<PathBuf>,
+    /// What starts it in its place, and becomes it.
+    pub launcher: Vec<String>,
 }
 
 /// Who sends a request.
@@ -171,6 +176,8 @@ impl Default for Setup {
             files: Vec::new(),
             environment: HashMap::new(),
             wait_ready: true,
+            program: None,
+            launcher: vec![],
         }
     }
 }
@@ -264,6 +271,8 @@ impl Setup {
         start.files.extend(self.files.clone());
         start.environment.clone_from(&self.environment);
         start.wait_ready = self.wait_ready;
+        start.program.clone_from(&self.program);
+        start.launcher.clone_from(&self.launcher);
         start.start()
     }
 

@@ -1,0 +1,126 @@
+//! What a request costs, in instructions and system calls: neither moves with what else a machine does, so both can be
+//! held to a bound. Of the release build, under valgrind; times are `make bench`'s affair.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::support::browser::{Kind, address};
+use crate::support::pool::FakePool;
+use crate::support::upstream::{self, Recorder};
+use crate::support::wire::Wire;
+use crate::support::world::Setup;
+
+/// Between the two counts of requests that are compared, so that a start and a login cost nothing.
+const REQUESTS: usize = 2000;
+const FEW: usize = 200;
+
+/// What one request costs.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    /// The worker's own, in user space.
+    instructions: f64,
+    /// Of the whole process.
+    calls: f64,
+}
+
+#[test]
+fn a_request_with_a_session_costs_no_more_than_it_did() {
+    let cost = cost("/x/y?z=1", true, "");
+    println!("with a session: {cost:?}");
+    assert!(cost.instructions < 1.05 * INSTRUCTIONS, "{cost:?}");
+    assert!(cost.calls < CALLS, "{cost:?}");
+}
+
+#[test]
+fn what_it_costs_to_know_who_asks_is_a_fraction_of_a_request() {
+    let (public, known) = (cost("/public/x", false, ""), cost("/x/y?z=1", true, ""));
+    println!("public: {public:?}, with a session: {known:?}");
+    assert!(known.instructions - public.instructions < 9000.0, "{public:?} {known:?}");
+    assert!((known.calls - public.calls).abs() < 0.2, "{public:?} {known:?}");
+}
+
+#[test]
+fn a_thousand_rules_cost_a_request_what_one_does() {
+    let many: String =
+        (0..1000).map(|n| format!("[[rules]]\npath = \"/area/{n}/**\"\nany_role = [\"user\"]\n")).collect();
+    let (one, thousand) = (cost("/area/7/x", true, ""), cost("/area/7/x", true, &many));
+    println!("no rule of its own: {one:?}, one of a thousand: {thousand:?}");
+    assert!(thousand.instructions - one.instructions < 2500.0, "{one:?} {thousand:?}");
+}
+
+fn cost(path: &str, signed_in: bool, rules: &str) -> Cost {
+    let [few, many] = [FEW, FEW + REQUESTS].map(|count| count_for(path, signed_in, rules, count));
+    let a_request = |few: u64, many: u64| (many as f64 - few as f64) / REQUESTS as f64;
+    Cost { instructions: a_request(few.0, many.0), calls: a_request(few.1, many.1) }
+}
+
+/// Instructions of the busiest thread and system calls of all, from start to end.
+fn count_for(path: &str, signed_in: bool, rules: &str, requests: usize) -> (u64, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let mut setup = Setup::bench().top("workers = 1").rules(rules);
+    setup.program = Some(release().to_owned());
+    setup.launcher = vec![
+        "valgrind".into(),
+        "--tool=callgrind".into(),
+        "--separate-threads=yes".into(),
+        "--trace-syscalls=yes".into(),
+        format!("--log-file={}", at("calls")),
+        format!("--callgrind-out-file={}", at("counts")),
+    ];
+    let upstream = Recorder::start();
+    upstream.behave(upstream::answers_with(format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1024\r\n\r\n{}",
+        "x".repeat(1024)
+    )));
+    let world = setup.start_with(FakePool::start(), upstream);
+    let browser = if signed_in { world.signed_in("user") } else { world.browser() };
+    let url = address(path);
+    let request = browser.request(Kind::Navigate, "GET", &url, MORE, "").replace("Connection: close\r\n", "");
+    let mut wire = Wire::connect(world.gate.public);
+    for _ in 0..requests {
+        assert!(wire.write(request.as_bytes()));
+        assert_eq!(wire.answer(false).unwrap().status, 200);
+    }
+    drop(wire);
+    world.gate.signal("TERM");
+    let (ended, log) = world.gate.wait();
+    assert!(ended.success(), "{log}");
+    let instructions =
+        std::fs::read_dir(folder.path()).unwrap().filter_map(|entry| total(&entry.unwrap().path()));
+    let calls = std::fs::read_to_string(at("calls")).unwrap();
+    (instructions.max().expect("valgrind counts"), calls.matches("SYSCALL[").count() as u64)
+}
+
+fn total(file: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")))?;
+    line.trim().parse().ok()
+}
+
+/// As people run it. `make test` has built it; where it has not, it is built here.
+fn release() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let messages = String::from_utf8(built.stdout).unwrap();
+        let made = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let program = made.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last();
+        program.expect("cargo says what it has built")
+    })
+}
+
+/// What browsers send beside what the suite's own does.
+const MORE: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 \
+                    Safari/537.36\r\nAccept-Language: en-GB,en;q=0.9\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
+                    Upgrade-Insecure-Requests: 1\r\n";
+const INSTRUCTIONS: f64 = 100_000.0;
+const CALLS: f64 = 10.0;
