@@ -31,6 +31,8 @@ SOAK_SECONDS  ?= 600
 SOAK_BROWSERS ?= 300
 SOAK_FLAGS    ?=
 
+BENCH ?=
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -199,6 +201,17 @@ fuzz: ## the fuzz targets under a real fuzzer: FUZZ_SECONDS=60 each, FUZZ_TARGET
 soak: store-server ## gates, dev pool, store and simulated browsers for a while: SOAK_SECONDS=600 SOAK_BROWSERS=300; ends with two reports
 	SOAK_SECONDS=$$(($(SOAK_SECONDS) / 2)) SOAK_BROWSERS=$(SOAK_BROWSERS) \
 		$(CARGO) test --locked $(SOAK_FLAGS) --test suite soak:: -- --nocapture --test-threads=1
+
+# Not part of `make test`: what it says depends on what else the machine does.
+.PHONY: bench
+bench: ## rolegate beside nginx, HAProxy, Envoy, oauth2-proxy and mod_auth_openidc: BENCH="--table auth-1k --rounds 20"
+	tests/bench/peers.sh
+	$(CARGO) build --profile dist --locked --bin rolegate
+	tests/bench/run.py $(BENCH)
+
+.PHONY: bench-docs
+bench-docs: ## writes what `make bench` measured last into docs/performance.md and its plot
+	tests/bench/run.py --docs
 
 .PHONY: bench-store
 bench-store: ## what a shared store costs a request with a fresh pass (needs wrk, nginx, redis-server)

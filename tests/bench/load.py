@@ -1,0 +1,120 @@
+"""What generates load, on the second core: wrk for all that a proxy can take, a pacer for a steady rate, h2load for HTTP/2,
+openssl and a small client for handshakes. Each answers with what was served in which time, or raises: a load that met
+errors says nothing."""
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import time
+
+from browser import HEADERS
+from machine import OTHER_CORE
+from servers import TARGET
+
+CONNECTIONS = 64
+
+
+def headers(peer, cookie=None):
+    cookie = peer.cookie if cookie is None else cookie
+    lines = {"Host": f"localhost:{peer.port}", **HEADERS}
+    if cookie:
+        lines["Cookie"] = cookie
+    return lines
+
+
+def run(command, seconds, core=OTHER_CORE):
+    done = subprocess.run(["taskset", "-c", core, *command], capture_output=True, text=True, timeout=seconds + 30)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]}: {done.stdout[-300:]} {done.stderr[-300:]}")
+    return done.stdout
+
+
+def milliseconds(text):
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
+    return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+
+
+def saturate(peer, seconds, path="/", cookie=None, script=None, connections=CONNECTIONS, core=OTHER_CORE):
+    """wrk: each of its connections asks again as soon as it was answered."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
+    for name, value in headers(peer, cookie).items():
+        command += ["-H", f"{name}: {value}"]
+    command += ["-s", script] if script else []
+    text = run([*command, f"{peer.scheme}://127.0.0.1:{peer.port}{path}"], seconds, core)
+    if "Non-2xx" in text or re.search(r"Socket errors:.*[1-9]", text):
+        raise RuntimeError(f"{peer.name} did not answer every request: {text}")
+    found = {name: milliseconds(re.search(rf"^\s+{name}\s+(\S+)", text, re.M).group(1)) for name in ("50%", "99%")}
+    requests, took = re.search(r"(\d+) requests in ([\d.]+)s", text).groups()
+    return {"requests": int(requests), "rate": int(requests) / float(took), "p50": found["50%"], "p99": found["99%"]}
+
+
+def pace(peer, seconds, rate, path="/", cookie=None):
+    """The pacer: requests are due at fixed times; latency counts from then."""
+    text = f"GET {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers(peer, cookie).items())
+    request = os.path.join(TARGET, f"request-{os.getpid()}")
+    with open(request, "w") as file:
+        file.write(text + "\r\n")
+    try:
+        command = [os.path.join(TARGET, "bin", "pacer"), str(peer.port), f"{rate:.0f}", str(seconds), str(CONNECTIONS), request]
+        found = json.loads(run(command, seconds))
+    finally:
+        os.remove(request)
+    if found["errors"]:
+        raise RuntimeError(f"{peer.name} at {rate:.0f}/s: {found}")
+    rate = found["requests"] / found["seconds"]
+    return {**found, "rate": rate, "p50": found["p50"] * 1e3, "p99": found["p99"] * 1e3}
+
+
+def over_http2(peer, seconds):
+    """h2load: eight connections with eight requests on each."""
+    command = ["h2load", "-t1", "-c8", "-m8", "-D", f"{seconds}", "--npn-list=h2", f"--connect-to=127.0.0.1:{peer.port}"]
+    for name, value in headers(peer).items():
+        if name != "Host":
+            command += ["-H", f"{name.lower()}: {value}"]
+    text = run([*command, f"https://localhost:{peer.port}/"], seconds)
+    good = int(re.search(r"status codes: (\d+) 2xx", text).group(1))
+    bad = sum(int(number) for number in re.search(r"2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text).groups())
+    if bad or not good or "protocol: h2" not in text:
+        raise RuntimeError(f"{peer.name} over HTTP/2: {text}")
+    return {"requests": good, "rate": good / seconds}
+
+
+def speaks_http2(peer):
+    asking = ssl.create_default_context()
+    asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+    asking.set_alpn_protocols(["h2", "http/1.1"])
+    try:
+        with socket.create_connection(("127.0.0.1", peer.port), 5) as plain, asking.wrap_socket(plain) as line:
+            return line.selected_alpn_protocol() == "h2"
+    except OSError:
+        return False
+
+
+def shake_hands(peer, seconds):
+    """openssl s_time: a full TLS 1.3 handshake on each connection, and nothing else."""
+    command = ["openssl", "s_time", "-connect", f"127.0.0.1:{peer.port}", "-new", "-time", str(seconds)]
+    text = run(command, seconds)
+    count, took = re.search(r"(\d+) connections in (\d+) real seconds", text).groups()
+    return {"requests": int(count), "rate": int(count) / max(int(took), 1)}
+
+
+def resume(peer, seconds):
+    """A ticket from one connection, shown on each of the next: one request, so that the next ticket arrives."""
+    shown = ssl.create_default_context()
+    shown.check_hostname, shown.verify_mode = False, ssl.CERT_NONE
+    shown.minimum_version = ssl.TLSVersion.TLSv1_3
+    request = f"GET /public/a HTTP/1.1\r\nHost: localhost:{peer.port}\r\nConnection: close\r\n\r\n".encode()
+    session, count, began = None, 0, time.monotonic()
+    while time.monotonic() < began + seconds:
+        with socket.create_connection(("127.0.0.1", peer.port), 5) as plain:
+            with shown.wrap_socket(plain, server_hostname="localhost", session=session) as line:
+                if session and not line.session_reused:
+                    raise RuntimeError(f"{peer.name} did not take its own ticket")
+                line.sendall(request)
+                while line.recv(65536):
+                    pass
+                session, count = line.session, count + 1
+    return {"requests": count, "rate": count / (time.monotonic() - began)}

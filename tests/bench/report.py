@@ -1,0 +1,233 @@
+"""From lines of JSON to tables: medians over the rounds, and of the ratios within each round, with their ranges."""
+
+import json
+import os
+import re
+
+import plot
+from servers import ROOT, TARGET
+
+DOCUMENT = os.path.join(ROOT, "docs", "performance.md")
+PICTURE = os.path.join(ROOT, "docs", "performance.svg")
+COMMAND = "make bench BENCH='--table {}'"
+
+
+def version(text):
+    """The number in what a program says of its version."""
+    module = re.search(r"mod\s+github.com/oauth2-proxy\S*\s+(\S+)", text) or re.search(r"oauth2-proxy/v7\s+(v7\S+)", text)
+    found = module or re.search(r"/(\d+\.\d+\.\d+)/", text) or re.search(r"(\d+\.\d+(?:\.\d+)*(?:[~+-][\w.+~-]+)?)", text)
+    return found.group(1) if found else "?"
+
+
+def read(table):
+    """What was measured last: about the run, results, words on what was left out."""
+    try:
+        with open(os.path.join(TARGET, f"{table}.jsonl")) as file:
+            lines = [json.loads(line) for line in file]
+    except FileNotFoundError:
+        return None
+    about = next(line["about"] for line in lines if "about" in line)
+    return about, [line for line in lines if "round" in line or "connections" in line], [line for line in lines if "skipped" in line]
+
+
+def median(values):
+    values = sorted(values)
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+
+
+def counted(results, table, noisy):
+    """The measurements of a table that count: the last of each row in each round, if it is clean."""
+    found = {}
+    for line in results:
+        if line["table"] == table and (noisy or line.get("clean", True)):
+            found.setdefault(line["row"], {})[line["round"]] = line
+    return found
+
+
+def ratios(rows, row, base, key):
+    """Of each round in which both were measured without noise."""
+    both = rows.get(row, {}).keys() & rows.get(base, {}).keys()
+    return sorted(rows[row][at][key] / rows[base][at][key] for at in both)
+
+
+def spread(values, digits=2):
+    if not values:
+        return "–"
+    return f"{median(values):.{digits}f} ({values[0]:.{digits}f}–{values[-1]:.{digits}f})"
+
+
+def grid(head, lines):
+    """A table of Markdown; what is not the first column is a number."""
+    rule = "|---|" + "--:|" * (len(head) - 1)
+    return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(line) + " |" for line in lines)])
+
+
+def under_load(table, what="request", more=()):
+    """CPU time, its ratio to the first row, throughput, `more` (heading and key), how busy the cores were."""
+
+    def made(about, results):
+        rows = counted(results, table, about["noisy"])
+        every = [line["row"] for line in results if line["table"] == table]
+        base, lines = next(iter(every), None), []
+        for name in dict.fromkeys(every):
+            mine = list(rows.get(name, {}).values())
+            tried = every.count(name)
+            if not mine:
+                lines.append([name, *["–"] * (5 + len(more)), f"0 of {tried}"])
+                continue
+            middle = lambda key: median([line[key] for line in mine])
+            lines.append([
+                name, f"{middle('cpu_us'):,.1f} ({middle('user_us'):,.1f})", spread(ratios(rows, name, base, "cpu_us")),
+                f"{middle('rate'):,.0f}", *(f"{middle(key):,.0f}" for _, key in more),
+                f"{middle('proxy_core'):.0%}", f"{middle('other_core'):.0%}", f"{len(mine)} of {tried}",
+            ])
+        head = ["", f"CPU µs a {what} (of it user)", f"× {base} (range)", f"{what}s/s"]
+        head += [*(called for called, _ in more), "first core", "second core", "clean"]
+        return grid(head, lines)
+
+    return made
+
+
+def at_half(about, results):
+    rows = counted(results, "paced-1k", about["noisy"])
+    if not rows:
+        return "At a steady rate nothing was measured on a quiet machine."
+    base, lines = next(iter(rows)), []
+    for name, mine in rows.items():
+        middle = lambda key: median([line[key] for line in mine.values()])
+        lines.append([name, f"{middle('wanted'):,.0f}", f"{middle('p50'):.2f}", f"{middle('p99'):.2f}", spread(ratios(rows, name, base, "p99")),
+                      f"{middle('other_core'):.0%}", str(len(mine))])
+    return grid(["at a steady rate", "requests/s", "p50 ms", "p99 ms", f"p99 × {base} (range)", "second core", "rounds"], lines)
+
+
+def peaks(about, results):
+    rows = counted(results, "upload", True)
+    lines = [[name, *(f"{pick(line['peak'] for line in mine.values()) / 1e6:.1f}" for pick in (min, max))] for name, mine in rows.items()]
+    return grid(["peak resident memory, MB", "first round", "last round"], lines)
+
+
+def idle(about, results):
+    lines = [[line["row"], f"{line['connections']:,}", f"{line['before'] / 1e6:.1f}", f"{line['after'] / 1e6:.1f}",
+              f"{line['rss_each']:,.0f}", f"{line['pss_each']:,.0f}"] for line in results]
+    return grid(["", "idle connections", "MB before", "MB with them", "bytes each (RSS)", "bytes each (PSS)"], lines)
+
+
+def start(about, results):
+    rows = counted(results, "start", True)
+    lines = []
+    for name, mine in rows.items():
+        values = lambda key, by: sorted(line[key] / by for line in mine.values())
+        size = median(values("size", 1e6))
+        lines.append([name, spread(values("ready_ms", 1), 0), spread(values("rss", 1e6), 1), f"{median(values('pss', 1e6)):.1f}", f"{size:.1f}"])
+    return grid(["", "ms to readiness (range)", "MB resident (range)", "MB proportional", "program, MB stripped"], lines)
+
+
+# What was set before anything was measured: table, key, row, the row it is held against, at most.
+BOUNDS = [
+    ("auth-1k", "auth-1k", "cpu_us", "rolegate", "nginx", 1.0),
+    ("auth-1k", "auth-1k", "cpu_us", "rolegate", "nginx + auth_request", 0.6),
+    ("auth-1k", "auth-1k", "cpu_us", "rolegate", "oauth2-proxy", 0.2),
+    ("auth-1k", "auth-1k", "cpu_us", "rolegate", "mod_auth_openidc (cookie)", 0.06),
+    ("auth-1k", "auth-1k", "cpu_us", "rolegate", "rolegate (public path)", None),
+    ("auth-1k", "paced-1k", "p99", "rolegate", "nginx", 1.0),
+    ("64k", "64k", "cpu_us", "rolegate", "nginx (tuned buffers)", 1.05),
+    ("upload", "upload", "cpu_us", "rolegate", "nginx (tuned buffers)", 1.05),
+    ("tls-h1", "tls-h1", "cpu_us", "rolegate", "nginx", 1.0),
+    ("tls-h2", "tls-h2", "cpu_us", "rolegate", "nginx", 1.0),
+    ("handshake", "handshake", "cpu_us", "rolegate", "nginx", 0.6),
+    ("rules", "rules", "cpu_us", "1000 rules", "1 rule", 1.05),
+    ("sessions", "sessions", "cpu_us", "10,000 sessions", "1 session", 1.05),
+]
+NAMES = {"64k": "64 KiB", "upload": "10 MB up", "tls-h1": "TLS, HTTP/1.1", "tls-h2": "TLS, HTTP/2", "handshake": "handshakes",
+         "auth-1k": "1 KiB", "paced-1k": "1 KiB, half of saturation", "rules": "rules", "sessions": "sessions"}
+
+
+# And what is no ratio: table, row, key, what it is called, in which unit, at most.
+LIMITS = [
+    ("start", "rolegate", "ready_ms", "ready, with a pool that can be reached", "ms", 1, 50),
+    ("start", "rolegate", "rss", "memory at the start", "MB", 1e6, 12),
+    ("start", "rolegate", "size", "the program, stripped", "MB", 1e6, 12),
+    ("idle", "rolegate", "rss_each", "an idle connection", "kB", 1e3, 4),
+    ("idle", "rolegate (WebSockets)", "rss_each", "an idle WebSocket", "kB", 1e3, 12),
+]
+
+
+def bounds():
+    lines = []
+    for file, table, key, row, base, most in BOUNDS:
+        found = read(file)
+        values = found and ratios(counted(found[1], table, found[0]["noisy"]), row, base, key)
+        if values:
+            verdict = "–" if most is None else "yes" if median(values) <= most else "no"
+            lines.append([f"{NAMES[table]}: {row} / {base}", "p99" if key == "p99" else "CPU", spread(values, 3 if most and most < 0.1 else 2),
+                          "–" if most is None else f"{most:g}", verdict])
+    for table, row, key, called, unit, by, most in LIMITS:
+        found = read(table)
+        values = sorted(line[key] / by for line in found[1] if line["row"] == row) if found else []
+        if values:
+            told = spread(values, 1) if len(values) > 1 else f"{values[0]:.1f}"
+            lines.append([called, unit, told, f"{most:g}", "yes" if median(values) <= most else "no"])
+    return grid(["", "of", "median (range)", "at most", "so it is"], lines) if lines else "Not measured yet."
+
+
+SECTIONS = {
+    "auth-1k": [under_load("auth-1k", more=[("bytes of cookies", "cookie_bytes")]), at_half], "64k": [under_load("64k")], "upload": [under_load("upload", "upload"), peaks],
+    "tls-h1": [under_load("tls-h1")], "tls-h2": [under_load("tls-h2")],
+    "handshake": [under_load("handshake", "handshake"), under_load("resumption", "resumption")],
+    "rules": [under_load("rules")], "sessions": [under_load("sessions")], "workers": [under_load("workers", more=[("switches a thousand", "switches")])],
+    "idle": [idle], "start": [start],
+}
+
+
+def section(table):
+    found = read(table)
+    command = COMMAND.format(table)
+    if not found:
+        return f"Not measured yet: `{command}`."
+    about, results, skipped = found
+    noise = " **While others used the machine: to try the rig, not to quote.**" if about["noisy"] else ""
+    told = f"`{command}`, {about['rounds']} rounds of {about['seconds']} s, {about['date']}.{noise}"
+    parts = [told] + [make(about, results) for make in SECTIONS[table] if results]
+    parts += [f"{line['row']}: {line['skipped']}." for line in skipped]
+    return "\n\n".join(parts)
+
+
+def markdown(tables):
+    return "\n\n".join(f"### {table}\n\n{section(table)}" for table in tables) + "\n"
+
+
+def conditions(tables):
+    """On which machine, with which versions."""
+    found = [about for about, _, _ in filter(None, map(read, tables))]
+    if not found:
+        return "Not measured yet."
+    newest = max(found, key=lambda about: about["date"])
+    told = ", ".join(f"{name} {number}" for name, number in newest["versions"].items())
+    return f"{newest['machine']}. {told}."
+
+
+def picture():
+    """Draws it, where there is something to draw; the line that shows it."""
+    found = read("auth-1k")
+    rows = counted(found[1], "auth-1k", found[0]["noisy"]) if found else {}
+    if not rows:
+        return "Not measured yet."
+    values = [(name, sorted(line["cpu_us"] for line in mine.values())) for name, mine in rows.items()]
+    with open(PICTURE, "w") as file:
+        file.write(plot.draw([(name, median(each), each[0], each[-1]) for name, each in values]))
+    return "![CPU time of the proxy for each request of 1 KiB: median and range of each proxy](performance.svg)"
+
+
+def write_docs(tables):
+    """Replaces what is between the markers of docs/performance.md, and the picture."""
+    with open(DOCUMENT) as file:
+        text = file.read()
+    parts = {"conditions": conditions(tables), "plot": picture(), "bounds": bounds(), **{table: section(table) for table in tables}}
+    for name, content in parts.items():
+        marked = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- / -->)", re.S)
+        if not marked.search(text):
+            raise SystemExit(f"docs/performance.md has no place for {name}")
+        text = marked.sub(lambda match: match.group(1) + content + match.group(2), text)
+    with open(DOCUMENT, "w") as file:
+        file.write(text)

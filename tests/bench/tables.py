@@ -1,0 +1,173 @@
+"""The tables under load: which peers, what is asked of them, and what the first row is that others are held against."""
+
+import os
+
+import load
+import machine
+import peers
+from browser import Browser
+from measure import Row, paced, rounds
+
+ALL = f"{machine.PROXY_CORE},{machine.OTHER_CORE}"
+
+
+def asks(path="/", cookie=None, **more):
+    return lambda row, seconds: load.saturate(row.peer, seconds, path, cookie, **more)
+
+
+def begin(world, *names):
+    """The upstream, and a pool that knows the callback of each peer by name."""
+    world.upstream()
+    world.pool([f"{scheme}://localhost:{world.port(name)}/oauth2/callback" for name in names for scheme in ("http", "https")])
+
+
+def wanted(options, rows):
+    """The rows that `--only` names, and always the first and the gate's."""
+    return [row for at, row in enumerate(rows) if at == 0 or not options.only or row.name in ("rolegate", *options.only)]
+
+
+def auth_1k(world, options, out):
+    makers = {
+        "nginx": peers.nginx,
+        "nginx (access log)": lambda world, name: peers.nginx(world, name, log=True),
+        "nginx + auth_request": peers.nginx_auth_request,
+        "haproxy": peers.haproxy,
+        "envoy": peers.envoy,
+        "rolegate": peers.rolegate,
+        "oauth2-proxy": peers.oauth2_proxy,
+        "nginx + oauth2-proxy": peers.nginx_oauth2_proxy,
+        "mod_auth_openidc (shm)": lambda world, name: peers.apache(world, name, "server-cache"),
+        "mod_auth_openidc (cookie)": lambda world, name: peers.apache(world, name, "client-cookie"),
+    }
+    if not os.path.exists(os.path.join(peers.TARGET, "envoy", "envoy", "_bin", "envoy")):
+        del makers["envoy"]
+        out.say("envoy", "no package of it here")
+    if options.only:
+        makers = {name: make for name, make in makers.items() if name in ("nginx", "rolegate") or name in options.only}
+    names = {name: f"peer{at}" for at, name in enumerate(makers)}
+    begin(world, *names.values())
+    made = {name: make(world, names[name]) for name, make in makers.items()}
+    gate = made["rolegate"]
+    rows = []
+    for name, peer in made.items():
+        # Who does not sign anybody in forwards the same cookies, and so do all the bytes that a browser would send.
+        peer.cookie = peer.cookie or gate.cookie
+        rows.append(Row(name, peer, asks(), cookie_bytes=len(peer.cookie)))
+        if name == "rolegate":
+            how = {"path": "/public/a", "cookie": ""}
+            rows.append(Row("rolegate (public path)", peer, asks(**how), cookie_bytes=0, how=how))
+    rows = wanted(options, rows)
+    rounds(world, "auth-1k", rows, options, out)
+    paced(world, "paced-1k", rows, options, out, "auth-1k")
+
+
+def answers_64k(world, options, out):
+    begin(world, "gate")
+    gate = peers.rolegate(world, "gate")
+    tuned = peers.nginx(world, "tuned", location=peers.TUNED)
+    plain = peers.nginx(world, "plain")
+    others = [tuned, plain, peers.haproxy(world, "haproxy")]
+    for peer in others:
+        peer.cookie = gate.cookie
+    names = ["nginx (tuned buffers)", "nginx (default buffers)", "haproxy"]
+    rows = [Row(name, peer, asks("/64k")) for name, peer in zip(names, others)] + [Row("rolegate", gate, asks("/64k"))]
+    rounds(world, "64k", wanted(options, rows), options, out)
+
+
+def uploads(world, options, out):
+    begin(world, "gate")
+    gate = peers.rolegate(world, "gate", upstream="sink", sign_in=False)
+    gate.signed_in()
+    tuned = peers.nginx(world, "tuned", upstream="sink", location=peers.TUNED)
+    tuned.cookie = gate.cookie
+    # Like a form of a page of the application's own.
+    script = world.write("upload.lua", 'wrk.method = "POST"\nwrk.body = string.rep("x", 10 * 1024 * 1024)\n')
+
+    def send(row, seconds):
+        done = load.saturate(row.peer, seconds, "/upload", script=script, connections=8)
+        return {**done, "peak": machine.memory(row.peer.pids())["peak"]}
+
+    rows = [Row("nginx (tuned buffers)", tuned, send), Row("rolegate", gate, send)]
+    rounds(world, "upload", wanted(options, rows), options, out)
+
+
+def tls_http1(world, options, out):
+    begin(world, "gate")
+    gate, other = peers.rolegate(world, "gate", tls=True), peers.nginx_tls(world, "nginx")
+    other.cookie = gate.cookie
+    rows = [Row("nginx", other, asks()), Row("rolegate", gate, asks())]
+    rounds(world, "tls-h1", wanted(options, rows), options, out)
+
+
+def tls_http2(world, options, out):
+    begin(world, "gate")
+    gate, other = peers.rolegate(world, "gate", tls=True), peers.nginx_tls(world, "nginx", h2=True)
+    other.cookie = gate.cookie
+    rows = [Row(name, peer, lambda row, seconds: load.over_http2(row.peer, seconds)) for name, peer in (("nginx", other), ("rolegate", gate))]
+    if not load.speaks_http2(gate):
+        out.say("tls-h2", "rolegate does not offer HTTP/2 here: nothing to compare")
+        return
+    rounds(world, "tls-h2", wanted(options, rows), options, out)
+
+
+def handshakes(world, options, out):
+    begin(world, "gate")
+    gate = peers.rolegate(world, "gate", tls=True)
+    full, tickets = peers.nginx_tls(world, "full", tickets=False), peers.nginx_tls(world, "tickets")
+    new = lambda row, seconds: load.shake_hands(row.peer, seconds)
+    again = lambda row, seconds: load.resume(row.peer, seconds)
+    rounds(world, "handshake", wanted(options, [Row("nginx", full, new), Row("rolegate", gate, new)]), options, out)
+    rounds(world, "resumption", wanted(options, [Row("nginx", tickets, again), Row("rolegate", gate, again)]), options, out)
+
+
+def rules(world, options, out):
+    counts = (1, 100, 1000)
+    begin(world, *(f"gate{count}" for count in counts))
+    rows = []
+    for count in counts:
+        text = "".join(f'[[rules]]\npath = "/section-{at}/**"\nany_role = ["viewer", "editor"]\n' for at in range(1, count + 1))
+        gate = peers.rolegate(world, f"gate{count}", rules=text)
+        rows.append(Row(f"{count} rule{'s' if count > 1 else ''}", gate, asks(f"/section-{(count + 1) // 2}/a/b")))
+    rounds(world, "rules", rows, options, out)
+
+
+def sessions(world, options, out):
+    count = options.sessions
+    begin(world, "gate")
+    gate = peers.rolegate(world, "gate")
+    browser, cookies = Browser(), []
+    for _ in range(count):
+        # The pool still knows the browser, so that each login after the first takes no form.
+        browser.jars.pop(("http", "localhost", gate.port), None)
+        cookies.append(browser.sign_in(f"http://localhost:{gate.port}/"))
+    one, many = world.write("one.txt", cookies[0] + "\n"), world.write("many.txt", "\n".join(cookies) + "\n")
+    rows = []
+    for name, place in (("1 session", one), (f"{count:,} sessions", many)):
+        script = world.write(os.path.basename(place) + ".lua", f"""local requests, at = {{}}, 0
+init = function()
+  for line in io.lines("{place}") do
+    wrk.headers["Cookie"] = line
+    requests[#requests + 1] = wrk.format()
+  end
+end
+request = function() at = at % #requests + 1; return requests[at] end
+""")
+        rows.append(Row(name, gate, asks(script=script)))
+    rounds(world, "sessions", rows, options, out)
+
+
+def workers(world, options, out):
+    # More than there are cores: whether they get into each other's way shows as CPU time and switches all the same.
+    counts = (1, 2, 4)
+    begin(world, *(f"gate{count}" for count in counts))
+    rows = []
+    for count in counts:
+        gate = peers.rolegate(world, f"gate{count}", workers=count, core=ALL)
+        rows.append(Row(f"{count} worker{'s' if count > 1 else ''}", gate, asks(core=ALL)))
+    rounds(world, "workers", rows, options, out)
+
+
+TABLES = {
+    "auth-1k": auth_1k, "64k": answers_64k, "upload": uploads, "tls-h1": tls_http1, "tls-h2": tls_http2,
+    "handshake": handshakes, "rules": rules, "sessions": sessions, "workers": workers,
+}
