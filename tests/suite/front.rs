@@ -351,7 +351,7 @@ fn openssl_and_curl_come_in_and_renegotiation_does_not() {
             .arg(format!("https://app.test:{port}/public/x"))
             .output()
             .expect("this test needs curl");
-        assert!(answered.stdout.starts_with(b"HTTP/1.1 200"), "{version}: {answered:?}");
+        assert!(answered.stdout.starts_with(b"HTTP/2 200"), "{version}: {answered:?}");
     }
     let mut client = Command::new("openssl")
         .args(["s_client", "-tls1_2", "-connect", &format!("127.0.0.1:{port}"), "-servername", "app.test"])
