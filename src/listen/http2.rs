@@ -24,8 +24,6 @@ mod head;
 mod load;
 mod wire;
 
-pub(super) use frames::PREFACE;
-
 /// Bounds on what an HTTP/2 connection may do beside HTTP/1.1's.
 #[derive(Debug, Clone)]
 pub struct Http2Bounds {
@@ -152,6 +150,8 @@ impl<F: Future + 'static> Executor<F> for Here {
     }
 }
 
+/// What a client says first (RFC 9113 §3.4).
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The least that anybody may send at once (RFC 9113 §6.5.2): one stream's piece keeps no other waiting for long.
 const FRAME: u32 = 16 * 1024;
 /// RFC 9113 §6.9.1.

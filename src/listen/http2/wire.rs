@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::PREFACE;
 use super::frames::Frames;
 use super::load::Load;
 
@@ -33,7 +34,7 @@ impl<S> Wire<S> {
         Self {
             stream,
             load,
-            received: Frames::inbound(),
+            received: Frames::inbound(PREFACE.len()),
             sent: Frames::outbound(),
             head_timeout,
             write_timeout,
