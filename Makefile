@@ -24,6 +24,9 @@ PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 # nobody needs.
 PROMTOOL := $(if $(shell command -v promtool 2>/dev/null),,target/prometheus/usr/bin/promtool)
 
+# What judges HTTP/2 on the front.
+H2SPEC := target/h2spec
+
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= path cookies open token return_to headers config trace proxy_protocol
 
@@ -49,7 +52,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces counter $(PROMTOOL) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
+test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces counter $(PROMTOOL) $(H2SPEC) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
 	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
@@ -111,6 +114,15 @@ target/prometheus/usr/bin/promtool:
 	@mkdir -p target/prometheus
 	cd target/prometheus && { apt-get download prometheus || { $(SUDO) apt-get update && apt-get download prometheus; }; }
 	dpkg-deb --extract target/prometheus/prometheus_*.deb target/prometheus
+	@touch $@
+
+# Built from its published module, with any Go since 1.19; `go.sum` says what may come.
+$(H2SPEC): tests/h2spec/go.mod tests/h2spec/go.sum
+	@command -v go >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The tests of HTTP/2 need h2spec, which Go builds: install Go 1.19 or newer." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go ca-certificates; }
+	@mkdir -p target
+	cd tests/h2spec && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -o ../../$@ github.com/summerwind/h2spec/cmd/h2spec
 	@touch $@
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.

@@ -40,7 +40,7 @@ function program() {
   throw new Error('no Chromium found: `make test` installs it, or set CHROMIUM=/path/to/it');
 }
 
-function launchOptions() {
+export function launchOptions() {
   return {
     executablePath: program(),
     headless: true,

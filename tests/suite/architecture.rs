@@ -99,6 +99,7 @@ fn the_design_of_the_house_stands() {
         "tls::client_certificate",
         "tls::clients",
         "listen::proxy_protocol",
+        "listen::http2::frames",
         "tally",
     ];
     assert_eq!(house.floor("listen").may, below, "listen knows no gate");

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, configuration, connections, cookies, drain, forwarded, framing, headers, keys, login, logout,
-    machine, operation, paths, proxy_protocol, rate, redirects, reload, streams, tokens,
+    bearer, configuration, connections, cookies, drain, forwarded, framing, headers, http2, keys, login,
+    logout, machine, operation, paths, proxy_protocol, rate, redirects, reload, streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -37,6 +37,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "B", bench: paths::bench, cases: paths::cases },
     Section { name: "C", bench: redirects::bench, cases: redirects::cases },
     Section { name: "D", bench: World::bench, cases: framing::cases },
+    Section { name: "E", bench: http2::bench, cases: http2::cases },
     Section { name: "F", bench: World::bench, cases: streams::cases },
     Section { name: "G", bench: World::bench, cases: cookies::cases },
     Section { name: "H", bench: World::bench, cases: login::cases },

@@ -33,6 +33,7 @@ mod framing;
 mod front;
 mod fuzz;
 mod headers;
+mod http2;
 mod issuers;
 mod key_roll;
 mod keys;

@@ -192,7 +192,7 @@ fn replace(gate: &Gate, change: impl FnOnce(&str) -> String) {
 }
 
 /// The same, and the gate has taken it.
-fn reload(gate: &Gate, change: impl FnOnce(&str) -> String) {
+pub fn reload(gate: &Gate, change: impl FnOnce(&str) -> String) {
     let from = gate.stderr().count();
     replace(gate, change);
     gate.signal("HUP");

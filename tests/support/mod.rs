@@ -4,6 +4,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`wire`] | HTTP/1.1 bytes, read strictly; a raw client connection |
+//! | [`http2`] | HTTP/2 frames, any of them; read strictly |
 //! | [`gate`] | the gate's own binary, its logs, its end |
 //! | [`upstream`] | the byte recorder and its misbehaviours |
 //! | [`pool`] | a user pool whose every answer a test can script |
@@ -22,6 +23,7 @@ pub mod balancer;
 pub mod browser;
 pub mod dev;
 pub mod gate;
+pub mod http2;
 pub mod pool;
 pub mod replicas;
 pub mod scrape;

@@ -14,15 +14,15 @@ use crate::support::upstream::{self, Recorder};
 use crate::support::wire::Wire;
 use crate::support::world::{Setup, Who, World};
 
-const KEY: &str = include_str!("../../fixtures/tls/clients/client.key");
-const GOOD: &str = include_str!("../../fixtures/tls/clients/good.pem");
-const REVOKED: &str = include_str!("../../fixtures/tls/clients/revoked.pem");
+pub const KEY: &str = include_str!("../../fixtures/tls/clients/client.key");
+pub const GOOD: &str = include_str!("../../fixtures/tls/clients/good.pem");
+pub const REVOKED: &str = include_str!("../../fixtures/tls/clients/revoked.pem");
 const NAMELESS: &str = include_str!("../../fixtures/tls/clients/nameless.pem");
 const DEEP: &str = include_str!("../../fixtures/tls/clients/deep.pem");
 const CA: &str = include_str!("../../fixtures/tls/clients/ca.pem");
-const LIST: &str = include_str!("../../fixtures/tls/clients/revoked.crl");
+pub const LIST: &str = include_str!("../../fixtures/tls/clients/revoked.crl");
 const LIST_BETWEEN: &str = include_str!("../../fixtures/tls/clients/between.crl");
-const NOBODY: &str = include_str!("../../fixtures/tls/clients/nobody.crl");
+pub const NOBODY: &str = include_str!("../../fixtures/tls/clients/nobody.crl");
 const OLD_LIST: &str = include_str!("../../fixtures/tls/clients/old.crl");
 const SUBJECT: &str = "CN=Erika%20M%C3%BCller,O=Example\\,%20Inc.,C=DE";
 
@@ -54,7 +54,7 @@ fn asking(keys: &str) -> Setup {
     setup
 }
 
-fn with_lists(keys: &str, lists: &[&str]) -> Setup {
+pub fn with_lists(keys: &str, lists: &[&str]) -> Setup {
     let mut setup = asking(&format!("client_crl_file = \"{{folder}}/revoked.pem\"\n{keys}"));
     setup.files.push(("revoked.pem".into(), lists.concat().into()));
     setup
