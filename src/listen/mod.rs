@@ -16,8 +16,10 @@ use crate::tls::client_certificate::ClientCertificate;
 
 pub mod http1;
 pub mod inherited;
+mod lull;
 mod proxied;
 pub mod proxy_protocol;
+mod rest;
 pub mod stop;
 pub mod tls;
 pub mod unix;

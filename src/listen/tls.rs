@@ -47,7 +47,8 @@ pub(super) struct Handshakes {
 
 /// A connection that speaks TLS.
 pub(super) struct Spoken {
-    pub(super) stream: TlsStream<TcpStream>,
+    /// In a box: it is moved often, and is large.
+    pub(super) stream: Box<TlsStream<TcpStream>>,
     /// What the client showed.
     pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
@@ -164,7 +165,7 @@ impl Handshakes {
         let clients = tls.clients.as_ref();
         let shown = clients.zip(stream.get_ref().1.peer_certificates());
         let certificate = shown.and_then(|(clients, chain)| clients.shown(chain)).map(Arc::new);
-        Ok(Spoken { stream, certificate })
+        Ok(Spoken { stream: Box::new(stream), certificate })
     }
 
     /// A place among the handshakes; what is returned resolves when it is taken away.

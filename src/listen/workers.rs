@@ -143,7 +143,9 @@ async fn work<H: Handler>(
             let _alarm = Alarm(handler.clone());
             let mut peer = Peer::at(address);
             if handler.is_balancer(address.ip().to_canonical()) {
-                peer = match proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping).await {
+                // In a box, as the handshake: what begins a connection takes no room from then on.
+                let unwrapped = proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping);
+                peer = match Box::pin(unwrapped).await {
                     Ok(peer) => peer,
                     Err(error) => {
                         static SAID: Once = Once::new();
@@ -158,7 +160,7 @@ async fn work<H: Handler>(
             }
             match handshakes {
                 None => http1::connection(stream, peer, handler, bounds, stopping).await,
-                Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {
+                Some(handshakes) => match Box::pin(handshakes.finish(stream, &mut stopping)).await {
                     Ok(Spoken { stream, certificate }) => {
                         let peer = Peer { certificate, ..peer };
                         http1::connection(stream, peer, handler, bounds, stopping).await;

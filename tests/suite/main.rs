@@ -54,6 +54,7 @@ mod redirects;
 mod refresh;
 mod reload;
 mod replicas;
+mod rest;
 mod secrets;
 mod sessions_command;
 mod shared_store;
