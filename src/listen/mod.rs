@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use crate::body::Answer;
 use crate::tls::client_certificate::ClientCertificate;
 
+pub mod crowd;
 pub mod http1;
 pub mod inherited;
 mod lull;

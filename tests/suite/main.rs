@@ -22,6 +22,7 @@ mod connections;
 mod container;
 mod cookies;
 mod corpus;
+mod crowd;
 mod debian;
 mod doctor;
 mod drain;

@@ -160,60 +160,73 @@ fn a_head_after_a_rest_is_looked_at_and_timed_as_any_other() {
 
 #[test]
 fn a_connection_can_be_upgraded_after_a_rest() {
-    let (world, address) = front::tunnelled(patient(front::setup("")));
+    let (secure, _) = front::tunnelled(patient(front::setup("")));
     let cleartext = patient(Setup::bench()).start();
-    for (world, address) in [(&world, world.gate.public), (&cleartext, cleartext.gate.public)] {
-        world.upstream.at("/public/ws", upstream::switches_protocols(websocket::ACCEPT));
-        let mut wire = Wire::connect(address);
-        asked(&mut wire, "/public/x");
-        sleep(RESTED);
-        let request = websocket::request("/public/ws", "").replace("{session}", "");
-        wire.write(request.as_bytes());
-        assert!(wire.head().unwrap().start.starts_with("HTTP/1.1 101"));
-        wire.write(b"\x89\x00");
-        assert_eq!(wire.take(2).unwrap(), b"\x89\x00");
-        sleep(RESTED);
-        wire.write(b"\x89\x00");
-        assert_eq!(wire.take(2).unwrap(), b"\x89\x00", "a tunnel does not rest");
-    }
-    assert_ne!(address, world.gate.public);
+    std::thread::scope(|scope| {
+        for world in [&secure, &cleartext] {
+            scope.spawn(|| is_upgraded(world));
+        }
+    });
+}
+
+fn is_upgraded(world: &World) {
+    world.upstream.at("/public/ws", upstream::switches_protocols(websocket::ACCEPT));
+    let mut wire = Wire::connect(world.gate.public);
+    asked(&mut wire, "/public/x");
+    sleep(RESTED);
+    let request = websocket::request("/public/ws", "").replace("{session}", "");
+    wire.write(request.as_bytes());
+    assert!(wire.head().unwrap().start.starts_with("HTTP/1.1 101"));
+    wire.write(b"\x89\x00");
+    assert_eq!(wire.take(2).unwrap(), b"\x89\x00");
+    sleep(RESTED);
+    wire.write(b"\x89\x00");
+    assert_eq!(wire.take(2).unwrap(), b"\x89\x00", "a tunnel does not rest");
 }
 
 /// Many requests in one piece, in records that end anywhere, and a body that is larger than what is looked at.
 #[test]
 fn what_tls_holds_already_is_not_waited_for() {
     let world = patient(front::setup("")).start();
-    for size in [1, 7, 100, 3000] {
-        let mut stream = TcpStream::connect(world.gate.public).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut session = Offer::to("app.test").session();
-        session.set_buffer_limit(None);
-        while session.is_handshaking() {
-            session.complete_io(&mut stream).unwrap();
+    std::thread::scope(|scope| {
+        for size in [1, 7, 100, 3000] {
+            let world = &world;
+            scope.spawn(move || pieces_in_one_write(world, size));
         }
-        for round in 0..2 {
-            let body = "x".repeat(9000);
-            let length = body.len();
-            let bytes = get("/public/one")
-                + &format!("POST /public/two HTTP/1.1\r\nHost: app.test\r\nContent-Length: {length}\r\n\r\n")
-                + &body
-                + &get("/public/last");
-            let mark = world.mark();
-            // Each in a record of its own, and all of them in one write.
-            for piece in bytes.as_bytes().chunks(size) {
-                session.writer().write_all(piece).unwrap();
-            }
-            let mut records = Vec::new();
-            while session.wants_write() {
-                session.write_tls(&mut records).unwrap();
-            }
-            stream.write_all(&records).unwrap();
-            let answers = read_until(&mut session, &mut stream, "/public/last\"");
-            assert_eq!(answers.matches("HTTP/1.1 200").count(), 3, "{size}, {round}: {answers}");
-            let seen = world.seen_since(mark);
-            assert!(seen.iter().any(|seen| seen.body == body.as_bytes()), "{size}, {round}");
-            sleep(RESTED);
+    });
+}
+
+/// Before a rest and after it.
+fn pieces_in_one_write(world: &World, size: usize) {
+    let mut stream = TcpStream::connect(world.gate.public).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut session = Offer::to("app.test").session();
+    session.set_buffer_limit(None);
+    while session.is_handshaking() {
+        session.complete_io(&mut stream).unwrap();
+    }
+    for round in 0..2 {
+        let (body, last) = (format!("{size}-{round}").repeat(2000), format!("/public/last-{size}-{round}"));
+        let length = body.len();
+        let bytes = get("/public/one")
+            + &format!("POST /public/two HTTP/1.1\r\nHost: app.test\r\nContent-Length: {length}\r\n\r\n")
+            + &body
+            + &get(&last);
+        let mark = world.mark();
+        // Each in a record of its own, and all of them in one write.
+        for piece in bytes.as_bytes().chunks(size) {
+            session.writer().write_all(piece).unwrap();
         }
+        let mut records = Vec::new();
+        while session.wants_write() {
+            session.write_tls(&mut records).unwrap();
+        }
+        stream.write_all(&records).unwrap();
+        let answers = read_until(&mut session, &mut stream, &format!("{last}\""));
+        assert_eq!(answers.matches("HTTP/1.1 200").count(), 3, "{size}, {round}: {answers}");
+        let seen = world.seen_since(mark);
+        assert!(seen.iter().any(|seen| seen.body == body.as_bytes()), "{size}, {round}");
+        sleep(RESTED);
     }
 }
 
