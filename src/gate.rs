@@ -397,6 +397,7 @@ impl Refusal {
     fn of_fault(fault: &Fault) -> Self {
         let reason = fault.reason();
         match fault.blame() {
+            Blame::Client if matches!(fault, Fault::RequestBodyTooLarge) => Self::BodyTooLarge,
             Blame::Client => Self::Body { reason, slow: matches!(fault, Fault::RequestBodyTimeout) },
             blame => Self::Upstream { reason, slow: blame == Blame::UpstreamSlow },
         }

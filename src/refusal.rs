@@ -85,6 +85,8 @@ pub enum Refusal {
         /// Whether it was slow rather than wrong.
         slow: bool,
     },
+    /// The request's body is larger than one may be.
+    BodyTooLarge,
     /// The request's own body broke off or stalled on its way.
     Body {
         /// Its stable code.
@@ -149,6 +151,7 @@ impl Refusal {
             Self::Path(refusal) => refusal.code(),
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooLarge => "head_too_large",
+            Self::BodyTooLarge => "request_body_too_large",
             Self::Misdirected => "misdirected",
             Self::Cleartext => "cleartext",
             Self::LoginRequired => "login_required",

@@ -476,6 +476,12 @@ pub(super) struct Limits {
     pub(super) header_bytes: Option<u64>,
     /// Header lines before 431. For more than 99 the parser takes memory with every request. Default 96.
     pub(super) header_count: Option<u64>,
+    /// Bytes of a request's body before 413. Default: any number.
+    pub(super) body: Option<u64>,
+    /// Connections at once; one more is reset. Default 16384.
+    pub(super) connections: Option<u64>,
+    /// Of these, from one client address; from `trusted_proxies` any number. Default 8192.
+    pub(super) connections_per_address: Option<u64>,
     /// For a whole request head to arrive. Default `10s`.
     pub(super) header_timeout: Option<String>,
     /// For a TLS handshake to be finished. Default `5s`.

@@ -237,6 +237,12 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Header lines before 431. Default 100.
     pub header_count: usize,
+    /// Bytes of a request's body before 413. Default: any number.
+    pub body: Option<u64>,
+    /// Connections at once. Default 16,384.
+    pub connections: usize,
+    /// Of these, from one address, or one /64 of IPv6; from `trusted_proxies` any number. Default 8,192.
+    pub connections_per_address: usize,
     /// For a whole request head to arrive, from its first byte. Default 10 s.
     pub header_timeout: Duration,
     /// For a TLS handshake to be finished. Default 5 s.
@@ -407,6 +413,9 @@ impl Default for Limits {
             target: 8 * 1024,
             header_bytes: 32 * 1024,
             header_count: 96,
+            body: None,
+            connections: 16 * 1024,
+            connections_per_address: 8 * 1024,
             header_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),

@@ -216,7 +216,8 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(assertion.kind, AssertionKind::Rolegate { audience: "reports".into() });
     assert_eq!((assertion.keys.len(), assertion.lifetime.as_secs()), (2, 45));
     assert_eq!(config.limits.header_count, 50);
-    assert_eq!(config.limits.login_rate, Some(60));
+    assert_eq!((config.limits.login_rate, config.limits.body), (Some(60), Some(1_048_576)));
+    assert_eq!((config.limits.connections, config.limits.connections_per_address), (2000, 100));
     assert!(config.pages.keep_fragment && config.pages.templates.is_some());
     assert!(!config.log.access);
     let traces = config.traces.unwrap();

@@ -41,6 +41,9 @@ pub enum Fault {
     /// The client stopped sending its body.
     #[error("the request's body stalled")]
     RequestBodyTimeout,
+    /// The client's body is larger than one may be.
+    #[error("the request's body is too large")]
+    RequestBodyTooLarge,
 }
 
 /// Whose fault it is.
@@ -81,13 +84,16 @@ impl Fault {
             Self::BadAnswer(_) | Self::Unreadable(_) => "upstream_bad_answer",
             Self::RequestBody => "request_body",
             Self::RequestBodyTimeout => "request_body_timeout",
+            Self::RequestBodyTooLarge => "request_body_too_large",
         }
     }
 
     /// Whose fault it is: the client's, or an upstream that breaks (502) or is slow (504).
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Tunnel | Self::RequestBody | Self::RequestBodyTimeout => Blame::Client,
+            Self::Tunnel | Self::RequestBody | Self::RequestBodyTimeout | Self::RequestBodyTooLarge => {
+                Blame::Client
+            }
             Self::ConnectTimeout | Self::ResponseTimeout => Blame::UpstreamSlow,
             _ => Blame::Upstream,
         }
@@ -95,7 +101,9 @@ impl Fault {
 
     /// What an error of the connection means: a broken request body shows as one, too.
     pub(super) fn from_send(error: hyper::Error, progress: &Progress) -> Self {
-        if progress.stalled.get() {
+        if progress.too_large.get() {
+            Self::RequestBodyTooLarge
+        } else if progress.stalled.get() {
             Self::RequestBodyTimeout
         } else if progress.broken.get() {
             Self::RequestBody

@@ -135,7 +135,11 @@ impl Forward {
         let host = target.own_host.as_ref().unwrap_or(&plan.host);
         let empty = body.is_end_stream();
         let length = body.size_hint().exact();
-        let (mut upload, progress) = relay::Upload::new(body, self.limits.body_idle_timeout, &self.timers);
+        if length.zip(self.limits.body).is_some_and(|(length, most)| length > most) {
+            return Err(Fault::RequestBodyTooLarge);
+        }
+        let bounds = (self.limits.body_idle_timeout, self.limits.body);
+        let (mut upload, progress) = relay::Upload::new(body, bounds, &self.timers);
         let mut fresh_only = false;
 
         loop {

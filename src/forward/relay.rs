@@ -30,6 +30,8 @@ pub(super) struct Uploading {
     body: Incoming,
     patience: Patience,
     progress: Rc<Progress>,
+    /// Bytes that may still come.
+    left: u64,
 }
 
 /// How a request's body fares, for whoever waits for the answer.
@@ -42,6 +44,8 @@ pub(super) struct Progress {
     pub(super) broken: Cell<bool>,
     /// The client stopped sending.
     pub(super) stalled: Cell<bool>,
+    /// The client sent more than it may.
+    pub(super) too_large: Cell<bool>,
 }
 
 /// An answer's body on its way to the client. Its end gives the connection back; its breaking, or the client's
@@ -73,6 +77,10 @@ pub(super) struct Timers(RefCell<Vec<Pin<Box<Sleep>>>>);
 #[derive(Debug, thiserror::Error)]
 #[error("nothing came for too long")]
 struct Stalled;
+
+#[derive(Debug, thiserror::Error)]
+#[error("more came than may")]
+struct TooLarge;
 
 /// The answer's head; `None` if the upstream takes too long. While the client's body is what is waited for,
 /// the upstream's time does not run.
@@ -136,7 +144,12 @@ impl Timers {
 // === impl Upload ===
 
 impl Upload {
-    pub(super) fn new(body: Incoming, time: Duration, timers: &Rc<Timers>) -> (Self, Rc<Progress>) {
+    /// Of at most `most` bytes; nothing may stand still for `time`.
+    pub(super) fn new(
+        body: Incoming,
+        (time, most): (Duration, Option<u64>),
+        timers: &Rc<Timers>,
+    ) -> (Self, Rc<Progress>) {
         let progress = Rc::new(Progress::new());
         let upload = if body.is_end_stream() {
             Self::Empty
@@ -145,6 +158,7 @@ impl Upload {
                 body,
                 patience: Patience::new(time, timers),
                 progress: progress.clone(),
+                left: most.unwrap_or(u64::MAX),
             }))
         };
         (upload, progress)
@@ -199,7 +213,17 @@ impl Uploading {
             return Poll::Ready(match frame {
                 // A trailer could become a header further on (RFC 9110 §6.5.1); none is passed.
                 Some(Ok(frame)) if !frame.is_data() => continue,
-                Some(Ok(frame)) => Some(Ok(frame)),
+                // Its length was not told: what is too much does not go on.
+                Some(Ok(frame)) => match self.left.checked_sub(length(&frame)) {
+                    Some(left) => {
+                        self.left = left;
+                        Some(Ok(frame))
+                    }
+                    None => {
+                        self.progress.too_large.set(true);
+                        Some(Err(BodyError(Box::new(TooLarge))))
+                    }
+                },
                 Some(Err(error)) => {
                     self.progress.broken.set(true);
                     Some(Err(BodyError(Box::new(error))))
@@ -208,6 +232,10 @@ impl Uploading {
             });
         }
     }
+}
+
+fn length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
 }
 
 // === impl Progress ===
@@ -219,6 +247,7 @@ impl Progress {
             waiting: Cell::new(false),
             broken: Cell::new(false),
             stalled: Cell::new(false),
+            too_large: Cell::new(false),
         }
     }
 }

@@ -1,19 +1,35 @@
-//! One HTTP/1.1 connection: hyper with every limit set.
+//! One HTTP/1.1 connection: hyper with every limit set, for as long as anything is asked of it.
+//!
+//! hyper keeps two buffers of 8 KiB for each connection, and most connections wait. Those at rest are taken out of it
+//! ([`rest`]), and handed back with the next request's first byte.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
 
 use http::HeaderValue;
 use http::header::CONNECTION;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::lull::{HeadTimer, Rounds};
+use super::rest::rest;
 use super::stop::LAST_CALL;
 use super::wire::{Then, Watch, Watched, Wire};
 use super::{Bounds, Handler, PARSER_HEADERS, Peer, Stopping};
+
+/// What a connection comes to that hyper has.
+enum Turn {
+    Ended(hyper::Result<()>),
+    Stopping,
+    Rest,
+}
 
 /// Serves one connection, in cleartext or behind its handshake, to its end; on `stopping` it ends after the request it is at, or
 /// that is on its way.
@@ -25,10 +41,10 @@ pub async fn connection<H: Handler>(
     mut stopping: Stopping,
 ) {
     let watch = Watch::new(bounds.header_timeout, bounds.write_timeout);
-    let wire = Wire::new(stream, watch.clone());
+    let mut wire = Wire::new(stream, watch.clone());
     let address = peer.address;
     let (leaving, watched) = (stopping.leaving(), watch.clone());
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let mut service = service_fn(move |request: http::Request<Incoming>| {
         let (handler, watch, leaving) = (handler.clone(), watch.clone(), leaving.clone());
         let peer = Peer { target_was_cut: watch.head_is_read(), ..peer.clone() };
         let bodiless = request.body().is_end_stream();
@@ -45,39 +61,76 @@ pub async fn connection<H: Handler>(
             Ok::<_, Infallible>(answer.map(|body| Watched::new(body, watch, then)))
         }
     });
-    let mut builder = http1::Builder::new();
-    // The parser has room for a hundred lines at hand; for more it takes memory with every head.
-    if bounds.parser_headers != PARSER_HEADERS {
-        builder.max_headers(bounds.parser_headers);
-    }
-    let connection = builder
-        // The timeout below is silently off without a timer.
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.idle_timeout)
-        .max_buf_size(bounds.parser_buffer)
-        .serve_connection(TokioIo::new(wire), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.begun() => loop {
-            if watched.is_answering() {
-                connection.as_mut().graceful_shutdown();
-                break connection.await;
+    let leaving = stopping.leaving();
+    let ended = loop {
+        // In a box: whoever rests does not keep the room for it.
+        let mut connection = Box::new(
+            builder(&watched, &bounds).serve_connection(TokioIo::new(wire), service).with_upgrades(),
+        );
+        let turn = {
+            let mut rounds = Rounds::new(bounds.idle_timeout);
+            let (mut begun, mut heard) = (pin!(stopping.begun()), false);
+            poll_fn(|cx| {
+                if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
+                    return Poll::Ready(Turn::Ended(ended));
+                }
+                // Once it is waited for it wakes this task. Asking takes a lock that all workers share, so nobody asks
+                // with every request.
+                if (!heard || leaving.has_begun()) && begun.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Turn::Stopping);
+                }
+                heard = true;
+                if rounds.is_at_rest(cx, &watched) { Poll::Ready(Turn::Rest) } else { Poll::Pending }
+            })
+            .await
+        };
+        match turn {
+            Turn::Ended(ended) => break ended,
+            Turn::Stopping => {
+                break loop {
+                    if watched.is_answering() {
+                        Pin::new(&mut *connection).graceful_shutdown();
+                        break connection.await;
+                    }
+                    tokio::select! {
+                        ended = &mut *connection => break ended,
+                        () = tokio::time::sleep(LAST_CALL) => {}
+                    }
+                    // A head that has begun is read to its end, for which it has its own time.
+                    if !watched.is_in_head() {
+                        Pin::new(&mut *connection).graceful_shutdown();
+                        break connection.await;
+                    }
+                };
             }
-            tokio::select! {
-                ended = connection.as_mut() => break ended,
-                () = tokio::time::sleep(LAST_CALL) => {}
-            }
-            // A head that has begun is read to its end, for which it has its own time.
-            if !watched.is_in_head() {
-                connection.as_mut().graceful_shutdown();
-                break connection.await;
-            }
-        },
+            Turn::Rest => {}
+        }
+        // It waits for a head, and has nothing to write: what it has read besides is all that it knows.
+        let Some(parts) = connection.into_parts() else { break Ok(()) };
+        (wire, service) = (parts.io.into_inner(), parts.service);
+        let begun = wire.put_back(&parts.read_buf);
+        // Here, and not at the end of the rest: it is as large as what the parser read into.
+        drop(parts.read_buf);
+        let left = bounds.idle_timeout.saturating_sub(Rounds::seen_after(bounds.idle_timeout));
+        if !begun && !rest(&mut wire, left, &mut stopping).await {
+            break Ok(());
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(peer = %address, %error, "connection ended");
     }
+}
+
+fn builder(watch: &Arc<Watch>, bounds: &Bounds) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        // Without a time for heads hyper would not say that it waits for one; without a timer the time is silently off.
+        .timer(HeadTimer::new(watch.clone()))
+        .header_read_timeout(bounds.idle_timeout)
+        .max_buf_size(bounds.parser_buffer);
+    // The parser has room for a hundred lines at hand; for more it takes memory with every head.
+    if bounds.parser_headers != PARSER_HEADERS {
+        builder.max_headers(bounds.parser_headers);
+    }
+    builder
 }

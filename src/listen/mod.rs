@@ -14,11 +14,14 @@ use hyper::body::Incoming;
 use crate::body::Answer;
 use crate::tls::client_certificate::ClientCertificate;
 
+pub mod crowd;
 pub mod http1;
 pub mod http2;
 pub mod inherited;
+mod lull;
 mod proxied;
 pub mod proxy_protocol;
+mod rest;
 pub mod stop;
 pub mod tls;
 pub mod unix;

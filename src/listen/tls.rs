@@ -47,7 +47,8 @@ pub(super) struct Handshakes {
 
 /// A connection that speaks TLS.
 pub(super) struct Spoken {
-    pub(super) stream: TlsStream<TcpStream>,
+    /// In a box: it is moved often, and is large.
+    pub(super) stream: Box<TlsStream<TcpStream>>,
     /// What the client showed.
     pub(super) certificate: Option<Arc<ClientCertificate>>,
     /// HTTP/2 was agreed on.
@@ -168,7 +169,7 @@ impl Handshakes {
         let shown = clients.zip(stream.get_ref().1.peer_certificates());
         let certificate = shown.and_then(|(clients, chain)| clients.shown(chain)).map(Arc::new);
         let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        Ok(Spoken { stream, certificate, http2 })
+        Ok(Spoken { stream: Box::new(stream), certificate, http2 })
     }
 
     /// A place among the handshakes; what is returned resolves when it is taken away.

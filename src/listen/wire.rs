@@ -5,10 +5,11 @@
 //! request must be refused (RFC 9112 §3.2). Both need to know where a head begins: after the last answer.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,12 +17,15 @@ use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::lull::Lull;
 use crate::body::{Body, BodyError};
 
 /// A connection's stream, watched.
 pub(super) struct Wire<S> {
     stream: S,
     watch: Arc<Watch>,
+    /// Bytes of the stream that were taken off it, and are to be read before what it holds.
+    ahead: Bytes,
     /// For the rest of a head that has begun and did not come in one piece, and for the goodbye.
     timer: Option<Pin<Box<Sleep>>>,
     /// For what the client does not take.
@@ -40,6 +44,7 @@ pub(super) struct Watch {
     write_timeout: Duration,
     /// The bytes are a tunnel's, which has its own time.
     tunnel: AtomicBool,
+    pub(super) lull: Lull,
 }
 
 /// An answer's body that says when it is gone: what is read then is the next head.
@@ -72,12 +77,14 @@ impl Watch {
             head_timeout,
             write_timeout,
             tunnel: AtomicBool::new(false),
+            lull: Lull::default(),
         })
     }
 
     /// A head has been parsed. Whether its target was cut at `#`; not known of a request that came in one
     /// piece with the one before it, or right behind a body: there it is decided and sent on as it was cut.
     pub(super) fn head_is_read(&self) -> bool {
+        self.lull.end();
         self.phase.store(SERVING, Ordering::Relaxed);
         self.answering.store(true, Ordering::Relaxed);
         self.fragment.swap(false, Ordering::Relaxed)
@@ -128,7 +135,21 @@ impl Watch {
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch, timer: None, untaken: None }
+        Self { stream, watch, ahead: Bytes::new(), timer: None, untaken: None }
+    }
+
+    /// Puts back what was read and did not become a head. Whether there is anything of one: empty lines are not, and are
+    /// counted already (RFC 9112 §2.2).
+    pub(super) fn put_back(&mut self, read: &[u8]) -> bool {
+        let start = read.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+        let read = &read[start.unwrap_or(read.len())..];
+        // A copy of their own size: what the parser read into is larger.
+        self.ahead = Bytes::copy_from_slice(read);
+        // What comes is a head, also where a body came before.
+        self.watch.phase.store(IDLE, Ordering::Relaxed);
+        self.watch.fragment.store(false, Ordering::Relaxed);
+        self.timer = None;
+        !read.is_empty()
     }
 
     /// Whether the head that has begun, or the goodbye, is taking too long.
@@ -145,7 +166,10 @@ impl<S> Wire<S> {
     fn taken<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.untaken = None;
-        } else if !self.watch.tunnel.load(Ordering::Relaxed) {
+            return written;
+        }
+        self.watch.lull.written(false);
+        if !self.watch.tunnel.load(Ordering::Relaxed) {
             let timeout = self.watch.write_timeout;
             let timer = self.untaken.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
             if timer.as_mut().poll(cx).is_ready() {
@@ -156,6 +180,33 @@ impl<S> Wire<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Wire<S> {
+    /// Whether first bytes are there, which are to be read; `false` at the end of the stream. Until then nothing is held.
+    ///
+    /// It reads, and does not ask whether the socket could be read: TLS may hold what has left the socket already, and
+    /// what comes in there may be nothing for whoever reads.
+    pub(super) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        // A usual head at once.
+        let mut room = [const { MaybeUninit::uninit() }; 2048];
+        let mut room = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
+        self.ahead = Bytes::copy_from_slice(room.filled());
+        Poll::Ready(Ok(!self.ahead.is_empty()))
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let count = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead.split_to(count));
+        if self.ahead.is_empty() {
+            self.ahead = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -163,7 +214,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = self.poll_bytes(cx, buf);
+        match &read {
+            Poll::Pending => self.watch.lull.nothing(),
+            Poll::Ready(_) => self.watch.lull.came(buf.filled().len() - before),
+        }
         match self.watch.phase.load(Ordering::Relaxed) {
             SERVING => self.timer = None,
             // The common head comes in one piece and never gets here: no timer is made for it.
@@ -198,10 +253,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            self.watch.lull.written(true);
+        }
+        // TLS takes what it is given, and keeps it until the client does.
+        self.taken(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watch.lull.end();
         let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
         // TLS says goodbye in a message of its own, and a client that reads nothing leaves no room for it.
         if shut.is_pending() && self.is_late(cx) {

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::mpsc;
 
+use super::crowd::{Crowd, Place, Room};
 use super::tls::{Handshakes, Shown, Spoken};
 use super::{Alarm, Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, http2, proxied, waiting};
 use crate::tally::{Connected, Tally};
@@ -25,6 +26,7 @@ pub struct Workers {
     workers: Vec<Worker>,
     handles: Vec<Handle>,
     tally: Arc<Tally>,
+    crowd: Arc<Crowd>,
 }
 
 /// A socket on its way to a worker. It brings what says when to stop: a worker at rest holds none.
@@ -34,6 +36,7 @@ struct Handed {
     stopping: Stopping,
     open: Open,
     connected: Connected,
+    place: Place,
 }
 
 /// Counts one open connection for as long as it lives, however it ends.
@@ -76,7 +79,7 @@ pub fn spawn<H: Handler>(
         })
         .collect::<io::Result<Vec<_>>>()?;
     let handles = reports.iter().take(workers.len()).collect::<io::Result<_>>()?;
-    Ok(Workers { workers, handles, tally: Arc::default() })
+    Ok(Workers { workers, handles, tally: Arc::default(), crowd: Crowd::new(|_| Room::ANY, Arc::default()) })
 }
 
 // === impl Workers ===
@@ -87,17 +90,29 @@ impl Workers {
         Self { tally, ..self }
     }
 
+    /// The same, with no more connections than there is room for.
+    pub fn among(self, crowd: Arc<Crowd>) -> Self {
+        Self { crowd, ..self }
+    }
+
     /// Accepts until `stopping`, each socket to the worker with the fewest open connections.
     pub async fn feed(&self, listener: TcpListener, mut stopping: Stopping) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         while let Some((stream, address)) = accept(&listener, &mut stopping).await {
+            let Some(place) = self.crowd.enter(address.ip()) else {
+                // Nothing is left of it here, not even a socket that waits for its last packets.
+                let _ = stream.set_zero_linger();
+                continue;
+            };
             match stream.into_std() {
-                Ok(stream) => self.hand(stream, address, &stopping),
+                Ok(stream) => self.hand(stream, address, place, &stopping),
                 Err(error) => tracing::warn!(%error, "a connection was lost on its way to a worker"),
             }
         }
         for (stream, address) in waiting(listener) {
-            self.hand(stream, address, &stopping);
+            if let Some(place) = self.crowd.enter(address.ip()) {
+                self.hand(stream, address, place, &stopping);
+            }
         }
         Ok(())
     }
@@ -107,7 +122,7 @@ impl Workers {
         &self.handles
     }
 
-    fn hand(&self, stream: std::net::TcpStream, address: SocketAddr, stopping: &Stopping) {
+    fn hand(&self, stream: std::net::TcpStream, address: SocketAddr, place: Place, stopping: &Stopping) {
         let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed))
         else {
             return;
@@ -115,7 +130,14 @@ impl Workers {
         let open = Open::one_more(&worker.open);
         let connected = self.tally.connected("front");
         // Fails only if the worker is gone, which ends the connection.
-        let _ = worker.sockets.send(Handed { stream, address, stopping: stopping.clone(), open, connected });
+        let _ = worker.sockets.send(Handed {
+            stream,
+            address,
+            stopping: stopping.clone(),
+            open,
+            connected,
+            place,
+        });
     }
 
     /// Waits for the threads to end. Call after their connections have.
@@ -134,7 +156,8 @@ async fn work<H: Handler>(
     tls: Option<Shown>,
 ) {
     let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls)));
-    while let Some(Handed { stream, address, mut stopping, open, connected }) = inbox.recv().await {
+    while let Some(Handed { stream, address, mut stopping, open, connected, mut place }) = inbox.recv().await
+    {
         let Ok(mut stream) = TcpStream::from_std(stream) else { continue };
         at_once(&stream);
         let (handler, bounds, handshakes) = (handler.clone(), bounds.clone(), handshakes.clone());
@@ -144,7 +167,9 @@ async fn work<H: Handler>(
             let _alarm = Alarm(handler.clone());
             let mut peer = Peer::at(address);
             if handler.is_balancer(address.ip().to_canonical()) {
-                peer = match proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping).await {
+                // In a box, as the handshake: what begins a connection takes no room from then on.
+                let unwrapped = proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping);
+                peer = match Box::pin(unwrapped).await {
                     Ok(peer) => peer,
                     Err(error) => {
                         static SAID: Once = Once::new();
@@ -156,18 +181,23 @@ async fn work<H: Handler>(
                         return handler.lost(Lost::ProxyHeader);
                     }
                 };
+                if !peer.nameless && !place.is_of(peer.address.ip()) {
+                    let _ = stream.set_zero_linger();
+                    return;
+                }
             }
+            let _place = place;
             match handshakes {
                 None if bounds.http2.cleartext => match begins_http2(&stream, &bounds, &mut stopping).await {
-                    Some(true) => http2::connection(stream, false, peer, handler, bounds, stopping).await,
+                    Some(true) => Box::pin(http2::connection(stream, false, peer, handler, bounds, stopping)).await,
                     Some(false) => http1::connection(stream, peer, handler, bounds, stopping).await,
                     None => {}
                 },
                 None => http1::connection(stream, peer, handler, bounds, stopping).await,
-                Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {
+                Some(handshakes) => match Box::pin(handshakes.finish(stream, &mut stopping)).await {
                     Ok(Spoken { stream, certificate, http2: true }) => {
                         let peer = Peer { certificate, ..peer };
-                        http2::connection(stream, true, peer, handler, bounds, stopping).await;
+                        Box::pin(http2::connection(stream, true, peer, handler, bounds, stopping)).await;
                     }
                     Ok(Spoken { stream, certificate, http2: false }) => {
                         let peer = Peer { certificate, ..peer };

@@ -116,7 +116,7 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
         | Refusal::Bearer(_)
         | Refusal::RoleMissing { bearer: true, .. } => challenge(&mut answer, refusal, context),
         // Where the body ends is in doubt, so nothing after it is read as a request (RFC 9112 §9.3).
-        Refusal::Framing(_) | Refusal::Body { .. } => {
+        Refusal::Framing(_) | Refusal::Body { .. } | Refusal::BodyTooLarge => {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Refusal::Login(LoginRefusal::TooMany { seconds }) => {
@@ -238,6 +238,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Outage | Refusal::StoreOutage => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::NoEntropy => StatusCode::INTERNAL_SERVER_ERROR,
         Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::Body { slow: true, .. } => StatusCode::REQUEST_TIMEOUT,
         Refusal::Body { .. } => StatusCode::BAD_REQUEST,
         Refusal::Upstream { slow: true, .. } => StatusCode::GATEWAY_TIMEOUT,

@@ -76,6 +76,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
         Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => {
             say("This request has no single meaning", "Servers could read this address or request in different ways, so it was refused.")
         }
+        Refusal::BodyTooLarge => say("What you sent is too large", "The body of the request is larger than this service accepts."),
         Refusal::Body { slow: true, .. } => say("Your request came too slowly", "Its body stopped before its end."),
         Refusal::Body { .. } => say("Your request broke off", "Its body ended before it should have."),
         Refusal::Upstream { slow: true, .. } => Words {

@@ -1,7 +1,7 @@
 //! Wires a configuration to keys, stores and listeners; signals and drain.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +15,7 @@ use crate::background::Background;
 use crate::config::settings::{Config, Limits, TlsVersion};
 use crate::control::Desk;
 use crate::gate::worker::{Current, Worker};
+use crate::listen::crowd::{Crowd, Room};
 use crate::listen::inherited::Inherited;
 use crate::listen::tls::{HTTP1_ALONE, PROTOCOLS, Tls};
 use crate::listen::workers::{self, Workers};
@@ -151,6 +152,7 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     }
     let shown = reload::shown(&config, &tally)?;
     let bounds = bounds(&config);
+    let crowd = crowd(configured.clone(), tally.clone());
     let mut workers = vec![];
     if let Some(redirect) = redirect {
         let bound = redirect.local_addr().map_err(other)?;
@@ -160,7 +162,8 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
         let bounds =
             Bounds { http2: Http2Bounds { cleartext: false, ..bounds.http2.clone() }, ..bounds.clone() };
         // A thread of its own: what anybody does in cleartext takes nothing from the gate's.
-        let redirecting = Arc::new(workers::spawn("redirect", 1, make, &bounds, None).map_err(other)?);
+        let redirecting = workers::spawn("redirect", 1, make, &bounds, None).map_err(other)?;
+        let redirecting = Arc::new(redirecting.among(crowd.clone()));
         control.feed(&redirecting, redirect, stopping.clone(), "cleartext");
         workers.push(redirecting);
         tracing::info!(listen = %bound, "sending cleartext to TLS");
@@ -175,7 +178,7 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
     let shared = current.clone();
     let make = move |_| Ok(Worker::new(shared.clone()));
     let gates = workers::spawn("worker", config.workers, make, &bounds, shown.as_ref()).map_err(other)?;
-    let gates = Arc::new(gates.counting(tally));
+    let gates = Arc::new(gates.counting(tally).among(crowd));
     let keeping = standing.provider.clone();
     control.handle.spawn(async move { Provider::keep(&keeping).await });
     control.feed(&gates, public, stopping, "public");
@@ -229,6 +232,18 @@ fn tls(config: &Config, tally: &Arc<Tally>) -> Result<Option<Tls>, StartError> {
     let tls =
         Tls::new(tls.certificates.clone(), clients, only_1_3, protocols, config.limits.handshake_timeout);
     Ok(Some(tls.map_err(other)?.counting(tally.clone())))
+}
+
+/// How many connections may be open, by what is configured when one comes.
+fn crowd(configured: Arc<ArcSwap<Config>>, tally: Arc<Tally>) -> Arc<Crowd> {
+    let room = move |address: IpAddr| {
+        let config = configured.load();
+        let limits = &config.limits;
+        // A proxy brings many, and says who they are.
+        let is_one = !config.trusts(address.to_canonical());
+        Room { all: limits.connections, from_one: is_one.then_some(limits.connections_per_address) }
+    };
+    Crowd::new(room, tally)
 }
 
 /// The parser's limits lie above ours, so that refusals are ours and say why.

@@ -47,6 +47,8 @@ pub struct Tally {
     pub upstream_faults: Family<Reason, Counter>,
     /// Connections that are open, by side.
     pub open_connections: Family<Side, Gauge>,
+    /// Connections that were refused, by what is full.
+    pub refused_connections: Family<Reason, Counter>,
     /// Connections that were opened.
     pub connections: Family<Side, Counter>,
     /// WebSockets and event streams that are open.
@@ -213,6 +215,9 @@ impl Tally {
             drop(tally.open_connections.get_or_create(&Side { side }));
             drop(tally.connections.get_or_create(&Side { side }));
         }
+        for reason in ["connections", "connections_per_address"] {
+            drop(tally.refused_connections.get_or_create(&Reason { reason }));
+        }
         tally
     }
 
@@ -252,6 +257,11 @@ impl Tally {
     /// The upstream gave no usable answer.
     pub fn upstream_failed(&self, reason: &'static str) {
         self.upstream_faults.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A connection was refused, because this is full.
+    pub fn refused_connection(&self, reason: &'static str) {
+        self.refused_connections.get_or_create(&Reason { reason }).inc();
     }
 
     /// A handshake ended so.

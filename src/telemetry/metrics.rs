@@ -251,6 +251,8 @@ fn show(r: &mut Registry, tally: &Tally) {
     r.register("open_connections", "Connections that are open", tally.open_connections.clone());
     r.register("connections", "Connections that were opened", tally.connections.clone());
     r.register("open_streams", "WebSockets and event streams that are open", tally.open_streams.clone());
+    let refused = "Connections that were refused, by the limit that was reached";
+    r.register("connections_refused", refused, tally.refused_connections.clone());
     r.register("tls_handshakes", "TLS handshakes by outcome", tally.handshakes.clone());
     r.register("store_calls", "Calls to the shared store by outcome", tally.store_calls.clone());
     let store = "How long calls to the shared store took";

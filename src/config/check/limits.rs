@@ -62,6 +62,13 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         target: count(raw.target, "target", default.target, 256..=32_768),
         header_bytes: count(raw.header_bytes, "header_bytes", default.header_bytes, 1_024..=262_144),
         header_count: count(raw.header_count, "header_count", default.header_count, 10..=500),
+        connections: count(raw.connections, "connections", default.connections, CONNECTIONS),
+        connections_per_address: count(
+            raw.connections_per_address,
+            "connections_per_address",
+            default.connections_per_address,
+            CONNECTIONS,
+        ),
         header_timeout,
         handshake_timeout,
         idle_timeout,
@@ -74,6 +81,7 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         stream_idle,
         http2,
         login_rate: login_rate(raw.login_rate, cx),
+        body: body(raw.body, cx),
     }
 }
 
@@ -95,5 +103,22 @@ fn login_rate(rate: Option<u64>, cx: &mut Context<'_>) -> Option<u32> {
     }
 }
 
+/// Without the key there is no bound: what is too large is the application's to say, and bodies pass through without
+/// being held. 0 would be for a method, which rules are for.
+fn body(bytes: Option<u64>, cx: &mut Context<'_>) -> Option<u64> {
+    match bytes? {
+        bytes @ 1..=LARGEST_BODY => Some(bytes),
+        bytes => {
+            let message = format!("{bytes} is not between 1 and {LARGEST_BODY}");
+            cx.error(&Key::of("limits.body"), &message, "leave the key out for any number");
+            None
+        }
+    }
+}
+
+/// A million; more have no room in a process.
+const CONNECTIONS: std::ops::RangeInclusive<u64> = 1..=1_000_000;
+/// A petabyte: whoever means more means any.
+const LARGEST_BODY: u64 = 1_000_000_000_000_000;
 /// A minute, from one address.
 const MOST_LOGINS: u64 = 100_000;
