@@ -68,5 +68,6 @@ mod systemd;
 mod tls;
 mod tokens;
 mod traces;
+mod upstreams;
 mod verdict;
 mod verifier;
