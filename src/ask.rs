@@ -1,5 +1,6 @@
 //! What a request asks, read out of its head once: everything that deciding needs, or a refusal. ★
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{
@@ -12,7 +13,7 @@ use http::{HeaderMap, HeaderName, Method};
 use crate::config::settings::{Config, Scheme};
 use crate::forwarded::{self, Trusted};
 use crate::refusal::Refusal;
-use crate::rule::path::{CanonicalPath, PathRefusal, canonical, canonical_with_slashes};
+use crate::rule::path::{CanonicalPath, PathRefusal, Rewrite, canonical, canonical_with_slashes};
 
 pub mod authority;
 
@@ -153,7 +154,17 @@ impl Ask {
         Some(format!("{}{query}", path.as_str()))
     }
 
-    /// Path and query, as forwarded and as returned to after a login.
+    /// Path and query as the upstream is sent them, and the path alone: this very path, or what `rewrite` makes of it.
+    pub fn sent(&self, rewrite: &Rewrite) -> Result<(String, Cow<'_, str>), Refusal> {
+        let path = rewrite.sent(&self.path).map_err(|_| Refusal::Outside)?;
+        let target = match &self.query {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_string(),
+        };
+        Ok((target, path))
+    }
+
+    /// Path and query, as returned to after a login.
     pub fn target(&self) -> String {
         match &self.query {
             Some(query) => format!("{}?{query}", self.path.as_str()),

@@ -270,14 +270,17 @@ impl Gate {
             _ => Cacheability::Private,
         };
         let host = HeaderValue::try_from(&ask.authority).map_err(|_| Refusal::Host)?;
+        let rewrite = &config.destination(found.rule()).ok_or(Refusal::Outside)?.rewrite;
+        let prefix = rewrite.stripped().map(HeaderValue::try_from).transpose();
         Ok(Plan {
-            target: ask.target().try_into().map_err(|_| Refusal::Target)?,
+            target: ask.sent(rewrite)?.0.try_into().map_err(|_| Refusal::Target)?,
             identity,
             drops_authorization: by_bearer && config.bearer.as_ref().is_some_and(|bearer| !bearer.pass),
             forwarded: Forwarded {
                 for_: trip.client.clone(),
                 proto: ask.scheme.as_str(),
                 host: host.clone(),
+                prefix: prefix.map_err(|_| Refusal::Target)?,
             },
             host,
             request_id: trip.context.request_id.clone(),

@@ -71,6 +71,8 @@ pub enum Refusal {
     NoEntropy,
     /// No such page of the gate.
     NotFound,
+    /// The path does not lie below the prefix that its upstream has taken off.
+    Outside,
     /// A page of the gate that is not for this method.
     MethodNotAllowed {
         /// What it is for.
@@ -169,6 +171,7 @@ impl Refusal {
             Self::SessionTooLarge => LoginRefusal::TooLarge.code(),
             Self::NoEntropy => "no_entropy",
             Self::NotFound => "not_found",
+            Self::Outside => PathRefusal::Outside.code(),
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Login(refusal) => refusal.code(),
             Self::Upstream { reason, .. }

@@ -56,7 +56,7 @@ impl Vouch {
 
     /// The headers that go with a request of `who`, whoever said who that is: a session or a bearer token.
     pub fn headers(&self, ask: &Ask, found: &Found<'_>, who: &Who<'_>) -> Result<Headers, Refusal> {
-        let mut headers = self.asserted(ask, who)?;
+        let mut headers = self.asserted(ask, found, who)?;
         let token = pass_token(found).and_then(|token| match token {
             PassToken::Access => who.handed.access_token,
             PassToken::Id => who.handed.id_token,
@@ -86,16 +86,14 @@ impl Vouch {
         Ok(headers)
     }
 
-    fn asserted(&self, ask: &Ask, who: &Who<'_>) -> Result<Headers, Refusal> {
+    fn asserted(&self, ask: &Ask, found: &Found<'_>, who: &Who<'_>) -> Result<Headers, Refusal> {
         let Some(assertions) = &self.assertions else { return Ok(Headers::new()) };
         let random = clock::random().map_err(|_| Refusal::NoEntropy)?;
         let origin = self.config.origins[ask.origin.unwrap_or_default()].to_string();
-        let bound = Bound {
-            origin: &origin,
-            method: ask.method.as_str(),
-            host: &ask.authority,
-            path: ask.path.as_str(),
-        };
+        // What the upstream finds in its own request line is what it can hold a statement against.
+        let destination = self.config.destination(found.rule()).ok_or(Refusal::Outside)?;
+        let (_, path) = ask.sent(&destination.rewrite)?;
+        let bound = Bound { origin: &origin, method: ask.method.as_str(), host: &ask.authority, path: &path };
         assertions.headers(who, &bound, clock::now(), random).ok_or(Refusal::Unwritable)
     }
 

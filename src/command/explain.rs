@@ -18,6 +18,7 @@ use crate::identity::{Identity, Tokens, identify};
 use crate::login::OwnPage;
 use crate::refusal::Refusal;
 use crate::rule::Rules;
+use crate::rule::path::PathRefusal;
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -47,8 +48,10 @@ pub struct Explanation {
     pub outcome: &'static str,
     /// The rule's name; `default` where `required_roles` decides.
     pub rule: Option<String>,
-    /// The path as the upstream would see it.
+    /// The path in its only spelling, which is decided on.
     pub path: Option<String>,
+    /// Where it is forwarded to, and path and query as they are sent there.
+    pub sent: Option<(String, String)>,
     /// In words.
     pub because: String,
 }
@@ -81,19 +84,31 @@ pub fn explain(config: &Config, question: &Question) -> Explanation {
     if clients.is_some_and(|asked| asked.clients.required()) && !question.certificate {
         let because =
             "without a client certificate there is no connection: [tls] client_certificates = \"required\"";
-        return Explanation { outcome: "refuse", rule: None, path: None, because: because.into() };
+        return Explanation {
+            outcome: "refuse",
+            rule: None,
+            path: None,
+            sent: None,
+            because: because.into(),
+        };
     }
     // Where no client is asked for one, none is looked at.
     let ask = ask.with_certificate(question.certificate && clients.is_some());
     if OwnPage::of(&ask, &config.auth_prefix).is_some() {
         let because = format!("{} is a page of the gate's own", ask.path.as_str());
-        return Explanation { outcome: "own", rule: None, path: Some(ask.path.as_str().into()), because };
+        return Explanation {
+            outcome: "own",
+            rule: None,
+            path: Some(ask.path.as_str().into()),
+            sent: None,
+            because,
+        };
     }
     let who = match who(config, question) {
         Ok(who) => who,
         Err(because) => {
             let path = Some(ask.path.as_str().into());
-            return Explanation { outcome: "forbid", rule: None, path, because };
+            return Explanation { outcome: "forbid", rule: None, path, sent: None, because };
         }
     };
     // A session exists only at a public origin: elsewhere its cookie is not read.
@@ -115,10 +130,20 @@ pub fn explain(config: &Config, question: &Question) -> Explanation {
         }
     };
     let decision = decide(&found, person.as_ref(), &ask, clock::now());
+    let forwards = matches!(decision, Decision::Forward | Decision::ForwardAnonymous);
+    let to = config.destination(found.rule()).filter(|_| forwards);
+    let sent = match to.map(|to| ask.sent(&to.rewrite).map(|(target, _)| (to.name.clone(), target))) {
+        Some(Err(refusal)) => {
+            let (rule, path) = (Some(found.name().to_owned()), Some(ask.path.as_str().into()));
+            return Explanation { rule, path, ..Explanation::refused(&refusal) };
+        }
+        sent => sent.and_then(Result::ok),
+    };
     Explanation {
         outcome: decision.name(),
         rule: Some(found.name().to_owned()),
         path: Some(ask.path.as_str().into()),
+        sent,
         because: because(&decision, person.as_ref()),
     }
 }
@@ -140,13 +165,22 @@ impl Explanation {
     fn refused(refusal: &Refusal) -> Self {
         let because = match refusal {
             Refusal::Path(why) => why.to_string(),
+            Refusal::Outside => PathRefusal::Outside.to_string(),
             other => format!("the request is refused: {}", other.code()),
         };
-        Self { outcome: "refuse", rule: None, path: None, because }
+        Self { outcome: "refuse", rule: None, path: None, sent: None, because }
     }
 
     fn to_json(&self) -> Value {
-        json!({"outcome": self.outcome, "rule": self.rule, "path": self.path, "because": self.because})
+        let (upstream, target) = self.sent.as_ref().map(|(upstream, target)| (upstream, target)).unzip();
+        json!({
+            "outcome": self.outcome,
+            "rule": self.rule,
+            "path": self.path,
+            "upstream": upstream,
+            "target": target,
+            "because": self.because,
+        })
     }
 }
 
@@ -158,6 +192,10 @@ impl std::fmt::Display for Explanation {
         }
         if let Some(path) = &self.path {
             writeln!(f, "path     {path}")?;
+        }
+        if let Some((upstream, target)) = &self.sent {
+            writeln!(f, "upstream {upstream}")?;
+            writeln!(f, "target   {target}")?;
         }
         write!(f, "because  {}", self.because)
     }

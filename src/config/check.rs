@@ -15,6 +15,7 @@ mod pages;
 mod parameters;
 mod provider;
 mod requirement;
+mod rewritten;
 mod rules;
 mod secrets;
 mod session;
@@ -22,6 +23,7 @@ mod store;
 mod telemetry;
 mod tls;
 mod upstream;
+mod upstreams;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -87,9 +89,8 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     let auth_prefix = rules::auth_prefix(raw.auth_prefix.as_deref(), cx);
     let written_rules = raw.rules.as_deref().unwrap_or_default();
     let upstreams = upstream::upstreams(
-        raw.upstream.as_deref(),
+        raw,
         written_rules,
-        raw.upstream_ca_file.as_deref(),
         &[Some(listen), Some(admin_listen), redirect_listen].into_iter().flatten().collect::<Vec<_>>(),
         cx,
     );
@@ -103,6 +104,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     rules::against_prefix(&rules, &auth_prefix, cx);
     rules::against_origins(&rules, &origins, cx);
     overlap::overlaps(&rules, &origins, cx);
+    rewritten::rewritten(&rules, &default, &upstreams, cx);
     // Without a provider there is no telling which defaults apply: that is an error of its own.
     let kind = provider.as_ref().map(|provider| &provider.kind);
     let assertion = assertion::assertion(raw.assertion.as_ref(), cx);

@@ -13,10 +13,13 @@ use serde::Deserialize;
 pub(super) struct Raw {
     /// The origin, or list of origins, that browsers use. The callback is this + `/oauth2/callback`.
     pub(super) public_url: Option<OneOrMany>,
-    /// Where allowed requests go: `http://host:port`, `https://host:port` or `unix:/path`.
+    /// Where allowed requests go: `http://host:port`, `https://host:port`, `unix:/path`, or the name of one of
+    /// `[[upstreams]]`.
     pub(super) upstream: Option<String>,
     /// PEM file that replaces the system's roots for an https upstream.
     pub(super) upstream_ca_file: Option<String>,
+    /// Upstreams by name, for `upstream` here and on rules: several addresses, TLS of their own, another path.
+    pub(super) upstreams: Option<Vec<Upstream>>,
     /// Forward the client's Host (default), or the upstream's own.
     pub(super) pass_host: Option<bool>,
     /// Any of these roles is needed where no rule says otherwise; or the word `signed-in`. Mandatory.
@@ -75,6 +78,65 @@ pub(super) struct Raw {
 pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+/// `[[upstreams]]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Upstream {
+    /// What `upstream` calls it: lower-case letters, digits, `-` and `_`.
+    pub(super) name: Option<String>,
+    /// Where it is, each written as `upstream` at the top level; any of them answers for the whole.
+    pub(super) addresses: Option<Vec<String>>,
+    /// Which address gets a request: `least_connections` (default) or `round_robin`.
+    pub(super) balance: Option<Balance>,
+    /// So many failures in a row and an address is left out for a while; 0: never. Default 3.
+    pub(super) max_fails: Option<u64>,
+    /// For how long the first time; each time in a row longer, up to ten times this. Default `10s`.
+    pub(super) eject_time: Option<String>,
+    /// How often names are resolved, each address that one has counting by itself; or `off`: at each new connection,
+    /// as one address. Default `30s`.
+    pub(super) resolve: Option<String>,
+    /// Requests of the gate's own by which it knows whether an address answers. Default: none.
+    pub(super) check: Option<UpstreamCheck>,
+    /// PEM file that replaces the system's roots for its https addresses. Default: `upstream_ca_file`.
+    pub(super) ca_file: Option<String>,
+    /// PEM file with the certificate that the gate shows there.
+    pub(super) client_certificate_file: Option<String>,
+    /// PEM file with that certificate's private key.
+    pub(super) client_key_file: Option<String>,
+    /// The name that its certificates must cover. Default: each address' host.
+    pub(super) server_name: Option<String>,
+    /// As at the top level, which is the default.
+    pub(super) pass_host: Option<bool>,
+    /// A prefix that is taken off the path; a path that does not lie below it is 404.
+    pub(super) strip_prefix: Option<String>,
+    /// A prefix that is put in front of the path, after `strip_prefix`.
+    pub(super) add_prefix: Option<String>,
+}
+
+/// Which address gets a request.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Balance {
+    LeastConnections,
+    RoundRobin,
+}
+
+/// `[upstreams.check]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct UpstreamCheck {
+    /// The target that is asked for with GET. Mandatory.
+    pub(super) path: Option<String>,
+    /// From one check of an address to the next. Default `10s`.
+    pub(super) interval: Option<String>,
+    /// How long one may take. Default `2s`.
+    pub(super) timeout: Option<String>,
+    /// The statuses that are well: `200`, or `200-399` (default).
+    pub(super) status: Option<String>,
+    /// So many that fail in a row and an address is left out; one that passes brings it back. Default 2.
+    pub(super) fails: Option<u64>,
 }
 
 /// `[tls]`
@@ -381,7 +443,7 @@ pub(super) struct Rule {
     pub(super) bearer: Option<RuleBearer>,
     /// `refuse` (default) or `keep` an escaped slash (`%2F`) in a path.
     pub(super) encoded_slash: Option<EncodedSlash>,
-    /// Where allowed requests go instead of the top level's `upstream`, written the same way.
+    /// Where allowed requests go instead of the top level's `upstream`, written the same way: a URL, or a name.
     pub(super) upstream: Option<String>,
 }
 

@@ -21,6 +21,7 @@ mod provider;
 mod rule;
 mod store;
 mod telemetry;
+mod upstream;
 
 pub use handed::{Assertion, AssertionKind, PassToken, PassedOn};
 pub use identity::{Asked, ClaimHeader, Grant, Identity, RoleSource, RolesFormat, Test, TokenChoice};
@@ -28,6 +29,7 @@ pub use provider::{LoginParameters, Parameter, Provider, ProviderKind};
 pub use rule::{Access, Bearer, BearerUse, MinAcr, Requirement, Rule, Unauthenticated};
 pub use store::{Store, StoreAddress, StoreKind, StoreLogin, StoreOutage, StoreTls};
 pub use telemetry::{TraceParent, Traces};
+pub use upstream::{Balance, Destination, HealthCheck, Spread};
 
 /// Everything `run` needs.
 #[derive(Debug, Clone)]
@@ -49,7 +51,7 @@ pub struct Config {
     /// Where the gate's own pages live, without a trailing slash. Default `/oauth2`.
     pub auth_prefix: String,
     /// Where allowed requests go: first the top level's `upstream`, then those that rules name.
-    pub upstreams: Vec<Upstream>,
+    pub upstreams: Vec<Destination>,
     /// Forward the client's `Host` (true, the default) or the upstream's own.
     pub pass_host: bool,
     /// The rules as written, in order.
@@ -153,7 +155,7 @@ pub enum TlsVersion {
     V1_3,
 }
 
-/// Where allowed requests go.
+/// One address where requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upstream {
     /// `http://host:port`.
@@ -329,6 +331,11 @@ impl Config {
     /// Whether a connection from there begins with a PROXY header. No other address may say whose it is.
     pub fn is_balancer(&self, address: IpAddr) -> bool {
         self.proxy_protocol && self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+
+    /// Where requests go that `rule` allows, or that no rule decides.
+    pub fn destination(&self, rule: Option<&Rule>) -> Option<&Destination> {
+        self.upstreams.get(rule.map_or(0, |rule| rule.upstream))
     }
 
     /// Whether some rule keeps escaped slashes.

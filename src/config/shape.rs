@@ -32,7 +32,7 @@ pub(super) enum Shape {
 }
 
 /// Keys that are part of rolegate's interface but that this version does not have.
-const LATER: &[&str] = &["gateway", "upstreams"];
+const LATER: &[&str] = &["gateway"];
 
 // === impl Shape ===
 

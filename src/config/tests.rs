@@ -135,6 +135,7 @@ fn no_commented_key_of_the_reference_is_misspelt() {
             "upstream only",
             "a duration",
             "handed to every upstream",
+            "nothing goes there",
             "belongs to kind",
             "gets the token",
             "with sentinels only",
@@ -169,7 +170,7 @@ fn the_reference_names_every_key() {
 fn what_is_written_is_what_the_gate_gets() {
     let config = fixture("large.toml");
     assert_eq!(config.origins[1].to_string(), "https://app.example.org:8443");
-    assert_eq!(config.upstreams[0], Upstream::Unix("/run/app.sock".into()));
+    assert_eq!(config.upstreams[0].addresses[0], Upstream::Unix("/run/app.sock".into()));
     assert!(config.default.any_role.is_empty());
     assert_eq!(config.admin_listen.to_string(), "[::1]:8081");
     assert_eq!(config.auth_prefix, "/gate");
@@ -293,7 +294,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     flags.set("--listen", "listen", "127.0.0.1:2");
     let config = from_text("a.toml", SMALL, &env, &flags).unwrap().config;
     assert_eq!(config.listen.port(), 2);
-    assert_eq!(config.upstreams, [Upstream::Http { host: "127.0.0.1".into(), port: 9 }]);
+    assert_eq!(config.upstreams, [Upstream::Http { host: "127.0.0.1".into(), port: 9 }.into()]);
 }
 
 #[test]

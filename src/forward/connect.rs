@@ -1,6 +1,7 @@
 //! A new connection to the upstream: TCP, TLS over it, or a unix socket; speaks no HTTP.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,13 +15,15 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::fault::{Fault, SetupError};
-use crate::config::settings::Upstream;
+use crate::config::settings::{Destination, Upstream};
 use crate::tls;
 
 /// Knows how to reach one upstream.
 #[derive(Clone)]
 pub(super) struct Connector {
     upstream: Upstream,
+    /// Where its name was found to lead; `None`: it is looked up for each connection.
+    at: Option<SocketAddr>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     patience: Duration,
 }
@@ -45,23 +48,32 @@ enum Transport {
 // === impl Connector ===
 
 impl Connector {
-    pub(super) fn new(upstream: &Upstream, patience: Duration) -> Result<Self, SetupError> {
+    /// For `upstream`, one of the addresses of `to`.
+    pub(super) fn new(upstream: &Upstream, to: &Destination, patience: Duration) -> Result<Self, SetupError> {
         let tls = match upstream {
             Upstream::Https { host, ca_file, .. } => {
-                let name = ServerName::try_from(bare(host).to_owned())
-                    .map_err(|_| SetupError::Host(host.clone()))?;
-                let mut config = tls::client(ca_file.as_deref())?;
+                let name = to.server_name.as_deref().unwrap_or(bare(host));
+                let name =
+                    ServerName::try_from(name.to_owned()).map_err(|_| SetupError::Host(name.to_owned()))?;
+                let own = to.certificate.as_ref().map(|certificate| certificate.key().clone());
+                let mut config = tls::client_as(ca_file.as_deref(), own)?;
                 config.alpn_protocols = vec![b"http/1.1".to_vec()];
                 Some((TlsConnector::from(Arc::new(config)), name))
             }
             Upstream::Http { .. } | Upstream::Unix(_) => None,
         };
-        Ok(Self { upstream: upstream.clone(), tls, patience })
+        Ok(Self { upstream: upstream.clone(), at: None, tls, patience })
+    }
+
+    /// The same, by this address of its name alone.
+    pub(super) fn at(&self, address: SocketAddr) -> Self {
+        Self { at: Some(address), ..self.clone() }
     }
 
     /// Whether connections of `other` are as good as ours. Not over TLS: what is trusted there may have changed.
     pub(super) fn leads_the_same_way(&self, other: &Self) -> bool {
-        self.tls.is_none() && self.upstream == other.upstream && self.patience == other.patience
+        let same = self.upstream == other.upstream && self.at == other.at;
+        self.tls.is_none() && same && self.patience == other.patience
     }
 
     /// A new connection, ready to speak, within the patience there is for all of it.
@@ -93,7 +105,10 @@ impl Connector {
     /// The first address that answers. Each has its share of the patience, so that one that swallows packets
     /// does not keep the next from being tried.
     async fn dial(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+        let addresses = match self.at {
+            Some(address) => vec![address],
+            None => tokio::net::lookup_host((host, port)).await?.collect(),
+        };
         let share = self.patience / u32::try_from(addresses.len().max(1)).unwrap_or(1);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses {
@@ -105,6 +120,11 @@ impl Connector {
         }
         Err(last)
     }
+}
+
+/// Where a name leads.
+pub(super) async fn addresses(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
 /// A host as the resolver and TLS want it: an IPv6 address without its brackets.

@@ -35,6 +35,7 @@ pub const EXPECTATION: &str = "expectation";
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longer names than any that matters are dropped: they cannot be told from an alias by looking at a part.
@@ -110,6 +111,9 @@ impl Scrub {
         head.insert(&X_FORWARDED_FOR, plan.forwarded.for_.clone());
         head.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(plan.forwarded.proto));
         head.insert(&X_FORWARDED_HOST, plan.forwarded.host.clone());
+        if let Some(prefix) = &plan.forwarded.prefix {
+            head.insert(&X_FORWARDED_PREFIX, prefix.clone());
+        }
         head.insert(&X_REQUEST_ID, plan.request_id.clone());
         for (name, value) in &plan.identity {
             head.insert(name, value.clone());

@@ -3,28 +3,37 @@
 //! One [`Forward`] a worker: its connections are shared with no other thread, so nothing here locks.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::request;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
+use crate::background::Background;
 use crate::body::{Answer, Body};
-use crate::config::settings::{Config, Limits, Upstream};
+use crate::config::settings::{Config, Destination, Limits, Upstream};
 use crate::streams::Open;
 use crate::tally::Tally;
 
 pub mod answer;
+mod choice;
 mod connect;
 pub mod fault;
 pub mod frames;
 pub mod headers;
+mod health;
 pub mod plan;
 mod pool;
 mod relay;
 mod splice;
+mod tend;
 pub mod upgrade;
+mod upstream;
+
+use choice::{Means, Seat, Several, Target, Written};
+use connect::Connector;
+use upstream::Group;
 
 pub use answer::Cacheability;
 pub use fault::{Fault, SetupError};
@@ -34,9 +43,19 @@ pub use plan::{Forwarded, Plan};
 /// What sends requests on, without a connection yet: made once a configuration, for all workers.
 pub struct Blueprint {
     scrub: Scrub,
-    targets: Vec<(connect::Connector, Option<HeaderValue>)>,
+    targets: Vec<Way>,
     limits: Limits,
     tally: Arc<Tally>,
+    /// What goes on beside requests, once this counts.
+    tasks: Mutex<tend::Tasks>,
+}
+
+/// One upstream, for all workers.
+struct Way {
+    to: Destination,
+    written: Arc<[Written]>,
+    /// What is known of its addresses; `None`: there is one, and always that one.
+    group: Option<Arc<Group>>,
 }
 
 /// What sends requests on. One per worker.
@@ -46,13 +65,6 @@ pub struct Forward {
     targets: Vec<Target>,
     limits: Limits,
     timers: Rc<relay::Timers>,
-}
-
-/// One upstream.
-struct Target {
-    pool: Rc<pool::Pool>,
-    /// Its own Host, where the client's is not passed.
-    own_host: Option<HeaderValue>,
 }
 
 /// An upstream's answer, ready to leave.
@@ -72,37 +84,94 @@ impl Blueprint {
         own_cookies: OwnCookies,
         identity_names: &[HeaderName],
     ) -> Result<Self, SetupError> {
-        let target = |upstream: &Upstream| {
-            let own_host = if config.pass_host { None } else { Some(own_host(upstream)?) };
-            let connector = connect::Connector::new(upstream, config.limits.connect_timeout)?;
-            Ok((connector, own_host))
+        let way = |to: &Destination| {
+            let written = |upstream: &Upstream| {
+                let calls_itself = own_host(upstream)?;
+                let own_host = if to.pass_host { None } else { Some(calls_itself.clone()) };
+                let connector = Connector::new(upstream, to, config.limits.connect_timeout)?;
+                Ok(Written { connector, own_host, calls_itself })
+            };
+            let written = to.addresses.iter().map(written).collect::<Result<_, SetupError>>()?;
+            Ok(Way { to: to.clone(), written, group: None })
         };
-        Ok(Self {
+        let blueprint = Self {
             scrub: Scrub::new(own_cookies, identity_names),
-            targets: config.upstreams.iter().map(target).collect::<Result<_, SetupError>>()?,
+            targets: config.upstreams.iter().map(way).collect::<Result<_, SetupError>>()?,
             limits: config.limits.clone(),
             tally: Arc::default(),
-        })
+            tasks: Mutex::default(),
+        };
+        Ok(blueprint.counting(&Arc::default()))
     }
 
     /// The same, whose connections are counted there.
-    pub fn counting(self, tally: &Arc<Tally>) -> Self {
+    pub fn counting(mut self, tally: &Arc<Tally>) -> Self {
+        for way in &mut self.targets {
+            let group = |spread| Arc::new(Group::new(&way.to, spread, tally.clone()));
+            way.group = way.to.spread.as_ref().map(group);
+        }
         Self { tally: tally.clone(), ..self }
+    }
+
+    /// The same, knowing of addresses what the one `before` knows.
+    pub fn knowing(mut self, before: &Self) -> Self {
+        for way in &mut self.targets {
+            let same = before.targets.iter().find(|other| other.to.name == way.to.name);
+            let Some((spread, known)) = way.to.spread.as_ref().zip(same.and_then(|same| same.group.as_ref()))
+            else {
+                continue;
+            };
+            let fresh = Group::new(&way.to, spread, self.tally.clone());
+            way.group = Some(Arc::new(fresh.knowing(known, spread.resolve.is_some())));
+        }
+        self
+    }
+
+    /// From now on this is what counts: names are followed and addresses checked, by tasks of their own.
+    pub fn begin(&self, background: &Background) {
+        self.begin_with(background, &tend::system());
+    }
+
+    fn begin_with(&self, background: &Background, resolver: &tend::Resolver) {
+        let mut tasks = tend::Tasks::default();
+        for Way { to, written, group } in &self.targets {
+            let (Some(group), Some(spread)) = (group, &to.spread) else { continue };
+            let tended = to.addresses.iter().zip(written.iter()).map(|(address, written)| tend::Tended {
+                connector: written.connector.clone(),
+                host: written.calls_itself.clone(),
+                name: address.host_to_resolve().map(|(host, port)| (host.to_owned(), port)),
+            });
+            let tended: Vec<_> = tended.collect();
+            group.begins();
+            if let Some(every) = spread.resolve {
+                tasks.resolve(group, &tended, every, resolver, background);
+            }
+            if let Some(check) = &spread.check {
+                tasks.check(group, &tended, check, background);
+            }
+        }
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+    }
+
+    /// Another one counts from now on.
+    pub fn end(&self) {
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tend::Tasks::default();
+        self.targets.iter().filter_map(|way| way.group.as_ref()).for_each(|group| group.ends());
     }
 
     /// For the worker that calls this. It goes on with the connections of the one `before` where the way to an
     /// upstream is the same.
     pub fn forward(&self, before: Option<&Forward>) -> Forward {
-        let idle_time = self.limits.upstream_idle;
-        let pool = |connector: &connect::Connector| {
-            let known = before.into_iter().flat_map(|before| &before.targets).map(|target| &target.pool);
-            let same = known.into_iter().find(|pool| pool.leads_the_same_way(connector, idle_time));
-            same.cloned()
-                .unwrap_or_else(|| Rc::new(pool::Pool::new(connector.clone(), idle_time, self.tally.clone())))
-        };
-        let target = |(connector, own_host): &(connect::Connector, Option<HeaderValue>)| Target {
-            pool: pool(connector),
-            own_host: own_host.clone(),
+        let means = Means { idle_time: self.limits.upstream_idle, tally: self.tally.clone() };
+        let known: Vec<_> =
+            before.into_iter().flat_map(|before| &before.targets).flat_map(Target::seats).collect();
+        let target = |Way { to, written, group }: &Way| match (group, &to.spread) {
+            (Some(group), Some(spread)) => {
+                let (group, written) = (group.clone(), written.clone());
+                Target::Several(Several::new(group, spread.balance, written, &known, means.clone()))
+            }
+            // An upstream has an address, or there is none of it.
+            _ => Target::One(Seat::new(None, &written[0], &known, &means)),
         };
         Forward {
             scrub: Rc::new(self.scrub.clone()),
@@ -132,7 +201,7 @@ impl Forward {
         let (client, body) = request.into_parts();
         // Rules and targets are of one configuration; were they not, nothing is sent anywhere.
         let target = self.targets.get(plan.upstream).ok_or(Fault::NoUpstream)?;
-        let host = target.own_host.as_ref().unwrap_or(&plan.host);
+        let mut attempt = target.attempt();
         let empty = body.is_end_stream();
         let length = body.size_hint().exact();
         if length.zip(self.limits.body).is_some_and(|(length, most)| length > most) {
@@ -143,7 +212,8 @@ impl Forward {
         let mut fresh_only = false;
 
         loop {
-            let mut lease = target.pool.take(fresh_only).await?;
+            let mut lease = attempt.take(fresh_only).await?;
+            let host = attempt.own_host().unwrap_or(&plan.host);
             let mut outgoing = Request::new(upload);
             *outgoing.method_mut() = client.method.clone();
             *outgoing.uri_mut() = plan.target.clone().into();
@@ -155,8 +225,12 @@ impl Forward {
                 relay::await_head(lease.send(outgoing), &progress, time, timers).await
             };
             let error = match sent {
-                None => return Err(Fault::ResponseTimeout),
+                None => {
+                    attempt.failed(&Fault::ResponseTimeout);
+                    return Err(Fault::ResponseTimeout);
+                }
                 Some(Ok(response)) => {
+                    attempt.answered();
                     return self.relay(response, lease, &client, &plan, (tunnel, open));
                 }
                 Some(Err(error)) => error,
@@ -164,7 +238,11 @@ impl Forward {
             upload = match lease.after(error, &client.method, empty) {
                 // Once: a fresh connection has no stale past to blame.
                 pool::After::Again(unsent) => unsent,
-                pool::After::Over(error) => return Err(Fault::from_send(error, &progress)),
+                pool::After::Over(error) => {
+                    let fault = Fault::from_send(error, &progress);
+                    attempt.failed(&fault);
+                    return Err(fault);
+                }
             };
             fresh_only = true;
         }
@@ -199,7 +277,8 @@ impl Forward {
         if let Some(switched) = switched
             && let Some(open) = open.take()
         {
-            switched.splice(&mut response, open, self.limits.stream_idle, &plan.request_id);
+            let held = lease.count();
+            switched.splice(&mut response, open, self.limits.stream_idle, &plan.request_id, held);
             lease.spoil();
         }
         let (mut parts, body) = response.into_parts();
@@ -255,6 +334,13 @@ fn own_host(upstream: &Upstream) -> Result<HeaderValue, SetupError> {
 #[allow(clippy::disallowed_methods, reason = "timers of the upstream, never a decision")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// The same in milliseconds since it was first asked for; never 0.
+fn millis() -> health::Millis {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let since = now().duration_since(*FIRST.get_or_init(now));
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
 
 #[cfg(test)]

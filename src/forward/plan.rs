@@ -8,7 +8,8 @@ use crate::trace::context::Outgoing;
 /// Everything decided about a request before it leaves.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The canonical path and the untouched query: exactly what was decided on.
+    /// The canonical path and the untouched query: exactly what was decided on, or what its upstream's prefixes make
+    /// of that.
     pub target: http::uri::PathAndQuery,
     /// The client's Host; [`super::Forward`] puts the upstream's own in its place where `pass_host` is off.
     pub host: HeaderValue,
@@ -32,7 +33,7 @@ pub struct Plan {
     pub cacheability: Cacheability,
 }
 
-/// `X-Forwarded-For`, `-Proto` and `-Host`.
+/// `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`.
 #[derive(Debug, Clone)]
 pub struct Forwarded {
     /// The client's address, after whatever trusted proxies said.
@@ -41,4 +42,6 @@ pub struct Forwarded {
     pub proto: &'static str,
     /// The host as the client wrote it.
     pub host: HeaderValue,
+    /// `X-Forwarded-Prefix`: what was taken off the path.
+    pub prefix: Option<HeaderValue>,
 }

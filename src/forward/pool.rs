@@ -15,6 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
+use super::choice::UnderWay;
 use super::connect::{Connector, Heard};
 use super::fault::Fault;
 use super::now;
@@ -35,6 +36,8 @@ pub(super) struct Lease {
     shelf: Weak<Shelf>,
     keep: Duration,
     reused: bool,
+    /// Counts among the requests of its address.
+    under_way: Option<UnderWay>,
 }
 
 /// What to do after a request got no answer.
@@ -87,6 +90,7 @@ impl Pool {
             shelf: Rc::downgrade(&self.shelf),
             keep: self.idle_time,
             reused,
+            under_way: None,
         })
     }
 
@@ -200,6 +204,16 @@ impl Lease {
         } else {
             After::Over(error)
         }
+    }
+
+    /// Counts from now on until it ends, or for as long as what [`Lease::count`] gives.
+    pub(super) fn counts_as(&mut self, under_way: UnderWay) {
+        self.under_way = Some(under_way);
+    }
+
+    /// What counts, for whoever goes on with the connection when the lease is over.
+    pub(super) fn count(&mut self) -> Option<UnderWay> {
+        self.under_way.take()
     }
 
     /// The upstream keeps idle connections for so many seconds; a second less is kept here, because what is

@@ -2,5 +2,6 @@
 
 mod bodies;
 mod connections;
+mod several;
 mod stage;
 mod websocket;

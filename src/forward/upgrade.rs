@@ -89,17 +89,20 @@ impl Tunnel {
 // === impl Switched ===
 
 impl Switched {
-    /// Joins both sides once each has switched. What either has sent already is kept by hyper and comes first.
+    /// Joins both sides once each has switched. What either has sent already is kept by hyper and comes first. `held`
+    /// is let go at the end.
     pub(super) fn splice(
         self,
         answer: &mut Response<Incoming>,
         mut open: Open,
         idle: Option<Duration>,
         request_id: &HeaderValue,
+        held: impl Sized + 'static,
     ) {
         let upstream = hyper::upgrade::on(answer);
         let request_id = request_id.clone();
         tokio::task::spawn_local(async move {
+            let _held = held;
             let ended = async {
                 let (client, upstream) = (self.0.await?, upstream.await?);
                 let spliced = splice(TokioIo::new(client), TokioIo::new(upstream), &mut open, idle);

@@ -132,6 +132,7 @@ fn plan(signed_in: bool, cacheability: Cacheability) -> Plan {
             for_: HeaderValue::from_static("192.0.2.1"),
             proto: "https",
             host: HeaderValue::from_static("app.test"),
+            prefix: None,
         },
         request_id: HeaderValue::from_static("gate-1"),
         trace: None,

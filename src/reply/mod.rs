@@ -237,7 +237,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::Unwritable => StatusCode::FORBIDDEN,
         Refusal::Outage | Refusal::StoreOutage => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::NoEntropy => StatusCode::INTERNAL_SERVER_ERROR,
-        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::NotFound | Refusal::Outside => StatusCode::NOT_FOUND,
         Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::Body { slow: true, .. } => StatusCode::REQUEST_TIMEOUT,
         Refusal::Body { .. } => StatusCode::BAD_REQUEST,

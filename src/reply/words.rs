@@ -63,6 +63,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
         },
         Refusal::NoEntropy => say("Something is wrong here", "The system has no randomness to give, so nothing can be signed in."),
         Refusal::NotFound => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
+        Refusal::Outside => say("There is nothing here", "The address is not one that the application serves."),
         Refusal::MethodNotAllowed { .. } | Refusal::Method => say("This method is not allowed here", "The address does not answer this kind of request."),
         Refusal::Misdirected => say("Wrong address", "This service is reached under another host name."),
         Refusal::Cleartext => say("This address is not encrypted", "What was sent here could be read on the way, and has not been passed on. The address begins with https://."),

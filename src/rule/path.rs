@@ -7,8 +7,10 @@
 use std::borrow::Cow;
 
 mod pattern;
+mod rewrite;
 
 pub use pattern::{PathMatch, Pattern, PatternProblem};
+pub use rewrite::Rewrite;
 
 /// A request path in its only spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,9 @@ pub enum PathRefusal {
     /// A segment that is a dot segment once its `;…` is cut off.
     #[error("the path hides a dot segment behind a parameter")]
     HiddenDots,
+    /// It does not lie below the prefix that its upstream has taken off.
+    #[error("the path lies outside of what its upstream serves")]
+    Outside,
 }
 
 /// Brings `raw` (the path of a request target, without the query) to its only spelling.
@@ -144,6 +149,7 @@ impl PathRefusal {
             Self::DoubleEscape => "path_double_escape",
             Self::AboveRoot => "path_above_root",
             Self::HiddenDots => "path_hidden_dots",
+            Self::Outside => "path_outside",
         }
     }
 }

@@ -169,6 +169,7 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
         tracing::info!(listen = %bound, "sending cleartext to TLS");
     }
     let current: Current = Arc::new(ArcSwap::from_pointee(standing.share(config.clone())?));
+    current.load().forward.begin(&standing.background);
     if let Some(socket) = socket {
         let (current, background) = (current.clone(), standing.background.clone());
         let sessions = move || current.load().callers.sessions.clone();

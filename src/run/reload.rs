@@ -124,7 +124,10 @@ impl Reload {
             shown.store(Arc::new(tls));
         }
         self.configured.store(config.clone());
-        self.current.store(Arc::new(shared));
+        let shared = Arc::new(shared);
+        let before = self.current.swap(shared.clone());
+        before.forward.end();
+        shared.forward.begin(&self.standing.background);
         // What is open was decided on by the rules before.
         self.standing.streams.reconsider();
         for warning in warnings.iter() {

@@ -50,7 +50,7 @@ impl Standing {
         let (desk, background) = (kept.clone(), self.background.clone());
         let login = Login::new(config.clone(), rules.clone(), provider.clone(), desk, background);
         let vouch = Vouch::new(config.clone()).map_err(other)?;
-        self.shared(config, rules, &provider, kept, login, vouch)
+        self.shared(None, config, rules, &provider, kept, login, vouch)
     }
 
     /// The same of a later one; what the one `before` remembers goes on. Nothing counts yet.
@@ -65,11 +65,13 @@ impl Standing {
         let rules = rules(&config);
         let login = before.login.with(config.clone(), rules.clone(), provider.clone(), kept.clone());
         let vouch = before.vouch.with(config.clone()).map_err(other)?;
-        self.shared(config, rules, provider, kept, login, vouch)
+        self.shared(Some(&before.forward), config, rules, provider, kept, login, vouch)
     }
 
+    #[allow(clippy::too_many_arguments, reason = "each is made in its own way at a start and at a reload")]
     fn shared(
         &self,
+        before: Option<&Blueprint>,
         config: Arc<Config>,
         rules: Arc<Rules>,
         provider: &Arc<Provider>,
@@ -87,6 +89,10 @@ impl Standing {
         bases.dedup();
         let forward = Blueprint::new(&config, OwnCookies { bases }, &stripped(&config)).map_err(other)?;
         let forward = forward.counting(self.telemetry.metrics.tally());
+        let forward = match before {
+            Some(before) => forward.knowing(before),
+            None => forward,
+        };
         Ok(Shared {
             rules,
             sites,

@@ -45,6 +45,16 @@ pub struct Tally {
     pub upstream_seconds: Timing,
     /// Requests that the upstream left without a usable answer.
     pub upstream_faults: Family<Reason, Counter>,
+    /// Addresses of upstreams with several, by whether they are asked.
+    pub upstream_addresses: Family<AddressState, Gauge>,
+    /// Requests that failed at an address, whether or not another answered.
+    pub upstream_address_failures: Family<AddressReason, Counter>,
+    /// Addresses that were left out.
+    pub upstream_ejections: Family<AddressReason, Counter>,
+    /// Checks of addresses.
+    pub upstream_checks: Family<AddressOutcome, Counter>,
+    /// Names of addresses that were resolved.
+    pub upstream_resolutions: Family<AddressOutcome, Counter>,
     /// Connections that are open, by side.
     pub open_connections: Family<Side, Gauge>,
     /// Connections that were refused, by what is full.
@@ -120,6 +130,39 @@ pub struct Call {
 pub struct Reason {
     /// A stable code.
     pub reason: &'static str,
+}
+
+/// `{upstream, address, state}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AddressState {
+    /// The upstream's name in the configuration.
+    pub upstream: String,
+    /// The address as the configuration has it: what its name leads to is counted there.
+    pub address: String,
+    /// `in` or `out`.
+    pub state: &'static str,
+}
+
+/// `{upstream, address, reason}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AddressReason {
+    /// As in [`AddressState`].
+    pub upstream: String,
+    /// As there.
+    pub address: String,
+    /// A stable code.
+    pub reason: &'static str,
+}
+
+/// `{upstream, address, outcome}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AddressOutcome {
+    /// As in [`AddressState`].
+    pub upstream: String,
+    /// As there.
+    pub address: String,
+    /// `ok`, or a stable code.
+    pub outcome: &'static str,
 }
 
 /// `{side}`
@@ -262,6 +305,51 @@ impl Tally {
     /// A connection was refused, because this is full.
     pub fn refused_connection(&self, reason: &'static str) {
         self.refused_connections.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// So many addresses behind this one are asked, and so many left out; `None`: it is none any more.
+    pub fn upstream_addresses(&self, upstream: &str, address: &str, counts: Option<(usize, usize)>) {
+        let of = |state| AddressState { upstream: upstream.into(), address: address.into(), state };
+        let Some((asked, left_out)) = counts else {
+            for state in ["in", "out"] {
+                self.upstream_addresses.remove(&of(state));
+            }
+            return;
+        };
+        for (state, count) in [("in", asked), ("out", left_out)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.upstream_addresses.get_or_create(&of(state)).set(count);
+        }
+        // From the start on, so that the first time is an increase.
+        let (upstream, address, reason) = (upstream.into(), address.into(), "upstream_connect");
+        let first = AddressReason { upstream, address, reason };
+        drop(self.upstream_address_failures.get_or_create(&first));
+        drop(self.upstream_ejections.get_or_create(&first));
+    }
+
+    /// A request to an address failed.
+    pub fn upstream_address_failed(&self, upstream: &str, address: &str, reason: &'static str) {
+        let labels = AddressReason { upstream: upstream.into(), address: address.into(), reason };
+        self.upstream_address_failures.get_or_create(&labels).inc();
+    }
+
+    /// An address is left out from now on.
+    pub fn upstream_ejected(&self, upstream: &str, address: &str, reason: &'static str) {
+        let labels = AddressReason { upstream: upstream.into(), address: address.into(), reason };
+        self.upstream_ejections.get_or_create(&labels).inc();
+    }
+
+    /// A check of an address ended so.
+    pub fn upstream_checked(&self, upstream: &str, address: &str, outcome: &'static str) {
+        let labels = AddressOutcome { upstream: upstream.into(), address: address.into(), outcome };
+        self.upstream_checks.get_or_create(&labels).inc();
+    }
+
+    /// A name led somewhere, or nowhere.
+    pub fn upstream_resolved(&self, upstream: &str, address: &str, outcome: bool) {
+        let outcome = if outcome { "ok" } else { "failed" };
+        let labels = AddressOutcome { upstream: upstream.into(), address: address.into(), outcome };
+        self.upstream_resolutions.get_or_create(&labels).inc();
     }
 
     /// A handshake ended so.

@@ -248,6 +248,14 @@ fn show(r: &mut Registry, tally: &Tally) {
     r.register_with_unit("upstream_answer", upstream, Unit::Seconds, tally.upstream_seconds.clone());
     let faults = "Requests that the upstream left without a usable answer";
     r.register("upstream_faults", faults, tally.upstream_faults.clone());
+    let addresses = "Addresses of upstreams with several, by whether they are asked";
+    r.register("upstream_addresses", addresses, tally.upstream_addresses.clone());
+    let failures = "Requests that failed at an address, whether or not another answered";
+    r.register("upstream_address_failures", failures, tally.upstream_address_failures.clone());
+    r.register("upstream_ejections", "Addresses that were left out", tally.upstream_ejections.clone());
+    r.register("upstream_checks", "Checks of addresses by outcome", tally.upstream_checks.clone());
+    let resolutions = "Names of addresses that were resolved";
+    r.register("upstream_resolutions", resolutions, tally.upstream_resolutions.clone());
     r.register("open_connections", "Connections that are open", tally.open_connections.clone());
     r.register("connections", "Connections that were opened", tally.connections.clone());
     r.register("open_streams", "WebSockets and event streams that are open", tally.open_streams.clone());

@@ -72,5 +72,6 @@ mod systemd;
 mod tls;
 mod tokens;
 mod traces;
+mod upstreams;
 mod verdict;
 mod verifier;

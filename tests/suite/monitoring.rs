@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::metrics::parsed;
 use crate::support::store::Server;
+use crate::support::until;
 use crate::support::upstream;
 use crate::{bearer, front};
 
@@ -91,14 +92,21 @@ fn must_be_documented(text: &str) {
 #[test]
 fn the_list_of_metrics_is_what_a_scrape_has() {
     let store = Server::start();
-    let setup = front::setup("").tables("[bearer]").session(&format!("store = {:?}", store.url()));
+    let several = "[[upstreams]]\nname = \"several\"\naddresses = [\"http://localhost:9\"]\n[upstreams.check]\npath = \"/\"\n";
+    let rule = "[[rules]]\npath = \"/several/**\"\nany_role = [\"user\"]\nupstream = \"several\"\n";
+    let setup = front::setup("").tables("[bearer]").tables(several).rules(rule);
+    let setup = setup.session(&format!("store = {:?}", store.url()));
     let (world, _) = front::tunnelled(setup);
     drop(world.signed_in("user"));
     bearer::ask(&world, "/x", &bearer::line("x"));
     bearer::ask(&world, "/oauth2/callback", "");
     world.upstream.behave(upstream::closes_after_head());
     assert_eq!(bearer::ask(&world, "/public/x", "").status, 502);
-    let text = world.gate.admin("/metrics").text();
+    let text = until("a name was resolved and an address checked", || {
+        let text = world.gate.admin("/metrics").text();
+        let counted = ["upstream_checks_total{", "upstream_resolutions_total{"];
+        counted.iter().all(|name| text.contains(name)).then_some(text)
+    });
     let documented = documented();
     let there: BTreeSet<String> = parsed(&text)
         .lines()

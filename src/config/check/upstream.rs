@@ -1,38 +1,50 @@
-//! `upstream`, at the top level and on rules: addresses that are not the gate itself. ★
+//! `upstream`, at the top level and on rules: an address that is not the gate itself, or a name of `[[upstreams]]`. ★
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use url::{Host, Url};
 
-use super::Context;
 use super::origin::is_loopback;
+use super::{Context, upstreams};
 use crate::config::problem::Key;
 use crate::config::raw;
-use crate::config::settings::Upstream;
+use crate::config::settings::{Destination, Upstream};
+use crate::config::shape::distance;
 
 /// The upstreams of the top level and of rules, each once.
 pub(super) struct Upstreams {
     /// The top level's; `None` if it cannot be used.
-    first: Option<Upstream>,
-    others: Vec<Upstream>,
+    first: Option<Destination>,
+    others: Vec<Destination>,
     /// For each rule, in order, which one it names.
     of_rules: Vec<usize>,
 }
 
+/// What upstreams are judged by.
+pub(super) struct Around<'a> {
+    /// `upstream_ca_file`.
+    pub(super) ca_file: Option<PathBuf>,
+    /// The gate's listeners.
+    pub(super) own: &'a [SocketAddr],
+    /// The top level's.
+    pub(super) pass_host: bool,
+}
+
 /// Where allowed requests go. `own` are the gate's listeners.
 pub(super) fn upstreams(
-    text: Option<&str>,
+    raw: &raw::Raw,
     rules: &[raw::Rule],
-    ca_file: Option<&str>,
     own: &[SocketAddr],
     cx: &mut Context<'_>,
 ) -> Upstreams {
     let ca_key = Key::of("upstream_ca_file");
-    let ca_file = cx.certificates(&ca_key, ca_file);
+    let ca_file = cx.certificates(&ca_key, raw.upstream_ca_file.as_deref());
+    let around = Around { ca_file, own, pass_host: raw.pass_host.unwrap_or(true) };
+    let mut tables = upstreams::tables(raw.upstreams.as_deref().unwrap_or_default(), &around, cx);
     let key = Key::of("upstream");
-    let first = match text {
-        Some(text) => upstream(text, &key, ca_file.as_ref(), own, cx),
+    let first = match raw.upstream.as_deref() {
+        Some(text) => destination(text, &key, &mut tables, &around, cx),
         None => {
             cx.missing(&key, FIX);
             None
@@ -41,19 +53,58 @@ pub(super) fn upstreams(
     let mut found = Upstreams { first, others: Vec::new(), of_rules: Vec::new() };
     for (at, rule) in rules.iter().enumerate() {
         let key = Key::of("rules").index(at).name("upstream");
-        let named = rule.upstream.as_deref().and_then(|text| upstream(text, &key, ca_file.as_ref(), own, cx));
+        let named =
+            rule.upstream.as_deref().and_then(|text| destination(text, &key, &mut tables, &around, cx));
         let index = named.map_or(0, |named| found.index(named));
         found.of_rules.push(index);
     }
-    let all = || found.first.iter().chain(&found.others);
-    if ca_file.is_some() && all().next().is_some() && !all().any(|one| matches!(one, Upstream::Https { .. }))
+    for table in tables.iter().filter(|table| !table.named) {
+        cx.warning(
+            &table.key,
+            "nothing goes there: neither `upstream` nor a rule names it",
+            "name it, or leave the table out",
+        );
+    }
+    let mut all = found.first.iter().chain(&found.others).flat_map(|one| &one.addresses).peekable();
+    if around.ca_file.is_some()
+        && all.peek().is_some()
+        && !all.any(|one| matches!(one, Upstream::Https { .. }))
     {
         cx.error(&ca_key, "has a meaning for an https:// upstream only", "leave it out, or use https://");
     }
     found
 }
 
-fn upstream(
+/// A URL, or the name of a table.
+fn destination(
+    text: &str,
+    key: &Key,
+    tables: &mut [upstreams::Table],
+    around: &Around<'_>,
+    cx: &mut Context<'_>,
+) -> Option<Destination> {
+    // Every address has a colon, and no name has one.
+    if tables.is_empty() || text.contains(':') {
+        let address = upstream(text, key, around.ca_file.as_ref(), around.own, cx)?;
+        return Some(Destination { pass_host: around.pass_host, ..address.into() });
+    }
+    if let Some(table) = tables.iter_mut().find(|table| table.name == text) {
+        table.named = true;
+        return table.destination.clone();
+    }
+    let nearest = tables.iter().map(|table| (distance(text, &table.name), &table.name)).min();
+    let fix = match nearest {
+        Some((distance, name)) if distance <= (name.len() / 3).clamp(1, 3) => {
+            format!("did you mean {name:?}?")
+        }
+        _ => "name one of them, or write a URL".into(),
+    };
+    cx.error(key, &format!("no [[upstreams]] is called {text:?}"), &fix);
+    None
+}
+
+/// One address, as it is written at the top level, on a rule or in a table.
+pub(super) fn upstream(
     text: &str,
     key: &Key,
     ca_file: Option<&PathBuf>,
@@ -79,7 +130,7 @@ fn upstream(
 
 impl Upstreams {
     /// All of them, the top level's first.
-    pub(super) fn found(self) -> Option<Vec<Upstream>> {
+    pub(super) fn found(self) -> Option<Vec<Destination>> {
         Some(std::iter::once(self.first?).chain(self.others).collect())
     }
 
@@ -93,7 +144,15 @@ impl Upstreams {
         self.of_rules.get(at).copied().unwrap_or(0)
     }
 
-    fn index(&mut self, named: Upstream) -> usize {
+    /// The one at `index`: 0 is the top level's.
+    pub(super) fn at(&self, index: usize) -> Option<&Destination> {
+        match index.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(other) => self.others.get(other),
+        }
+    }
+
+    fn index(&mut self, named: Destination) -> usize {
         if self.first.as_ref() == Some(&named) {
             return 0;
         }

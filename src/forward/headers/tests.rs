@@ -20,6 +20,7 @@ fn plan(user: Option<&'static str>) -> Plan {
             for_: HeaderValue::from_static("192.0.2.1"),
             proto: "https",
             host: HeaderValue::from_static("app.example.com"),
+            prefix: None,
         },
         request_id: HeaderValue::from_static("gate-1"),
         trace: None,

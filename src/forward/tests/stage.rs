@@ -20,7 +20,7 @@ use crate::streams::Streams;
 
 // === the gate ===
 
-pub(super) struct Gate(Forward);
+pub(super) struct Gate(pub(super) Forward);
 
 impl Handler for Gate {
     async fn answer(&self, request: Request<Incoming>, _: Peer) -> Answer {
@@ -37,6 +37,7 @@ impl Handler for Gate {
                 for_: HeaderValue::from_static("192.0.2.1"),
                 proto: "https",
                 host: HeaderValue::from_static("app.example.com"),
+                prefix: None,
             },
             request_id: HeaderValue::from_static("gate-1"),
             trace: None,
@@ -54,7 +55,7 @@ impl Handler for Gate {
     }
 }
 
-pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
+pub(super) fn config(upstream: impl Into<Destination>, limits: Limits) -> Config {
     Config {
         origins: Vec::new(),
         listen: ([127, 0, 0, 1], 0).into(),
@@ -63,7 +64,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         http2_cleartext: false,
         tls: None,
         auth_prefix: "/oauth2".into(),
-        upstreams: vec![upstream],
+        upstreams: vec![upstream.into()],
         pass_host: true,
         rules: Vec::new(),
         default: Requirement::default(),
@@ -116,7 +117,7 @@ pub(super) fn patient() -> Limits {
     }
 }
 
-pub(super) fn gate(upstream: Upstream) -> SocketAddr {
+pub(super) fn gate(upstream: impl Into<Destination> + Send + 'static) -> SocketAddr {
     let listener = listen::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {

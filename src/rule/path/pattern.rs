@@ -106,6 +106,24 @@ impl Pattern {
                 && rest.as_bytes()[base.len()] == b'/')
     }
 
+    /// Where these paths are once `strip` is taken off and `add` put in front; `None`: none of them lies below `strip`.
+    pub(super) fn moved(&self, strip: &str, add: &str) -> Option<Self> {
+        let below = |text: &str, base: &str| text.strip_prefix(base).map(str::to_owned);
+        let at_boundary = |rest: &String| rest.is_empty() || rest.starts_with('/');
+        let rest = match below(&self.base, strip).filter(at_boundary) {
+            Some(rest) => rest,
+            // Of all paths below a shorter prefix those below `strip` are sent.
+            None => below(strip, &self.base)
+                .filter(|rest| self.prefix && at_boundary(rest))
+                .map(|_| String::new())?,
+        };
+        let base = match format!("{add}{rest}") {
+            base if base.is_empty() && !self.prefix => "/".to_owned(),
+            base => base,
+        };
+        Some(Self { base, prefix: self.prefix })
+    }
+
     fn matched(&self, path: &str, same: impl Fn(&str, &str) -> bool) -> Option<PathMatch> {
         if !self.prefix {
             return same(path, &self.base).then_some(PathMatch::Exact);
