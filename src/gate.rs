@@ -379,6 +379,7 @@ impl Refusal {
         let reason = fault.reason();
         match fault.blame() {
             Blame::Client => Self::Body { reason, slow: matches!(fault, Fault::RequestBodyTimeout) },
+            Blame::UpstreamBusy => Self::UpstreamBusy,
             blame => Self::Upstream { reason, slow: blame == Blame::UpstreamSlow },
         }
     }

@@ -85,6 +85,8 @@ pub enum Refusal {
         /// Whether it was slow rather than wrong.
         slow: bool,
     },
+    /// The upstream has as much to do as it may be given.
+    UpstreamBusy,
     /// The request's own body broke off or stalled on its way.
     Body {
         /// Its stable code.
@@ -168,6 +170,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Login(refusal) => refusal.code(),
+            Self::UpstreamBusy => "upstream_busy",
             Self::Upstream { reason, .. }
             | Self::Body { reason, .. }
             | Self::Bearer(reason)

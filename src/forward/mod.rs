@@ -16,10 +16,12 @@ use crate::streams::Open;
 use crate::tally::Tally;
 
 pub mod answer;
+mod cap;
 mod connect;
 pub mod fault;
 pub mod frames;
 pub mod headers;
+mod http2;
 pub mod plan;
 mod pool;
 mod relay;
@@ -27,6 +29,7 @@ mod splice;
 pub mod upgrade;
 
 pub use answer::Cacheability;
+pub use cap::Caps;
 pub use fault::{Fault, SetupError};
 pub use headers::{OwnCookies, Scrub};
 pub use plan::{Forwarded, Plan};
@@ -70,10 +73,11 @@ impl Blueprint {
         config: &Config,
         own_cookies: OwnCookies,
         identity_names: &[HeaderName],
+        caps: &Caps,
     ) -> Result<Self, SetupError> {
         let target = |upstream: &Upstream| {
             let own_host = if config.pass_host { None } else { Some(own_host(upstream)?) };
-            let connector = connect::Connector::new(upstream, config.limits.connect_timeout)?;
+            let connector = connect::Connector::new(upstream, &config.limits, caps)?;
             Ok((connector, own_host))
         };
         Ok(Self {
@@ -133,7 +137,7 @@ impl Forward {
         let host = target.own_host.as_ref().unwrap_or(&plan.host);
         let empty = body.is_end_stream();
         let length = body.size_hint().exact();
-        let (mut upload, progress) = relay::Upload::new(body, self.limits.body_idle_timeout);
+        let (mut upload, progress) = relay::Upload::new(body, client.version, self.limits.body_idle_timeout);
         let mut fresh_only = false;
 
         loop {
@@ -142,13 +146,21 @@ impl Forward {
             *outgoing.method_mut() = client.method.clone();
             *outgoing.uri_mut() = plan.target.clone().into();
             *outgoing.headers_mut() = self.scrub.outgoing(&client.headers, host, &plan, tunnel.is_some());
-            frame(&mut outgoing, empty, length);
+            if lease.speaks_http2() {
+                if tunnel.is_some() {
+                    return Err(Fault::NoUpgrade);
+                }
+                http2::dressed(&mut outgoing, &plan.target, target.pool.scheme(), &client.headers)
+                    .ok_or(Fault::NoUpstream)?;
+            } else {
+                frame(&mut outgoing, empty, length);
+            }
 
             let sent = relay::await_head(lease.send(outgoing), &progress, self.limits.response_timeout).await;
             let error = match sent {
                 None => return Err(Fault::ResponseTimeout),
                 Some(Ok(response)) => {
-                    return self.relay(response, lease, &client, &plan, (tunnel, open));
+                    return self.relay(response, (lease, progress), &client, &plan, (tunnel, open));
                 }
                 Some(Err(error)) => error,
             };
@@ -164,7 +176,7 @@ impl Forward {
     fn relay(
         &self,
         mut response: http::Response<Incoming>,
-        mut lease: pool::Lease,
+        (mut lease, progress): (pool::Lease, Rc<relay::Progress>),
         client: &request::Parts,
         plan: &Plan,
         (tunnel, open): (Option<upgrade::Tunnel>, impl FnOnce(&HeaderMap) -> Open),
@@ -185,7 +197,10 @@ impl Forward {
         }
         // A browser asks again for an event stream that has ended, and is decided on anew. Everything else is one
         // answer, which may come to its end.
-        let is_events = !response.body().is_end_stream() && answer::is_event_stream(response.headers());
+        let is_call = lease.speaks_http2() && answer::is_grpc(response.headers());
+        progress.conversing.set(is_call);
+        let is_events =
+            !response.body().is_end_stream() && (is_call || answer::is_event_stream(response.headers()));
         let mut open = (switched.is_some() || is_events).then(|| open(&client.headers));
         if let Some(switched) = switched
             && let Some(open) = open.take()
@@ -212,7 +227,8 @@ impl Forward {
                 Some(_) => self.limits.stream_idle,
                 None => Some(self.limits.body_idle_timeout),
             };
-            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), time, open))
+            let download = relay::Download::new(body, lease, self.scrub.clone(), time, open);
+            Body::stream(if is_call { download.of_call() } else { download })
         };
         Ok(Relayed { answer: http::Response::from_parts(parts, body), upstream_status: status.as_u16() })
     }
@@ -235,8 +251,8 @@ fn frame(outgoing: &mut Request<relay::Upload>, empty: bool, length: Option<u64>
 
 fn own_host(upstream: &Upstream) -> Result<HeaderValue, SetupError> {
     let text = match upstream {
-        Upstream::Http { host, port: 80 } | Upstream::Https { host, port: 443, .. } => host.clone(),
-        Upstream::Http { host, port } | Upstream::Https { host, port, .. } => format!("{host}:{port}"),
+        Upstream::Http { host, port: 80, .. } | Upstream::Https { host, port: 443, .. } => host.clone(),
+        Upstream::Http { host, port, .. } | Upstream::Https { host, port, .. } => format!("{host}:{port}"),
         Upstream::Unix(_) => "localhost".to_owned(),
     };
     HeaderValue::try_from(&text).map_err(|_| SetupError::Host(text))

@@ -1,6 +1,8 @@
 //! The whole way over real sockets, with upstreams named for their misbehaviour.
 
 mod bodies;
+mod cap;
 mod connections;
+mod http2;
 mod stage;
 mod websocket;

@@ -45,6 +45,8 @@ pub struct Tally {
     pub upstream_seconds: Timing,
     /// Requests that the upstream left without a usable answer.
     pub upstream_faults: Family<Reason, Counter>,
+    /// Requests that wait for a connection to the upstream.
+    pub upstream_waiting: Gauge,
     /// Connections that are open, by side.
     pub open_connections: Family<Side, Gauge>,
     /// Connections that were opened.
@@ -185,7 +187,7 @@ pub struct Slow(pub Histogram);
 #[derive(Debug, Clone)]
 pub struct SlowCalls(pub Family<Call, Histogram, fn() -> Histogram>);
 
-/// One more connection, for as long as it lives.
+/// One more connection, or one that waits, for as long as it lives.
 #[derive(Debug)]
 pub struct Connected(Gauge);
 
@@ -265,6 +267,12 @@ impl Tally {
         if let Some(seconds) = seconds {
             self.store_seconds.0.observe(seconds);
         }
+    }
+
+    /// A request waits for the upstream for as long as what is returned lives.
+    pub fn waits(&self) -> Connected {
+        self.upstream_waiting.inc();
+        Connected(self.upstream_waiting.clone())
     }
 
     /// A connection is open on this side for as long as what is returned lives.

@@ -248,6 +248,8 @@ fn show(r: &mut Registry, tally: &Tally) {
     r.register_with_unit("upstream_answer", upstream, Unit::Seconds, tally.upstream_seconds.clone());
     let faults = "Requests that the upstream left without a usable answer";
     r.register("upstream_faults", faults, tally.upstream_faults.clone());
+    let waiting = "Requests that wait for a connection to the upstream";
+    r.register("upstream_waiting", waiting, tally.upstream_waiting.clone());
     r.register("open_connections", "Connections that are open", tally.open_connections.clone());
     r.register("connections", "Connections that were opened", tally.connections.clone());
     r.register("open_streams", "WebSockets and event streams that are open", tally.open_streams.clone());

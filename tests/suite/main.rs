@@ -22,6 +22,7 @@ mod connections;
 mod container;
 mod cookies;
 mod corpus;
+mod crowded;
 mod debian;
 mod doctor;
 mod drain;
