@@ -82,6 +82,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     }
     let control_socket = network::control_socket(raw.control_socket.as_deref(), cx);
     let tls = tls::tls(raw.tls.as_ref(), &origins, [listen, admin_listen], cx);
+    let http2_cleartext = network::http2_cleartext(raw, cx);
     let redirect_listen = tls.as_ref().and_then(|tls| tls.redirect_listen);
     let auth_prefix = rules::auth_prefix(raw.auth_prefix.as_deref(), cx);
     let written_rules = raw.rules.as_deref().unwrap_or_default();
@@ -132,6 +133,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         admin_listen,
         admin_hosts,
         control_socket,
+        http2_cleartext,
         tls,
         auth_prefix,
         upstreams: upstreams.found()?,

@@ -29,6 +29,8 @@ pub(super) struct Raw {
     pub(super) admin_hosts: Option<Vec<String>>,
     /// The unix socket that `rolegate sessions` asks: a file of the gate's own user. Default: none.
     pub(super) control_socket: Option<String>,
+    /// Speak HTTP/2 on `listen` in cleartext to clients that know so beforehand, such as a proxy. Default false.
+    pub(super) http2_cleartext: Option<bool>,
     /// TLS on the public listener: there with this table, cleartext without it.
     pub(super) tls: Option<Tls>,
     /// Where the gate's own pages live. Default `/oauth2`.
@@ -87,6 +89,8 @@ pub(super) struct Tls {
     pub(super) certificates: Option<Vec<TlsCertificate>>,
     /// The oldest version spoken: `1.2` (default) or `1.3`.
     pub(super) min_version: Option<TlsVersion>,
+    /// Offer HTTP/2 beside HTTP/1.1. Default true.
+    pub(super) http2: Option<bool>,
     /// A listener in cleartext that sends browsers to `public_url` and forwards nothing. Default: none.
     pub(super) redirect_listen: Option<String>,
     /// PEM file with the authorities whose clients' certificates count. Default: no client is asked for one.
@@ -500,6 +504,14 @@ pub(super) struct Limits {
     pub(super) stream_idle: Option<String>,
     /// Logins that one client address may begin, and finish, a minute, before 429. Default: any number.
     pub(super) login_rate: Option<u64>,
+    /// Requests at once on an HTTP/2 connection. Default 128.
+    pub(super) http2_streams: Option<u64>,
+    /// Bytes of a request's body that may come over HTTP/2 before the upstream takes them. Default 262144.
+    pub(super) http2_window: Option<u64>,
+    /// Bytes of an answer that may wait for its client over HTTP/2. Default 262144.
+    pub(super) http2_send_buffer: Option<u64>,
+    /// An HTTP/2 client that was silent for so long is asked whether it is there, or `off`. Default `60s`.
+    pub(super) http2_ping: Option<String>,
 }
 
 /// `[pages]`

@@ -42,6 +42,8 @@ pub struct Config {
     pub admin_hosts: Vec<String>,
     /// The unix socket where sessions are listed and ended: an absolute name that fits. Default: none.
     pub control_socket: Option<PathBuf>,
+    /// Whether HTTP/2 is spoken there in cleartext, by clients that know so beforehand. Default false.
+    pub http2_cleartext: bool,
     /// TLS on the public listener; `None`: cleartext, behind a balancer or on a loopback host.
     pub tls: Option<Tls>,
     /// Where the gate's own pages live, without a trailing slash. Default `/oauth2`.
@@ -122,6 +124,8 @@ pub struct Tls {
     pub certificates: Vec<Certificate>,
     /// The oldest version spoken. Default 1.2.
     pub min_version: TlsVersion,
+    /// Whether HTTP/2 is offered beside HTTP/1.1. Default true.
+    pub http2: bool,
     /// The cleartext listener that sends browsers to a public origin. Default: none.
     pub redirect_listen: Option<SocketAddr>,
     /// Clients' certificates; `None`: no client is asked for one.
@@ -266,6 +270,22 @@ pub struct Limits {
     pub stream_idle: Option<Duration>,
     /// Logins that one client address may begin, and finish, a minute. Default: any number.
     pub login_rate: Option<u32>,
+    /// Of HTTP/2 alone.
+    pub http2: Http2Limits,
+}
+
+/// The `http2_…` keys of `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Requests at once on a connection. Default 128.
+    pub streams: u32,
+    /// Bytes of a request's body that may come before the upstream takes them; of all of a connection's four times that.
+    /// Default 256 KiB.
+    pub window: u32,
+    /// Bytes of an answer that may wait for its client. Default 256 KiB.
+    pub send_buffer: usize,
+    /// A client that was silent for so long is asked whether it is there. Default 60 s; `None`: never.
+    pub ping: Option<Duration>,
 }
 
 /// `[pages]`.
@@ -411,6 +431,18 @@ impl Default for Limits {
             drain: Duration::from_secs(20),
             stream_idle: None,
             login_rate: None,
+            http2: Http2Limits::default(),
+        }
+    }
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self {
+            streams: 128,
+            window: 256 * 1024,
+            send_buffer: 256 * 1024,
+            ping: Some(Duration::from_secs(60)),
         }
     }
 }

@@ -50,6 +50,7 @@ pub fn bounds() -> Bounds {
         parser_headers: 32,
         // The least that the parser takes.
         parser_buffer: 8192,
+        ..Bounds::default()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::body::Answer;
 use crate::tls::client_certificate::ClientCertificate;
 
 pub mod http1;
+pub mod http2;
 pub mod inherited;
 mod proxied;
 pub mod proxy_protocol;
@@ -24,6 +25,7 @@ pub mod unix;
 mod wire;
 pub mod workers;
 
+pub use http2::Http2Bounds;
 pub use stop::{Leaving, Stop, Stopping};
 
 /// Who is at the other end of the socket.
@@ -63,6 +65,9 @@ pub enum Lost {
     Panic,
 }
 
+/// Goes off where what answers a request ends by a panic: tokio keeps that from everything else, and says nothing.
+struct Alarm<H: Handler>(Rc<H>);
+
 /// Bounds on what a connection may do. Those of the gate lie below the parser's, so that refusals are ours.
 #[derive(Debug, Clone)]
 pub struct Bounds {
@@ -76,6 +81,8 @@ pub struct Bounds {
     pub parser_headers: usize,
     /// The parser's own limit on a request head, bytes.
     pub parser_buffer: usize,
+    /// Of HTTP/2 alone.
+    pub http2: Http2Bounds,
 }
 
 impl Default for Bounds {
@@ -86,6 +93,7 @@ impl Default for Bounds {
             write_timeout: Duration::from_secs(60),
             parser_headers: 256,
             parser_buffer: 128 * 1024,
+            http2: Http2Bounds::default(),
         }
     }
 }
@@ -96,6 +104,16 @@ impl Peer {
     /// Whoever is at the other end themselves, who has shown nothing.
     pub fn at(address: SocketAddr) -> Self {
         Self { address, certificate: None, nameless: false, target_was_cut: false }
+    }
+}
+
+// === impl Alarm ===
+
+impl<H: Handler> Drop for Alarm<H> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lost(Lost::Panic);
+        }
     }
 }
 

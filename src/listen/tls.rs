@@ -50,6 +50,8 @@ pub(super) struct Spoken {
     pub(super) stream: TlsStream<TcpStream>,
     /// What the client showed.
     pub(super) certificate: Option<Arc<ClientCertificate>>,
+    /// HTTP/2 was agreed on.
+    pub(super) http2: bool,
 }
 
 /// Why a connection did not come to speak TLS.
@@ -90,12 +92,13 @@ impl Unfinished {
 
 impl Tls {
     /// Shows the first of `certificates` whose names cover the one that a client asks for, else the first. A client is
-    /// asked for one of its own if there are `clients`. TLS 1.2 is spoken unless `only_1_3`. A handshake may take
-    /// `timeout`.
+    /// asked for one of its own if there are `clients`. TLS 1.2 is spoken unless `only_1_3`; on it `protocols`, the best
+    /// first. A handshake may take `timeout`.
     pub fn new(
         certificates: Vec<Certificate>,
         clients: Option<Arc<Clients>>,
         only_1_3: bool,
+        protocols: &[&[u8]],
         timeout: Duration,
     ) -> Result<Self, rustls::Error> {
         let versions: &[_] = if only_1_3 {
@@ -111,7 +114,7 @@ impl Tls {
             })
             .with_cert_resolver(Arc::new(ByName(certificates)));
         // Whoever offers protocols and none of these is told so, and nothing is guessed (RFC 7301 §3.2).
-        config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         // Sessions go on without a handshake, and nothing of them is kept here. Its keys are made anew every few hours.
         // A ticket brings back the certificate that the client showed, and nobody verifies that again: so its keys, and
         // what is kept of sessions without tickets, are of these settings alone. Under others every client shakes hands.
@@ -164,7 +167,8 @@ impl Handshakes {
         let clients = tls.clients.as_ref();
         let shown = clients.zip(stream.get_ref().1.peer_certificates());
         let certificate = shown.and_then(|(clients, chain)| clients.shown(chain)).map(Arc::new);
-        Ok(Spoken { stream, certificate })
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok(Spoken { stream, certificate, http2 })
     }
 
     /// A place among the handshakes; what is returned resolves when it is taken away.
@@ -197,8 +201,14 @@ impl ResolvesServerCert for ByName {
     }
 }
 
-/// What is spoken on TLS, the best first: what `workers` has a server for.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+/// What is spoken on TLS, the best first: what `workers` has a server for. HTTP/3 is not, so nothing advertises it.
+pub const PROTOCOLS: &[&[u8]] = &[HTTP2, HTTP1];
+
+/// The same where HTTP/2 is switched off.
+pub const HTTP1_ALONE: &[&[u8]] = &[HTTP1];
+
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// What an honest crowd needs: at a round trip of half a second, a thousand new clients a second.
 const AT_ONCE: usize = 512;

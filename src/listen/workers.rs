@@ -10,13 +10,14 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::tls::{Handshakes, Shown, Spoken};
-use super::{Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, proxied, waiting};
+use super::{Alarm, Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, http2, proxied, waiting};
 use crate::tally::{Connected, Tally};
 
 /// The running workers.
@@ -157,9 +158,18 @@ async fn work<H: Handler>(
                 };
             }
             match handshakes {
+                None if bounds.http2.cleartext => match begins_http2(&stream, &bounds, &mut stopping).await {
+                    Some(true) => http2::connection(stream, false, peer, handler, bounds, stopping).await,
+                    Some(false) => http1::connection(stream, peer, handler, bounds, stopping).await,
+                    None => {}
+                },
                 None => http1::connection(stream, peer, handler, bounds, stopping).await,
                 Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {
-                    Ok(Spoken { stream, certificate }) => {
+                    Ok(Spoken { stream, certificate, http2: true }) => {
+                        let peer = Peer { certificate, ..peer };
+                        http2::connection(stream, true, peer, handler, bounds, stopping).await;
+                    }
+                    Ok(Spoken { stream, certificate, http2: false }) => {
                         let peer = Peer { certificate, ..peer };
                         http1::connection(stream, peer, handler, bounds, stopping).await;
                     }
@@ -170,16 +180,32 @@ async fn work<H: Handler>(
     }
 }
 
-/// Goes off where a connection's task ends by a panic: tokio keeps that from everything else, and says nothing.
-struct Alarm<H: Handler>(Rc<H>);
-
-impl<H: Handler> Drop for Alarm<H> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.lost(Lost::Panic);
+/// Whether a client begins with HTTP/2's preface, of which nothing is taken; `None` where it says nothing. No method
+/// begins like it (RFC 9113 §11.6).
+async fn begins_http2(stream: &TcpStream, bounds: &Bounds, stopping: &mut Stopping) -> Option<bool> {
+    let mut first = [0; 4];
+    let looked = async {
+        loop {
+            match stream.peek(&mut first).await {
+                // A preface in pieces: nobody sends one, and nothing says when there is more to look at.
+                Ok(seen @ 1..4) if http2::PREFACE.starts_with(&first[..seen]) => {
+                    tokio::time::sleep(BREATH).await;
+                }
+                Ok(seen) => return Some(seen == first.len() && http2::PREFACE.starts_with(&first)),
+                Err(_) => return None,
+            }
         }
+    };
+    tokio::select! {
+        looked = looked => looked,
+        // HTTP/1.1 knows what to do with whoever has not said anything yet.
+        () = stopping.begun() => Some(false),
+        () = tokio::time::sleep(bounds.idle_timeout) => None,
     }
 }
+
+/// Between two looks at a preface.
+const BREATH: Duration = Duration::from_millis(20);
 
 // === impl Open ===
 

@@ -16,9 +16,9 @@ use crate::config::settings::{Config, Limits, TlsVersion};
 use crate::control::Desk;
 use crate::gate::worker::{Current, Worker};
 use crate::listen::inherited::Inherited;
-use crate::listen::tls::Tls;
+use crate::listen::tls::{HTTP1_ALONE, PROTOCOLS, Tls};
 use crate::listen::workers::{self, Workers};
-use crate::listen::{self, Bounds, Stop, Stopping};
+use crate::listen::{self, Bounds, Http2Bounds, Stop, Stopping};
 use crate::provider::Provider;
 use crate::redirect::Redirect;
 use crate::session::keeper::Keeper;
@@ -150,12 +150,15 @@ pub fn start_on(config: Config, again: Option<Again>, listeners: Listeners) -> R
         let _ = awaited.set(store.clone());
     }
     let shown = reload::shown(&config, &tally)?;
-    let bounds = bounds(&config.limits);
+    let bounds = bounds(&config);
     let mut workers = vec![];
     if let Some(redirect) = redirect {
         let bound = redirect.local_addr().map_err(other)?;
         let (config, telemetry) = (configured.clone(), standing.telemetry.clone());
         let make = move |_| Ok(Redirect { config: config.clone(), telemetry: telemetry.clone() });
+        // Browsers, which come here, speak HTTP/2 behind TLS alone.
+        let bounds =
+            Bounds { http2: Http2Bounds { cleartext: false, ..bounds.http2.clone() }, ..bounds.clone() };
         // A thread of its own: what anybody does in cleartext takes nothing from the gate's.
         let redirecting = Arc::new(workers::spawn("redirect", 1, make, &bounds, None).map_err(other)?);
         control.feed(&redirecting, redirect, stopping.clone(), "cleartext");
@@ -223,19 +226,37 @@ fn tls(config: &Config, tally: &Arc<Tally>) -> Result<Option<Tls>, StartError> {
     let Some(tls) = &config.tls else { return Ok(None) };
     let only_1_3 = tls.min_version == TlsVersion::V1_3;
     let clients = tls.clients.as_ref().map(|asked| asked.clients.clone());
-    let tls = Tls::new(tls.certificates.clone(), clients, only_1_3, config.limits.handshake_timeout);
+    let protocols = if tls.http2 { PROTOCOLS } else { HTTP1_ALONE };
+    let tls =
+        Tls::new(tls.certificates.clone(), clients, only_1_3, protocols, config.limits.handshake_timeout);
     Ok(Some(tls.map_err(other)?.counting(tally.clone())))
 }
 
 /// The parser's limits lie above ours, so that refusals are ours and say why.
-fn bounds(limits: &Limits) -> Bounds {
+fn bounds(config: &Config) -> Bounds {
+    let limits = &config.limits;
+    let http2 = &limits.http2;
     Bounds {
         header_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,
         write_timeout: limits.body_idle_timeout,
         parser_headers: limits.header_count + 100,
         parser_buffer: (2 * (limits.header_bytes + limits.target)).max(128 * 1024),
+        http2: Http2Bounds {
+            cleartext: config.http2_cleartext,
+            streams: http2.streams,
+            window: http2.window,
+            send_buffer: http2.send_buffer,
+            ping: http2.ping,
+            header_list: header_list(limits),
+        },
     }
+}
+
+/// Above ours as well, where each line counts for 32 bytes more, and each cookie may have one.
+fn header_list(limits: &Limits) -> u32 {
+    let lines = 2 * (limits.header_bytes + limits.target) + 64 * limits.header_count;
+    u32::try_from(lines.max(128 * 1024)).unwrap_or(u32::MAX)
 }
 
 // === impl Running ===

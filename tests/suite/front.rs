@@ -197,22 +197,31 @@ fn every_host_behind_tls_is_told_to_the_upstream_as_https() {
 }
 
 #[test]
-fn a_client_that_does_not_speak_http_1_1_is_refused_cleanly() {
+fn a_client_that_speaks_no_protocol_of_the_gates_is_refused_cleanly() {
     let world = setup("").start();
     let address = world.gate.public;
-    for alone in [&["h2"][..], &["h3"], &["http/1.0"], &["h2", "h3"], &["acme-tls/1"], &["HTTP/1.1"]] {
+    for alone in [&["h3"][..], &["http/1.0"], &["h2c"], &["H2", "h3"], &["acme-tls/1"], &["HTTP/1.1"]] {
         let error = Offer::to("app.test").protocols(alone).connect(address).err();
         assert!(error.is_some_and(|error| error.to_string().contains("NoApplicationProtocol")), "{alone:?}");
     }
-    for (offered, agreed) in
-        [(&[][..], None), (&["http/1.1"], Some(&b"http/1.1"[..])), (&["h2", "http/1.1"], Some(b"http/1.1"))]
-    {
+    for (offered, agreed) in [
+        (&[][..], None),
+        (&["http/1.1"], Some(&b"http/1.1"[..])),
+        (&["h3", "http/1.0", "http/1.1"], Some(b"http/1.1")),
+    ] {
         let tls = Offer::to("app.test").protocols(offered).connect(address).unwrap();
         assert_eq!(tls.session().alpn_protocol(), agreed);
         assert_eq!(status(&tls.ask(&get("app.test", "/public/x")).unwrap()), "200");
     }
+    // Agreed on HTTP/2, and HTTP/1.1 spoken all the same: its own goodbye, or just the end.
+    for offered in [&["h2"][..], &["h2", "http/1.1"]] {
+        let tls = Offer::to("app.test").protocols(offered).connect(address).unwrap();
+        assert_eq!(tls.session().alpn_protocol(), Some(&b"h2"[..]));
+        let answer = tls.ask(&get("app.test", "/public/x")).unwrap_or_default();
+        assert!(!answer.contains("HTTP/1.1"), "{answer}");
+    }
     // Agreed on HTTP/1.1, and HTTP/2 spoken all the same.
-    let tls = Offer::to("app.test").protocols(&["h2", "http/1.1"]).connect(address).unwrap();
+    let tls = Offer::to("app.test").protocols(&["http/1.1"]).connect(address).unwrap();
     let answer = tls.ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap_or_default();
     assert!(matches!(status(&answer), "" | "400" | "505"), "{answer}");
     assert_eq!(world.upstream.count(), 3);

@@ -6,7 +6,7 @@ use super::Context;
 use super::duration::{duration, duration_or_off};
 use crate::config::problem::Key;
 use crate::config::raw;
-use crate::config::settings::Limits;
+use crate::config::settings::{Http2Limits, Limits};
 
 /// The table, with its defaults.
 pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits {
@@ -27,6 +27,10 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
     let drain = time(&raw.drain, "drain", default.drain);
     let drain_delay = drain_delay(raw.drain_delay.as_deref(), cx);
     let stream_idle = duration_or_off(raw.stream_idle.as_deref(), &Key::of("limits").name("stream_idle"), cx);
+    let ping = match raw.http2_ping.as_deref() {
+        None => Http2Limits::default().ping,
+        text => duration_or_off(text, &Key::of("limits").name("http2_ping"), cx),
+    };
     let mut count = |number: Option<u64>,
                      name: &str,
                      default: usize,
@@ -40,6 +44,20 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
                 default
             }
         }
+    };
+    let of_http2 = Http2Limits::default();
+    let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let http2 = Http2Limits {
+        streams: small(count(raw.http2_streams, "http2_streams", of_http2.streams as usize, 1..=1_000)),
+        // Every client may count on the lower one until it hears of another (RFC 9113 §6.9.2).
+        window: small(count(raw.http2_window, "http2_window", of_http2.window as usize, 65_535..=16_777_216)),
+        send_buffer: count(
+            raw.http2_send_buffer,
+            "http2_send_buffer",
+            of_http2.send_buffer,
+            16_384..=16_777_216,
+        ),
+        ping,
     };
     // The upper bounds stay below what the HTTP parser itself refuses, so that refusals are ours.
     Limits {
@@ -64,6 +82,7 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         drain_delay,
         drain,
         stream_idle,
+        http2,
         login_rate: login_rate(raw.login_rate, cx),
     }
 }

@@ -85,6 +85,19 @@ pub(super) fn proxy_protocol(raw: &Raw, cx: &mut Context<'_>) -> bool {
     wanted
 }
 
+/// `http2_cleartext`: where TLS is spoken nothing is in cleartext.
+pub(super) fn http2_cleartext(raw: &Raw, cx: &mut Context<'_>) -> bool {
+    let wanted = raw.http2_cleartext.unwrap_or(false);
+    if wanted && raw.tls.is_some() {
+        cx.error(
+            &Key::of("http2_cleartext"),
+            "with [tls] the gate speaks TLS alone",
+            "leave the key out: behind TLS HTTP/2 is offered anyway",
+        );
+    }
+    wanted
+}
+
 /// `trusted_headers`.
 pub(super) fn trusted_headers(raw: &Raw, cx: &mut Context<'_>) -> TrustedHeaders {
     if raw.trusted_headers.is_some() && raw.trusted_proxies.as_ref().is_none_or(Vec::is_empty) {

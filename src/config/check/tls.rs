@@ -44,6 +44,7 @@ pub(super) fn tls(
             Some(raw::TlsVersion::V1_3) => TlsVersion::V1_3,
             Some(raw::TlsVersion::V1_2) | None => TlsVersion::V1_2,
         },
+        http2: raw.http2.unwrap_or(true),
         redirect_listen,
         clients,
     })

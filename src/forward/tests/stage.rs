@@ -60,6 +60,7 @@ pub(super) fn config(upstream: Upstream, limits: Limits) -> Config {
         listen: ([127, 0, 0, 1], 0).into(),
         admin_listen: ([127, 0, 0, 1], 0).into(),
         control_socket: None,
+        http2_cleartext: false,
         tls: None,
         auth_prefix: "/oauth2".into(),
         upstreams: vec![upstream],

@@ -77,7 +77,7 @@ fn tls(clients: Option<Arc<Clients>>, timeout: Duration) -> Tls {
         include_bytes!("../../../tests/fixtures/tls/app.pem"),
         include_bytes!("../../../tests/fixtures/tls/app.key"),
     );
-    Tls::new(vec![app.unwrap()], clients, false, timeout).unwrap()
+    Tls::new(vec![app.unwrap()], clients, false, crate::listen::tls::PROTOCOLS, timeout).unwrap()
 }
 
 fn client() -> ClientConfig {
