@@ -36,9 +36,12 @@ pub(super) struct Wires {
     tally: Arc<Tally>,
     wires: RefCell<Vec<Rc<Wire>>>,
     /// Who waits for the connection that is being made; `None`: none is.
-    opening: RefCell<Option<Vec<oneshot::Sender<Result<Taken, Fault>>>>>,
+    opening: RefCell<Option<Vec<Told>>>,
     swept: Cell<bool>,
 }
+
+/// Who is to be told of it.
+type Told = oneshot::Sender<Result<Taken, Fault>>;
 
 /// One request's place on a connection, with what it takes to have one.
 pub(super) struct Seat {
@@ -115,7 +118,7 @@ impl Wires {
         wires.iter().find(|wire| wire.has_room()).map(Taken::one_more)
     }
 
-    fn wait_for_another(self: &Rc<Self>, tell: oneshot::Sender<Result<Taken, Fault>>) {
+    fn wait_for_another(self: &Rc<Self>, tell: Told) {
         let mut opening = self.opening.borrow_mut();
         if let Some(waiting) = opening.as_mut() {
             return waiting.push(tell);
@@ -252,6 +255,11 @@ impl Seat {
         self.first
     }
 
+    /// What runs on the connection goes on, and nothing new comes.
+    pub(super) fn retire(&self) {
+        self.taken.0.retired.set(true);
+    }
+
     /// Sends a request that is [`dressed`].
     pub(super) fn send(
         &mut self,
@@ -268,7 +276,7 @@ impl Seat {
         let wire = &self.taken.0;
         if handed_back {
             // It goes away, or has gone.
-            wire.retired.set(true);
+            self.retire();
             return (false, false);
         }
         let Some(told) = told(error) else { return (false, false) };
@@ -276,7 +284,7 @@ impl Seat {
         let over = told.is_go_away() || told.is_io();
         // One that refuses because it is full is good for later ones.
         if over || (refused && wire.has_room()) {
-            wire.retired.set(true);
+            self.retire();
         }
         (refused || (told.is_remote() && told.is_go_away()), told.is_io())
     }

@@ -158,7 +158,10 @@ impl Forward {
 
             let sent = relay::await_head(lease.send(outgoing), &progress, self.limits.response_timeout).await;
             let error = match sent {
-                None => return Err(Fault::ResponseTimeout),
+                None => {
+                    lease.doubt();
+                    return Err(Fault::ResponseTimeout);
+                }
                 Some(Ok(response)) => {
                     return self.relay(response, (lease, progress), &client, &plan, (tunnel, open));
                 }

@@ -329,6 +329,13 @@ impl Lease {
         if empty && (unbegun || stale) { After::Again(Upload::Empty) } else { After::Over(failed) }
     }
 
+    /// The answer did not come in time. A connection that others share may be as silent to them: the next is another.
+    pub(super) fn doubt(&self) {
+        if let Way::Shared(seat) = &self.way {
+            seat.retire();
+        }
+    }
+
     /// The upstream keeps idle connections for so many seconds; a second less is kept here, because what is
     /// on its way when it closes is lost.
     pub(super) fn keep_at_most(&mut self, seconds: u64) {

@@ -32,6 +32,7 @@ mod forwarding;
 mod framing;
 mod front;
 mod fuzz;
+mod grpc;
 mod headers;
 mod issuers;
 mod key_roll;

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::super::Caps;
 use super::stage::*;
 use crate::config::settings::Limits;
 use crate::tally::Tally;
@@ -18,14 +19,6 @@ fn at_most(connections: usize, queue: usize, time: Duration) -> Limits {
         upstream_idle: LONG,
         response_timeout: LONG,
         ..patient()
-    }
-}
-
-fn until(what: &str, ready: impl Fn() -> bool) {
-    let end = Instant::now() + LONG;
-    while !ready() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -181,6 +174,16 @@ fn a_websocket_has_its_place_until_it_ends() {
     ended.send(()).unwrap();
     drop(socket);
     until("its place is free", || get(gates[0], "/").ends_with("ok"));
+}
+
+#[test]
+fn a_new_configuration_goes_on_with_the_bound_there_is_unless_it_is_another() {
+    let caps = Caps::default();
+    let (one, other) = (http(([127, 0, 0, 1], 1).into()), http(([127, 0, 0, 1], 2).into()));
+    let cap = caps.of(&one, &patient());
+    assert!(Arc::ptr_eq(&cap, &caps.of(&one, &patient())));
+    assert!(!Arc::ptr_eq(&cap, &caps.of(&other, &patient())));
+    assert!(!Arc::ptr_eq(&cap, &caps.of(&one, &at_most(1, 1, LONG))));
 }
 
 const LONG: Duration = Duration::from_secs(20);

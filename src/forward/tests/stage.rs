@@ -223,6 +223,17 @@ pub(super) fn post(gate: SocketAddr, body: &str) -> String {
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
+/// Waits for what nothing tells of.
+pub(super) fn until(what: &str, ready: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if ready() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("waited in vain: {what}");
+}
+
 pub(super) fn pause() {
     std::thread::sleep(Duration::from_millis(60));
 }
