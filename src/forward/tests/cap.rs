@@ -122,13 +122,15 @@ fn what_lies_idle_in_one_worker_is_given_up_for_another() {
 fn a_worker_that_never_rests_leaves_another_its_turn() {
     let (address, _) = upstream(|mut upstream, _| {
         while upstream.head().is_some() {
+            // Others of the same worker have come by then.
+            std::thread::sleep(Duration::from_millis(5));
             upstream.say(OK);
         }
     });
     let (gates, _) = workers(http(address), at_most(1, 100, LONG), 2);
     let done = Arc::new(AtomicBool::new(false));
     let (busy, flag) = (gates[0], done.clone());
-    let busy: Vec<_> = (0..4)
+    let busy: Vec<_> = (0..8)
         .map(|_| {
             let done = flag.clone();
             std::thread::spawn(move || {

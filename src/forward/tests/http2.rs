@@ -268,7 +268,7 @@ fn an_answer_that_comes_early_is_the_answer_and_ends_the_stream() {
 fn trailers_reach_a_client_that_takes_them_and_name_nobody() {
     let (gate, _) = before(100, |mut turn| {
         Box::pin(async move {
-            let head = Response::builder().header("trailer", "grpc-status").body(()).unwrap();
+            let head = Response::builder().header("trailer", "grpc-status, x-user").body(()).unwrap();
             let mut stream = turn.respond.send_response(head, false).unwrap();
             stream.send_data("ok".into(), false).unwrap();
             let mut trailers = HeaderMap::new();
