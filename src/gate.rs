@@ -402,6 +402,7 @@ impl Refusal {
         match fault.blame() {
             Blame::Client if matches!(fault, Fault::RequestBodyTooLarge) => Self::BodyTooLarge,
             Blame::Client => Self::Body { reason, slow: matches!(fault, Fault::RequestBodyTimeout) },
+            Blame::UpstreamBusy => Self::UpstreamBusy,
             blame => Self::Upstream { reason, slow: blame == Blame::UpstreamSlow },
         }
     }

@@ -89,6 +89,8 @@ pub enum Refusal {
     },
     /// The request's body is larger than one may be.
     BodyTooLarge,
+    /// The upstream has as much to do as it may be given.
+    UpstreamBusy,
     /// The request's own body broke off or stalled on its way.
     Body {
         /// Its stable code.
@@ -174,6 +176,7 @@ impl Refusal {
             Self::Outside => PathRefusal::Outside.code(),
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Login(refusal) => refusal.code(),
+            Self::UpstreamBusy => "upstream_busy",
             Self::Upstream { reason, .. }
             | Self::Body { reason, .. }
             | Self::Bearer(reason)

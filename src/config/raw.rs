@@ -558,6 +558,12 @@ pub(super) struct Limits {
     pub(super) body_idle_timeout: Option<String>,
     /// Idle upstream connections are dropped after this. Default `4s`.
     pub(super) upstream_idle: Option<String>,
+    /// Connections to one upstream's address, or requests at once where it speaks HTTP/2. Default 10000.
+    pub(super) upstream_connections: Option<u64>,
+    /// Requests that may wait for one of them. Default 1000.
+    pub(super) upstream_queue: Option<u64>,
+    /// And for how long, before 503. Default `1s`.
+    pub(super) upstream_queue_time: Option<String>,
     /// How long everything is served after SIGTERM while `/readyz` says no. Default `0s`.
     pub(super) drain_delay: Option<String>,
     /// How long a stop waits for open requests, after that. Default `20s`.

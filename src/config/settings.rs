@@ -158,19 +158,23 @@ pub enum TlsVersion {
 /// One address where requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upstream {
-    /// `http://host:port`.
+    /// `http://host:port`, or `h2c://host:port`.
     Http {
         /// Host name or address as written (IPv6 in brackets).
         host: String,
         /// Port, 80 by default.
         port: u16,
+        /// HTTP/2 by prior knowledge, and nothing else.
+        http2: bool,
     },
-    /// `https://host:port`, verified against the system's roots or `upstream_ca_file`.
+    /// `https://host:port` or `h2://host:port`, verified against the system's roots or `upstream_ca_file`.
     Https {
         /// Host name or address as written.
         host: String,
         /// Port, 443 by default.
         port: u16,
+        /// HTTP/2, agreed on in the handshake, and nothing else.
+        http2: bool,
         /// PEM bundle that replaces the system's roots for this upstream.
         ca_file: Option<PathBuf>,
     },
@@ -260,6 +264,12 @@ pub struct Limits {
     pub body_idle_timeout: Duration,
     /// Idle upstream connections are dropped after this. Default 4 s.
     pub upstream_idle: Duration,
+    /// Connections to one upstream's address, of all workers; over HTTP/2 requests at once. Default 10,000.
+    pub upstream_connections: usize,
+    /// Requests that may wait for one of them. Default 1,000.
+    pub upstream_queue: usize,
+    /// And for how long, before 503. Default 1 s.
+    pub upstream_queue_time: Duration,
     /// How long everything is served after SIGTERM while `/readyz` says no. Default: not at all.
     pub drain_delay: Duration,
     /// How long a stop waits for open requests, after that. Default 20 s.
@@ -430,6 +440,9 @@ impl Default for Limits {
             response_timeout: Duration::from_secs(60),
             body_idle_timeout: Duration::from_secs(60),
             upstream_idle: Duration::from_secs(4),
+            upstream_connections: 10_000,
+            upstream_queue: 1_000,
+            upstream_queue_time: Duration::from_secs(1),
             drain_delay: Duration::ZERO,
             drain: Duration::from_secs(20),
             stream_idle: None,

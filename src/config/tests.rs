@@ -294,7 +294,7 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     flags.set("--listen", "listen", "127.0.0.1:2");
     let config = from_text("a.toml", SMALL, &env, &flags).unwrap().config;
     assert_eq!(config.listen.port(), 2);
-    assert_eq!(config.upstreams, [Upstream::Http { host: "127.0.0.1".into(), port: 9 }.into()]);
+    assert_eq!(config.upstreams, [Upstream::Http { host: "127.0.0.1".into(), port: 9, http2: false }.into()]);
 }
 
 #[test]

@@ -240,5 +240,12 @@ pub fn is_event_stream(headers: &HeaderMap) -> bool {
     kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
+/// Whether it is a call of gRPC, which may be a stream for as long as both sides like.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
+    let rest = kind.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
 #[cfg(test)]
 mod tests;

@@ -8,14 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::uri::Scheme;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::cap::{Cap, Caps, Permit};
 use super::fault::{Fault, SetupError};
-use crate::config::settings::{Destination, Upstream};
+use crate::config::settings::{Destination, Limits, Upstream};
 use crate::tls;
 
 /// Knows how to reach one upstream.
@@ -26,12 +29,17 @@ pub(super) struct Connector {
     at: Option<SocketAddr>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     patience: Duration,
+    cap: Arc<Cap>,
 }
 
 /// A connection, and whether anything was ever heard on it since it was last asked something.
 pub(super) struct Stream {
     inner: Transport,
     heard: Heard,
+    /// Told when the first bytes come.
+    first: Option<oneshot::Sender<()>>,
+    /// Given back when the socket is closed, whoever has it then.
+    _permit: Option<Permit>,
 }
 
 /// Shared with whoever must know whether an answer had begun. Atomic only because hyper wants `Send` of what
@@ -49,20 +57,26 @@ enum Transport {
 
 impl Connector {
     /// For `upstream`, one of the addresses of `to`.
-    pub(super) fn new(upstream: &Upstream, to: &Destination, patience: Duration) -> Result<Self, SetupError> {
+    pub(super) fn new(
+        upstream: &Upstream,
+        to: &Destination,
+        limits: &Limits,
+        caps: &Caps,
+    ) -> Result<Self, SetupError> {
         let tls = match upstream {
-            Upstream::Https { host, ca_file, .. } => {
+            Upstream::Https { host, ca_file, http2, .. } => {
                 let name = to.server_name.as_deref().unwrap_or(bare(host));
                 let name =
                     ServerName::try_from(name.to_owned()).map_err(|_| SetupError::Host(name.to_owned()))?;
                 let own = to.certificate.as_ref().map(|certificate| certificate.key().clone());
                 let mut config = tls::client_as(ca_file.as_deref(), own)?;
-                config.alpn_protocols = vec![b"http/1.1".to_vec()];
+                config.alpn_protocols = vec![if *http2 { H2 } else { b"http/1.1" }.to_vec()];
                 Some((TlsConnector::from(Arc::new(config)), name))
             }
             Upstream::Http { .. } | Upstream::Unix(_) => None,
         };
-        Ok(Self { upstream: upstream.clone(), at: None, tls, patience })
+        let cap = caps.of(upstream, limits);
+        Ok(Self { upstream: upstream.clone(), at: None, tls, patience: limits.connect_timeout, cap })
     }
 
     /// The same, by this address of its name alone.
@@ -72,16 +86,41 @@ impl Connector {
 
     /// Whether connections of `other` are as good as ours. Not over TLS: what is trusted there may have changed.
     pub(super) fn leads_the_same_way(&self, other: &Self) -> bool {
-        let same = self.upstream == other.upstream && self.at == other.at;
-        self.tls.is_none() && same && self.patience == other.patience
+        self.tls.is_none()
+            && self.upstream == other.upstream
+            && self.at == other.at
+            && self.patience == other.patience
+            && Arc::ptr_eq(&self.cap, &other.cap)
+    }
+
+    /// What bounds all workers' connections to there.
+    pub(super) fn cap(&self) -> Arc<Cap> {
+        self.cap.clone()
+    }
+
+    /// Whether HTTP/2 is spoken there, and nothing else.
+    pub(super) fn speaks_http2(&self) -> bool {
+        matches!(self.upstream, Upstream::Http { http2: true, .. } | Upstream::Https { http2: true, .. })
+    }
+
+    /// The scheme of what is asked over it.
+    pub(super) fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP }
     }
 
     /// A new connection, ready to speak, within the patience there is for all of it.
     pub(super) async fn connect(&self) -> Result<Stream, Fault> {
         match timeout(self.patience, self.reach()).await {
-            Ok(reached) => Ok(Stream { inner: reached?, heard: Heard::default() }),
+            Ok(reached) => {
+                Ok(Stream { inner: reached?, heard: Heard::default(), first: None, _permit: None })
+            }
             Err(_) => Err(Fault::ConnectTimeout),
         }
+    }
+
+    /// What belongs to making a connection, within the patience for it.
+    pub(super) async fn within_patience<T>(&self, step: impl Future<Output = T>) -> Result<T, Fault> {
+        timeout(self.patience, step).await.map_err(|_| Fault::ConnectTimeout)
     }
 
     async fn reach(&self) -> Result<Transport, Fault> {
@@ -89,7 +128,7 @@ impl Connector {
             Upstream::Unix(path) => {
                 return UnixStream::connect(path).await.map(Transport::Unix).map_err(Fault::Connect);
             }
-            Upstream::Http { host, port } | Upstream::Https { host, port, .. } => (bare(host), *port),
+            Upstream::Http { host, port, .. } | Upstream::Https { host, port, .. } => (bare(host), *port),
         };
         let tcp = self.dial(host, port).await.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Fault::ConnectTimeout,
@@ -99,6 +138,9 @@ impl Connector {
         let _ = tcp.set_nodelay(true);
         let Some((connector, name)) = &self.tls else { return Ok(Transport::Tcp(tcp)) };
         let tls = connector.connect(name.clone(), tcp).await.map_err(Fault::Tls)?;
+        if self.speaks_http2() && tls.get_ref().1.alpn_protocol() != Some(H2) {
+            return Err(Fault::Tls(io::Error::other("HTTP/2 was not agreed on (ALPN h2)")));
+        }
         Ok(Transport::Tls(Box::new(tls)))
     }
 
@@ -127,6 +169,9 @@ pub(super) async fn addresses(host: String, port: u16) -> io::Result<Vec<SocketA
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
+/// HTTP/2 in ALPN (RFC 9113 §3.2).
+const H2: &[u8] = b"h2";
+
 /// A host as the resolver and TLS want it: an IPv6 address without its brackets.
 fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
@@ -150,6 +195,17 @@ impl Stream {
     pub(super) fn heard(&self) -> Heard {
         self.heard.clone()
     }
+
+    pub(super) fn held_by(self, permit: Permit) -> Self {
+        Self { _permit: Some(permit), ..self }
+    }
+
+    /// Resolves when the first bytes come, or none can come any more.
+    pub(super) fn first_heard(&mut self) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        self.first = Some(tell);
+        told
+    }
 }
 
 impl AsyncRead for Stream {
@@ -166,6 +222,7 @@ impl AsyncRead for Stream {
         };
         if buffer.filled().len() > before {
             self.heard.0.store(true, Ordering::Relaxed);
+            self.first = None;
         }
         read
     }

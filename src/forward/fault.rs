@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::http2;
 use super::relay::Progress;
 use crate::tls::TlsError;
 
@@ -14,6 +15,12 @@ pub enum Fault {
     /// A plan for an upstream that is not there.
     #[error("no such upstream")]
     NoUpstream,
+    /// As much is under way there as may be.
+    #[error("the upstream has as many requests as it is given")]
+    Busy,
+    /// A WebSocket to an upstream that speaks HTTP/2.
+    #[error("no WebSocket over HTTP/2 to the upstream")]
+    NoUpgrade,
     /// No connection: refused, unreachable, unknown host.
     #[error("cannot connect to the upstream: {0}")]
     Connect(#[source] io::Error),
@@ -32,7 +39,7 @@ pub enum Fault {
     /// The answer has no single meaning, or is not one to what was asked.
     #[error("the upstream's answer is not acceptable: {0}")]
     BadAnswer(&'static str),
-    /// What came is not HTTP/1.1.
+    /// What came is not the HTTP that was asked for.
     #[error("the upstream's answer cannot be read: {0}")]
     Unreadable(#[source] hyper::Error),
     /// The client's body broke off or broke its framing.
@@ -55,6 +62,8 @@ pub enum Blame {
     Upstream,
     /// The upstream is slow.
     UpstreamSlow,
+    /// The upstream has enough to do.
+    UpstreamBusy,
 }
 
 /// Why a [`super::Forward`] cannot be made.
@@ -76,6 +85,8 @@ impl Fault {
         match self {
             Self::Tunnel => "connect_method",
             Self::NoUpstream => "upstream_unknown",
+            Self::Busy => "upstream_busy",
+            Self::NoUpgrade => "upstream_no_upgrade",
             Self::Connect(_) => "upstream_connect",
             Self::ConnectTimeout => "upstream_connect_timeout",
             Self::Tls(_) => "upstream_tls",
@@ -88,14 +99,26 @@ impl Fault {
         }
     }
 
-    /// Whose fault it is: the client's, or an upstream that breaks (502) or is slow (504).
+    /// Whose fault it is: the client's, or an upstream that breaks (502), is slow (504) or busy (503).
     pub fn blame(&self) -> Blame {
         match self {
             Self::Tunnel | Self::RequestBody | Self::RequestBodyTimeout | Self::RequestBodyTooLarge => {
                 Blame::Client
             }
             Self::ConnectTimeout | Self::ResponseTimeout => Blame::UpstreamSlow,
+            Self::Busy => Blame::UpstreamBusy,
             _ => Blame::Upstream,
+        }
+    }
+
+    /// The same for another request that waited for the same connection.
+    pub(super) fn of_connecting_again(&self) -> Self {
+        let copy = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        match self {
+            Self::ConnectTimeout => Self::ConnectTimeout,
+            Self::Tls(error) => Self::Tls(copy(error)),
+            Self::Connect(error) => Self::Connect(copy(error)),
+            other => Self::Connect(io::Error::other(other.to_string())),
         }
     }
 
@@ -107,7 +130,9 @@ impl Fault {
             Self::RequestBodyTimeout
         } else if progress.broken.get() {
             Self::RequestBody
-        } else if error.is_parse() {
+        } else if error.is_timeout() {
+            Self::ResponseTimeout
+        } else if error.is_parse() || http2::is_unreadable(&error) {
             Self::Unreadable(error)
         } else {
             Self::Closed(error)

@@ -17,12 +17,14 @@ use crate::streams::Open;
 use crate::tally::Tally;
 
 pub mod answer;
+mod cap;
 mod choice;
 mod connect;
 pub mod fault;
 pub mod frames;
 pub mod headers;
 mod health;
+mod http2;
 pub mod plan;
 mod pool;
 mod relay;
@@ -36,6 +38,7 @@ use connect::Connector;
 use upstream::Group;
 
 pub use answer::Cacheability;
+pub use cap::Caps;
 pub use fault::{Fault, SetupError};
 pub use headers::{OwnCookies, Scrub};
 pub use plan::{Forwarded, Plan};
@@ -83,12 +86,13 @@ impl Blueprint {
         config: &Config,
         own_cookies: OwnCookies,
         identity_names: &[HeaderName],
+        caps: &Caps,
     ) -> Result<Self, SetupError> {
         let way = |to: &Destination| {
             let written = |upstream: &Upstream| {
                 let calls_itself = own_host(upstream)?;
                 let own_host = if to.pass_host { None } else { Some(calls_itself.clone()) };
-                let connector = Connector::new(upstream, to, config.limits.connect_timeout)?;
+                let connector = Connector::new(upstream, to, &config.limits, caps)?;
                 Ok(Written { connector, own_host, calls_itself })
             };
             let written = to.addresses.iter().map(written).collect::<Result<_, SetupError>>()?;
@@ -208,7 +212,7 @@ impl Forward {
             return Err(Fault::RequestBodyTooLarge);
         }
         let bounds = (self.limits.body_idle_timeout, self.limits.body);
-        let (mut upload, progress) = relay::Upload::new(body, bounds, &self.timers);
+        let (mut upload, progress) = relay::Upload::new(body, client.version, bounds, &self.timers);
         let mut fresh_only = false;
 
         loop {
@@ -218,7 +222,15 @@ impl Forward {
             *outgoing.method_mut() = client.method.clone();
             *outgoing.uri_mut() = plan.target.clone().into();
             *outgoing.headers_mut() = self.scrub.outgoing(&client.headers, host, &plan, tunnel.is_some());
-            frame(&mut outgoing, empty, length);
+            if lease.speaks_http2() {
+                if tunnel.is_some() {
+                    return Err(Fault::NoUpgrade);
+                }
+                http2::dressed(&mut outgoing, &plan.target, lease.scheme(), &client.headers)
+                    .ok_or(Fault::NoUpstream)?;
+            } else {
+                frame(&mut outgoing, empty, length);
+            }
 
             let sent = {
                 let (time, timers) = (self.limits.response_timeout, &self.timers);
@@ -226,12 +238,13 @@ impl Forward {
             };
             let error = match sent {
                 None => {
+                    lease.doubt();
                     attempt.failed(&Fault::ResponseTimeout);
                     return Err(Fault::ResponseTimeout);
                 }
                 Some(Ok(response)) => {
                     attempt.answered();
-                    return self.relay(response, lease, &client, &plan, (tunnel, open));
+                    return self.relay(response, (lease, progress), &client, &plan, (tunnel, open));
                 }
                 Some(Err(error)) => error,
             };
@@ -251,7 +264,7 @@ impl Forward {
     fn relay(
         &self,
         mut response: http::Response<Incoming>,
-        mut lease: pool::Lease,
+        (mut lease, progress): (pool::Lease, Rc<relay::Progress>),
         client: &request::Parts,
         plan: &Plan,
         (tunnel, open): (Option<upgrade::Tunnel>, impl FnOnce(&HeaderMap) -> Open),
@@ -272,7 +285,10 @@ impl Forward {
         }
         // A browser asks again for an event stream that has ended, and is decided on anew. Everything else is one
         // answer, which may come to its end.
-        let is_events = !response.body().is_end_stream() && answer::is_event_stream(response.headers());
+        let is_call = lease.speaks_http2() && answer::is_grpc(response.headers());
+        progress.conversing.set(is_call);
+        let is_events =
+            !response.body().is_end_stream() && (is_call || answer::is_event_stream(response.headers()));
         let mut open = (switched.is_some() || is_events).then(|| open(&client.headers));
         if let Some(switched) = switched
             && let Some(open) = open.take()
@@ -300,7 +316,8 @@ impl Forward {
                 Some(_) => self.limits.stream_idle,
                 None => Some(self.limits.body_idle_timeout),
             };
-            Body::stream(relay::Download::new(body, lease, self.scrub.clone(), (time, &self.timers), open))
+            let download = relay::Download::new(body, lease, self.scrub.clone(), (time, &self.timers), open);
+            Body::stream(if is_call { download.of_call() } else { download })
         };
         Ok(Relayed { answer: http::Response::from_parts(parts, body), upstream_status: status.as_u16() })
     }
@@ -323,8 +340,8 @@ fn frame(outgoing: &mut Request<relay::Upload>, empty: bool, length: Option<u64>
 
 fn own_host(upstream: &Upstream) -> Result<HeaderValue, SetupError> {
     let text = match upstream {
-        Upstream::Http { host, port: 80 } | Upstream::Https { host, port: 443, .. } => host.clone(),
-        Upstream::Http { host, port } | Upstream::Https { host, port, .. } => format!("{host}:{port}"),
+        Upstream::Http { host, port: 80, .. } | Upstream::Https { host, port: 443, .. } => host.clone(),
+        Upstream::Http { host, port, .. } | Upstream::Https { host, port, .. } => format!("{host}:{port}"),
         Upstream::Unix(_) => "localhost".to_owned(),
     };
     HeaderValue::try_from(&text).map_err(|_| SetupError::Host(text))

@@ -8,8 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::headers::Scrub;
@@ -28,10 +30,14 @@ pub(super) enum Upload {
 
 pub(super) struct Uploading {
     body: Incoming,
+    /// It came as a stream of HTTP/2.
+    http2: bool,
     patience: Patience,
     progress: Rc<Progress>,
     /// Bytes that may still come.
     left: u64,
+    /// Over HTTP/2: resolves when the answer is over, or nobody wants it any more.
+    over: Option<oneshot::Receiver<()>>,
 }
 
 /// How a request's body fares, for whoever waits for the answer.
@@ -46,18 +52,24 @@ pub(super) struct Progress {
     pub(super) stalled: Cell<bool>,
     /// The client sent more than it may.
     pub(super) too_large: Cell<bool>,
+    /// Both sides go on for as long as they like: silence is no stalling.
+    pub(super) conversing: Cell<bool>,
 }
 
 /// An answer's body on its way to the client. Its end gives the connection back; its breaking, or the client's
 /// going away, closes it.
 pub(super) struct Download {
     body: Incoming,
+    /// It comes as a stream of HTTP/2.
+    http2: bool,
     lease: Option<Lease>,
     scrub: Rc<Scrub>,
     /// `None`: it may be silent for as long as it likes.
     patience: Option<Patience>,
     /// When it ends before its end, as if that were it.
     end: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    /// What is said then.
+    last_words: Option<HeaderMap>,
 }
 
 /// What is waited for has its time; a body that is there at once costs nothing.
@@ -81,6 +93,16 @@ struct Stalled;
 #[derive(Debug, thiserror::Error)]
 #[error("more came than may")]
 struct TooLarge;
+
+/// HTTP/2 can end a stream without an error before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream was reset")]
+struct Reset;
+
+/// Why a request's body ended early. What HTTP/2 said of it is said to the upstream as well.
+#[derive(Debug, thiserror::Error)]
+#[error("the request's body ended early: {0}")]
+pub(super) struct UploadError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// The answer's head; `None` if the upstream takes too long. While the client's body is what is waited for,
 /// the upstream's time does not run.
@@ -147,6 +169,7 @@ impl Upload {
     /// Of at most `most` bytes; nothing may stand still for `time`.
     pub(super) fn new(
         body: Incoming,
+        version: Version,
         (time, most): (Duration, Option<u64>),
         timers: &Rc<Timers>,
     ) -> (Self, Rc<Progress>) {
@@ -156,25 +179,34 @@ impl Upload {
         } else {
             Self::Stream(Box::new(Uploading {
                 body,
+                http2: version == Version::HTTP_2,
                 patience: Patience::new(time, timers),
                 progress: progress.clone(),
                 left: most.unwrap_or(u64::MAX),
+                over: None,
             }))
         };
         (upload, progress)
+    }
+
+    /// Ends early once that resolves.
+    pub(super) fn goes_until(&mut self, over: oneshot::Receiver<()>) {
+        if let Self::Stream(uploading) = self {
+            uploading.over = Some(over);
+        }
     }
 }
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = UploadError;
 
     // hyper polls this once the head is on its way upstream; the first poll is also what makes the server side
     // answer `Expect: 100-continue`. So a client is never told to go on before there is someone to send to.
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(uploading) => uploading.poll(cx),
@@ -199,13 +231,22 @@ impl Body for Upload {
 // === impl Uploading ===
 
 impl Uploading {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        if let Some(over) = &mut self.over
+            && Pin::new(over).poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(UploadError(Box::new(h2::Error::from(h2::Reason::CANCEL))))));
+        }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
                 self.progress.waiting.set(true);
                 ready!(self.patience.poll(cx));
+                if self.progress.conversing.get() {
+                    self.patience.rest();
+                    continue;
+                }
                 self.progress.stalled.set(true);
-                return Poll::Ready(Some(Err(BodyError(Box::new(Stalled)))));
+                return Poll::Ready(Some(Err(UploadError(Box::new(Stalled)))));
             };
             self.patience.rest();
             self.progress.waiting.set(false);
@@ -221,12 +262,16 @@ impl Uploading {
                     }
                     None => {
                         self.progress.too_large.set(true);
-                        Some(Err(BodyError(Box::new(TooLarge))))
+                        Some(Err(UploadError(Box::new(TooLarge))))
                     }
                 },
                 Some(Err(error)) => {
                     self.progress.broken.set(true);
-                    Some(Err(BodyError(Box::new(error))))
+                    Some(Err(UploadError(Box::new(error))))
+                }
+                None if self.http2 && !self.body.is_end_stream() => {
+                    self.progress.broken.set(true);
+                    Some(Err(UploadError(Box::new(Reset))))
                 }
                 None => None,
             });
@@ -248,6 +293,7 @@ impl Progress {
             broken: Cell::new(false),
             stalled: Cell::new(false),
             too_large: Cell::new(false),
+            conversing: Cell::new(false),
         }
     }
 }
@@ -263,7 +309,16 @@ impl Download {
         open: Option<Open>,
     ) -> Self {
         let end = open.map(|mut open| Box::pin(async move { open.must_end().await }) as Pin<Box<_>>);
-        Self { body, lease: Some(lease), scrub, patience: time.map(|time| Patience::new(time, timers)), end }
+        let http2 = lease.speaks_http2();
+        let patience = time.map(|time| Patience::new(time, timers));
+        Self { body, http2, lease: Some(lease), scrub, patience, end, last_words: None }
+    }
+
+    /// The same of a call of gRPC, whose client is told to ask again when it ends before its end.
+    pub(super) fn of_call(mut self) -> Self {
+        let unavailable = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("14"));
+        self.last_words = Some(HeaderMap::from_iter([unavailable]));
+        self
     }
 
     fn finish(&mut self) {
@@ -272,11 +327,11 @@ impl Download {
         }
     }
 
-    /// As if it were over. The upstream's connection ends as well.
+    /// As if it were over. The upstream's connection, or stream, ends as well.
     fn ends_early(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.lease = None;
+        let first = self.lease.take().is_some();
         self.end = Some(Box::pin(std::future::ready(())));
-        Poll::Ready(None)
+        Poll::Ready(self.last_words.take().filter(|_| first).map(|last| Ok(Frame::trailers(last))))
     }
 }
 
@@ -326,6 +381,10 @@ impl Body for Download {
             Some(Err(error)) => {
                 self.lease = None;
                 Some(Err(BodyError(Box::new(error))))
+            }
+            None if self.http2 && !self.body.is_end_stream() => {
+                self.lease = None;
+                Some(Err(BodyError(Box::new(Reset))))
             }
             None => {
                 self.finish();

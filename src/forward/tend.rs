@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, USER_AGENT};
 use http::{HeaderValue, Request};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -129,17 +129,22 @@ async fn passes(connector: &Connector, host: HeaderValue, check: &HealthCheck) -
     let ask = async {
         let stream = connector.connect().await.map_err(|fault| fault.reason())?;
         let closed = |_| "upstream_closed";
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(closed)?;
         // Ends with this check, whatever the address does.
         let mut work = JoinSet::new();
-        work.spawn(connection);
-        let request = Request::get(&check.path)
-            .header(HOST, host)
-            .header(USER_AGENT, "rolegate")
-            .header(CONNECTION, "close")
-            .body(String::new())
-            .map_err(|_| "check_request")?;
-        let answer = sender.send_request(request).await;
+        let request = Request::get(&check.path).header(USER_AGENT, "rolegate");
+        let answer = if connector.speaks_http2() {
+            let wire = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+            let (mut sender, connection) = wire.map_err(closed)?;
+            work.spawn(connection);
+            let (scheme, host) = (connector.scheme(), host.to_str().map_err(|_| "check_request")?);
+            let request = request.uri(format!("{scheme}://{host}{}", check.path));
+            sender.send_request(request.body(String::new()).map_err(|_| "check_request")?).await
+        } else {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(closed)?;
+            work.spawn(connection);
+            let request = request.header(HOST, host).header(CONNECTION, "close");
+            sender.send_request(request.body(String::new()).map_err(|_| "check_request")?).await
+        };
         let answer = answer
             .map_err(|error| if error.is_parse() { "upstream_bad_answer" } else { "upstream_closed" })?;
         if check.status.contains(&answer.status().as_u16()) { Ok(()) } else { Err("check_status") }

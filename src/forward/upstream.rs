@@ -277,7 +277,7 @@ mod tests {
     use crate::config::settings::Upstream;
 
     fn destination(hosts: &[&str]) -> Destination {
-        let address = |host: &&str| Upstream::Http { host: (*host).to_owned(), port: 80 };
+        let address = |host: &&str| Upstream::Http { host: (*host).to_owned(), port: 80, http2: false };
         Destination {
             name: "app".into(),
             addresses: hosts.iter().map(address).collect(),

@@ -189,7 +189,9 @@ async fn work<H: Handler>(
             let _place = place;
             match handshakes {
                 None if bounds.http2.cleartext => match begins_http2(&stream, &bounds, &mut stopping).await {
-                    Some(true) => Box::pin(http2::connection(stream, false, peer, handler, bounds, stopping)).await,
+                    Some(true) => {
+                        Box::pin(http2::connection(stream, false, peer, handler, bounds, stopping)).await
+                    }
                     Some(false) => http1::connection(stream, peer, handler, bounds, stopping).await,
                     None => {}
                 },

@@ -85,6 +85,11 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             detail: "It did not answer in time.".into(),
             links: retry(context),
         },
+        Refusal::UpstreamBusy => Words {
+            title: "The application is busy",
+            detail: "It has as many requests to answer as it can take. Try again in a few seconds.".into(),
+            links: retry(context),
+        },
         Refusal::Upstream { .. } => Words {
             title: "The application cannot be reached",
             detail: "You are through the gate, but what lies behind it gave no usable answer.".into(),

@@ -221,7 +221,8 @@ fn stand(
     ));
     let policy = sessions::kept_open(config);
     let keeper = Keeper::new(policy, refresher.clone(), streams.clone(), background.clone());
-    Ok(Standing { telemetry, provider, background, streams, keyring, store, refresher, keeper })
+    let caps = Arc::default();
+    Ok(Standing { telemetry, provider, background, streams, keyring, store, refresher, keeper, caps })
 }
 
 /// TLS as it is configured; an error never means cleartext.

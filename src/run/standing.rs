@@ -10,7 +10,7 @@ use crate::background::Background;
 use crate::bearer::Bearers;
 use crate::caller::Callers;
 use crate::config::settings::Config;
-use crate::forward::{Blueprint, OwnCookies};
+use crate::forward::{Blueprint, Caps, OwnCookies};
 use crate::gate::Shared;
 use crate::login::Login;
 use crate::provider::Provider;
@@ -36,6 +36,7 @@ pub(super) struct Standing {
     pub(super) store: Option<Arc<Store>>,
     pub(super) refresher: Arc<Refresher>,
     pub(super) keeper: Arc<Keeper>,
+    pub(super) caps: Arc<Caps>,
 }
 
 // === impl Standing ===
@@ -87,7 +88,8 @@ impl Standing {
         let sites = sites(&config, &self.keyring);
         let mut bases: Vec<_> = sites.iter().map(|site| site.names.pass.clone()).collect();
         bases.dedup();
-        let forward = Blueprint::new(&config, OwnCookies { bases }, &stripped(&config)).map_err(other)?;
+        let forward = Blueprint::new(&config, OwnCookies { bases }, &stripped(&config), &self.caps);
+        let forward = forward.map_err(other)?;
         let forward = forward.counting(self.telemetry.metrics.tally());
         let forward = match before {
             Some(before) => forward.knowing(before),

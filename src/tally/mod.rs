@@ -55,6 +55,8 @@ pub struct Tally {
     pub upstream_checks: Family<AddressOutcome, Counter>,
     /// Names of addresses that were resolved.
     pub upstream_resolutions: Family<AddressOutcome, Counter>,
+    /// Requests that wait for a connection to the upstream.
+    pub upstream_waiting: Gauge,
     /// Connections that are open, by side.
     pub open_connections: Family<Side, Gauge>,
     /// Connections that were refused, by what is full.
@@ -230,7 +232,7 @@ pub struct Slow(pub Histogram);
 #[derive(Debug, Clone)]
 pub struct SlowCalls(pub Family<Call, Histogram, fn() -> Histogram>);
 
-/// One more connection, for as long as it lives.
+/// One more connection, or one that waits, for as long as it lives.
 #[derive(Debug)]
 pub struct Connected(Gauge);
 
@@ -363,6 +365,12 @@ impl Tally {
         if let Some(seconds) = seconds {
             self.store_seconds.0.observe(seconds);
         }
+    }
+
+    /// A request waits for the upstream for as long as what is returned lives.
+    pub fn waits(&self) -> Connected {
+        self.upstream_waiting.inc();
+        Connected(self.upstream_waiting.clone())
     }
 
     /// A connection is open on this side for as long as what is returned lives.

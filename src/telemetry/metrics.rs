@@ -256,6 +256,8 @@ fn show(r: &mut Registry, tally: &Tally) {
     r.register("upstream_checks", "Checks of addresses by outcome", tally.upstream_checks.clone());
     let resolutions = "Names of addresses that were resolved";
     r.register("upstream_resolutions", resolutions, tally.upstream_resolutions.clone());
+    let waiting = "Requests that wait for a connection to the upstream";
+    r.register("upstream_waiting", waiting, tally.upstream_waiting.clone());
     r.register("open_connections", "Connections that are open", tally.open_connections.clone());
     r.register("connections", "Connections that were opened", tally.connections.clone());
     r.register("open_streams", "WebSockets and event streams that are open", tally.open_streams.clone());

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, configuration, connections, cookies, drain, forwarded, framing, headers, http2, keys, login,
-    logout, machine, operation, paths, proxy_protocol, rate, redirects, reload, streams, tokens,
+    bearer, configuration, connections, cookies, crowded, drain, forwarded, framing, headers, http2, keys,
+    login, logout, machine, operation, paths, proxy_protocol, rate, redirects, reload, streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -46,6 +46,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "K", bench: World::bench, cases: logout::cases },
     Section { name: "L", bench: rate::bench, cases: rate::cases },
     Section { name: "L, connections", bench: World::bench, cases: connections::cases },
+    Section { name: "L, the upstream", bench: crowded::bench, cases: crowded::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
     Section { name: "N", bench: World::bench, cases: reload::cases },
     Section { name: "N", bench: World::bench, cases: configuration::cases },

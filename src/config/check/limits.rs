@@ -22,6 +22,8 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
     let response_timeout = time(&raw.response_timeout, "response_timeout", default.response_timeout);
     let body_idle_timeout = time(&raw.body_idle_timeout, "body_idle_timeout", default.body_idle_timeout);
     let upstream_idle = time(&raw.upstream_idle, "upstream_idle", default.upstream_idle);
+    let upstream_queue_time =
+        time(&raw.upstream_queue_time, "upstream_queue_time", default.upstream_queue_time);
     let drain = time(&raw.drain, "drain", default.drain);
     let drain_delay = drain_delay(raw.drain_delay.as_deref(), cx);
     let stream_idle = duration_or_off(raw.stream_idle.as_deref(), &Key::of("limits").name("stream_idle"), cx);
@@ -76,6 +78,14 @@ pub(super) fn limits(raw: Option<&raw::Limits>, cx: &mut Context<'_>) -> Limits 
         response_timeout,
         body_idle_timeout,
         upstream_idle,
+        upstream_connections: count(
+            raw.upstream_connections,
+            "upstream_connections",
+            default.upstream_connections,
+            1..=1_000_000,
+        ),
+        upstream_queue: count(raw.upstream_queue, "upstream_queue", default.upstream_queue, 0..=1_000_000),
+        upstream_queue_time,
         drain_delay,
         drain,
         stream_idle,

@@ -70,7 +70,11 @@ pub(super) fn upstreams(
         && all.peek().is_some()
         && !all.any(|one| matches!(one, Upstream::Https { .. }))
     {
-        cx.error(&ca_key, "has a meaning for an https:// upstream only", "leave it out, or use https://");
+        cx.error(
+            &ca_key,
+            "has a meaning for an https:// or h2:// upstream only",
+            "leave it out, or use https://",
+        );
     }
     found
 }
@@ -118,7 +122,7 @@ pub(super) fn upstream(
             return None;
         }
     };
-    if let Upstream::Http { host, port } | Upstream::Https { host, port, .. } = &found
+    if let Upstream::Http { host, port, .. } | Upstream::Https { host, port, .. } = &found
         && let Some(own) = own.iter().find(|own| is_same(host, *port, **own))
     {
         cx.error(key, &format!("is the gate's own address {own}: it would forward to itself"), FIX);
@@ -174,13 +178,17 @@ fn parse(text: &str, ca_file: Option<PathBuf>) -> Result<Upstream, String> {
             _ => Ok(Upstream::Unix(path.into())),
         };
     }
-    if text.starts_with("h2c://") {
-        return Err("h2c:// is not available in this version".into());
-    }
-    if !text.starts_with("http://") && !text.starts_with("https://") {
-        return Err(format!("{text:?} is no upstream"));
-    }
-    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    // Named as in ALPN: h2 over TLS, h2c without (RFC 7540 §3.1).
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let (scheme, http2) = match scheme {
+        "http" => ("http", false),
+        "https" => ("https", false),
+        "h2c" => ("http", true),
+        "h2" => ("https", true),
+        _ => return Err(format!("{text:?} is no upstream")),
+    };
+    let url = Url::parse(&format!("{scheme}://{rest}"))
+        .map_err(|error| format!("{text:?} is not a URL: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("holds a user name or password, which is not sent".into());
     }
@@ -195,13 +203,13 @@ fn parse(text: &str, ca_file: Option<PathBuf>) -> Result<Upstream, String> {
     };
     let port = url.port_or_known_default().filter(|port| *port != 0).ok_or("port 0 is no port")?;
     Ok(match url.scheme() {
-        "https" => Upstream::Https { host, port, ca_file },
-        _ => Upstream::Http { host, port },
+        "https" => Upstream::Https { host, port, http2, ca_file },
+        _ => Upstream::Http { host, port, http2 },
     })
 }
 
-const FIX: &str =
-    "write upstream = \"http://127.0.0.1:8080\", \"https://host:port\" or \"unix:/run/app.sock\"";
+const FIX: &str = "write upstream = \"http://127.0.0.1:8080\", \"https://host:port\", \"unix:/run/app.sock\", or \
+                   \"h2c://host:port\" or \"h2://host:port\" for HTTP/2";
 
 /// Whether a connection to `host:port` would end at our own listener, as far as text can tell.
 fn is_same(host: &str, port: u16, own: SocketAddr) -> bool {

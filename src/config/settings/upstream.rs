@@ -102,7 +102,7 @@ impl Upstream {
     /// Its host and port, where the host is a name that must be looked up.
     pub fn host_to_resolve(&self) -> Option<(&str, u16)> {
         let (host, port) = match self {
-            Self::Http { host, port } | Self::Https { host, port, .. } => (host.as_str(), *port),
+            Self::Http { host, port, .. } | Self::Https { host, port, .. } => (host.as_str(), *port),
             Self::Unix(_) => return None,
         };
         let address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
@@ -114,8 +114,10 @@ impl std::fmt::Display for Upstream {
     /// As it is written in a configuration, with its port.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Http { host, port } => write!(f, "http://{host}:{port}"),
-            Self::Https { host, port, .. } => write!(f, "https://{host}:{port}"),
+            Self::Http { host, port, http2: false } => write!(f, "http://{host}:{port}"),
+            Self::Http { host, port, http2: true } => write!(f, "h2c://{host}:{port}"),
+            Self::Https { host, port, http2: false, .. } => write!(f, "https://{host}:{port}"),
+            Self::Https { host, port, http2: true, .. } => write!(f, "h2://{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

@@ -214,7 +214,8 @@ fn expect_is_answered_by_the_gate_once_there_is_an_upstream() {
 
     // Nobody to send to: no 100.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut stream = connect(self::gate(Upstream::Http { host: "127.0.0.1".into(), port: closed }));
+    let mut stream =
+        connect(self::gate(Upstream::Http { host: "127.0.0.1".into(), port: closed, http2: false }));
     stream.write_all(head).unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();

@@ -173,7 +173,7 @@ fn a_unix_socket_is_an_upstream() {
 #[test]
 fn an_upstream_that_cannot_be_reached_is_named_as_such() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let refuses = Upstream::Http { host: "127.0.0.1".into(), port };
+    let refuses = Upstream::Http { host: "127.0.0.1".into(), port, http2: false };
     assert!(get(gate(refuses), "/").ends_with("upstream_connect"));
     assert!(get(gate(Upstream::Unix("/nowhere/app.sock".into())), "/").ends_with("upstream_connect"));
 }
@@ -205,6 +205,7 @@ fn an_https_upstream_is_verified_by_name_and_authority() {
     let https = |host: &str, ca_file: Option<&str>| Upstream::Https {
         host: host.into(),
         port: address.port(),
+        http2: false,
         ca_file: ca_file.map(Into::into),
     };
     let ca = format!("{folder}/ca.pem");
@@ -219,6 +220,7 @@ fn an_https_upstream_is_verified_by_name_and_authority() {
             &config(upstream, patient()),
             OwnCookies { bases: vec!["__Host-rolegate".into()] },
             &names,
+            &Caps::default(),
         )
     };
     let missing = make(https("127.0.0.1", Some("/nowhere.pem")));

@@ -40,11 +40,11 @@ fn before_the_name(zone: &Zone) -> SocketAddr {
         let to = Destination {
             name: "app".into(),
             spread: Some(Spread { resolve: Some(Duration::from_millis(20)), ..Spread::default() }),
-            ..Upstream::Http { host: "app.test".into(), port: 80 }.into()
+            ..Upstream::Http { host: "app.test".into(), port: 80, http2: false }.into()
         };
         let own = OwnCookies { bases: vec!["__Host-rolegate".into()] };
         let limits = Limits { response_timeout: Duration::from_secs(10), ..patient() };
-        let blueprint = Blueprint::new(&config(to, limits), own, &[]).unwrap();
+        let blueprint = Blueprint::new(&config(to, limits), own, &[], &Caps::default()).unwrap();
         blueprint.begin_with(&Background::new(runtime.handle().clone()), &resolver);
         let (_stop, stopping) = listen::stop::pair();
         let gate = Rc::new(Gate(blueprint.forward(None)));

@@ -118,19 +118,34 @@ pub(super) fn patient() -> Limits {
 }
 
 pub(super) fn gate(upstream: impl Into<Destination> + Send + 'static) -> SocketAddr {
-    let listener = listen::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let runtime =
-            Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
-        let names = [HeaderName::from_static("x-user")];
-        let own = OwnCookies { bases: vec!["__Host-rolegate".into()] };
-        let blueprint = Blueprint::new(&config(upstream, patient()), own, &names).unwrap();
-        let (_stop, stopping) = listen::stop::pair();
-        let gate = Rc::new(Gate(blueprint.forward(None)));
-        runtime.block_on(listen::serve(listener, gate, Bounds::default(), stopping)).unwrap();
-    });
-    address
+    workers(upstream, patient(), 1).0[0]
+}
+
+/// One after the other: what each worker listens on, and what they count.
+pub(super) fn workers(
+    upstream: impl Into<Destination>,
+    limits: Limits,
+    count: usize,
+) -> (Vec<SocketAddr>, Arc<Tally>) {
+    let names = [HeaderName::from_static("x-user")];
+    let own = OwnCookies { bases: vec!["__Host-rolegate".into()] };
+    let tally = Arc::new(Tally::new());
+    let blueprint = Blueprint::new(&config(upstream, limits), own, &names, &Caps::default()).unwrap();
+    let blueprint = Arc::new(blueprint.counting(&tally));
+    let worker = |blueprint: &Arc<Blueprint>| {
+        let listener = listen::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let blueprint = blueprint.clone();
+        std::thread::spawn(move || {
+            let runtime =
+                Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+            let (_stop, stopping) = listen::stop::pair();
+            let gate = Rc::new(Gate(blueprint.forward(None)));
+            runtime.block_on(listen::serve(listener, gate, Bounds::default(), stopping)).unwrap();
+        });
+        address
+    };
+    ((0..count).map(|_| worker(&blueprint)).collect(), tally)
 }
 
 // === upstreams ===
@@ -176,7 +191,11 @@ pub(super) fn before(
     script: impl Fn(Conversation, usize) + Send + Sync + 'static,
 ) -> (SocketAddr, Arc<AtomicUsize>) {
     let (address, count) = upstream(script);
-    (gate(Upstream::Http { host: "127.0.0.1".into(), port: address.port() }), count)
+    (gate(http(address)), count)
+}
+
+pub(super) fn http(address: SocketAddr) -> Upstream {
+    Upstream::Http { host: "127.0.0.1".into(), port: address.port(), http2: false }
 }
 
 // === clients ===
@@ -208,6 +227,17 @@ pub(super) fn post(gate: SocketAddr, body: &str) -> String {
 }
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Waits for what nothing tells of.
+pub(super) fn until(what: &str, ready: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if ready() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("waited in vain: {what}");
+}
 
 pub(super) fn pause() {
     std::thread::sleep(Duration::from_millis(60));
