@@ -9,7 +9,7 @@ use crate::support::http2::{
 };
 use crate::support::upstream::{self, After, Behaviour, Seen};
 use crate::support::wire::{Framing, Wire, latin1};
-use crate::support::world::{EVERYBODY, Setup, Who, World};
+use crate::support::world::{EVERYBODY, Mark, Setup, Who, World};
 
 mod clients;
 mod floods;
@@ -37,6 +37,14 @@ fn lines(world: &World, who: Who) -> Vec<(String, String)> {
     let text = latin1(&world.fill(&world.session(who), "{session}"));
     let lines = text.lines().filter_map(|line| line.split_once(": "));
     lines.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect()
+}
+
+/// What the upstream saw of these lines' requests: one that was given up may come to light in a later case.
+fn seen_of(world: &World, mark: Mark, own: &[(String, String)]) -> Vec<Seen> {
+    let case = own.iter().find(|(name, _)| name == "x-case").map(|(_, case)| case.as_str());
+    let mut seen = world.seen_since(mark);
+    seen.retain(|seen| seen.head.one("x-case") == case);
+    seen
 }
 
 /// Something harmless gets its own answer on this connection.

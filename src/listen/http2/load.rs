@@ -84,7 +84,8 @@ impl Load {
             (0, _) => (idle, Verdict::Goodbye),
             // What one client does not take lies in buffers of the gate's.
             (_, 1..) => (write, Verdict::End),
-            (_, 0) => return Verdict::Later(now + write.min(idle)),
+            // Its end comes with the last answer, unless the client has not taken note: then soon after.
+            (_, 0) => return Verdict::Later(now + if leaving { FAREWELL } else { write.min(idle) }),
         };
         if now >= moved + time { verdict } else { Verdict::Later((moved + time).min(now + write)) }
     }
