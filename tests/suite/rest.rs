@@ -12,12 +12,12 @@ use rustls::ClientConnection;
 
 use crate::forwarding::websocket;
 use crate::front;
-use crate::support::PATIENCE;
 use crate::support::scrape::becomes;
 use crate::support::tls::Offer;
 use crate::support::upstream;
 use crate::support::wire::{Answer, Ended, Wire};
 use crate::support::world::{Setup, World};
+use crate::support::{PATIENCE, until};
 
 /// A connection is put to rest one to two seconds after its last byte.
 const RESTED: Duration = Duration::from_millis(2500);
@@ -289,7 +289,7 @@ fn a_rest_ends_with_the_idle_timeout_and_not_before() {
 
 #[test]
 fn a_stop_ends_a_rest_and_serves_what_is_on_its_way() {
-    let world = patient(Setup::bench()).start();
+    let world = patient(Setup::bench()).limits("drain_delay = \"1s\"").start();
     let mut wires: Vec<_> = (0..3)
         .map(|_| {
             let mut wire = Wire::connect(world.gate.public);
@@ -298,16 +298,17 @@ fn a_stop_ends_a_rest_and_serves_what_is_on_its_way() {
         })
         .collect();
     sleep(RESTED);
-    let from = world.gate.stderr().count();
+    let begun = Instant::now();
     world.gate.signal("TERM");
-    world.gate.stderr().wait_since(from, |line| line.contains("stopping").then_some(())).unwrap();
+    // One that has begun has its time.
+    wires[1].write(b"GET /public/x HTTP/1.1\r\nHost: ap");
+    until("it says that it goes", || (world.gate.admin("/readyz").status == 503).then_some(()));
     wires[0].write(get("/public/late").as_bytes());
     let answer = wires[0].answer(false).unwrap();
     assert!(answer.status == 200 && answer.closes(), "{answer:?}");
-    // One that has begun has its time.
-    wires[1].write(b"GET /public/x HTTP/1.1\r\nHost: ap");
-    sleep(Duration::from_millis(100));
     assert_eq!(wires[2].rest(), (vec![], Ended::Closed));
+    // The delay, and the half second for what is on its way when it is over.
+    assert!(begun.elapsed() > Duration::from_millis(1450), "{:?}", begun.elapsed());
     wires[1].write(b"p.test\r\n\r\n");
     let answer = wires[1].answer(false).unwrap();
     assert!(answer.status == 200 && answer.closes(), "{answer:?}");
