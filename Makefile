@@ -31,6 +31,8 @@ SOAK_SECONDS  ?= 600
 SOAK_BROWSERS ?= 300
 SOAK_FLAGS    ?=
 
+IDLE_WEBSOCKETS ?= 9500
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -191,6 +193,11 @@ fuzz: ## the fuzz targets under a real fuzzer: FUZZ_SECONDS=60 each, FUZZ_TARGET
 soak: store-server ## gates, dev pool, store and simulated browsers for a while: SOAK_SECONDS=600 SOAK_BROWSERS=300; ends with two reports
 	SOAK_SECONDS=$$(($(SOAK_SECONDS) / 2)) SOAK_BROWSERS=$(SOAK_BROWSERS) \
 		$(CARGO) test --locked $(SOAK_FLAGS) --test suite soak:: -- --nocapture --test-threads=1
+
+# As many as the limit of open files lets through: the gate holds two for each, and so does the test.
+.PHONY: idle-websockets
+idle-websockets: ## what an idle WebSocket costs a release gate: IDLE_WEBSOCKETS=9500
+	IDLE_WEBSOCKETS=$(IDLE_WEBSOCKETS) $(CARGO) test --locked --release --test suite idle_websockets_take -- --nocapture
 
 .PHONY: bench-store
 bench-store: ## what a shared store costs a request with a fresh pass (needs wrk, nginx, redis-server)
