@@ -194,6 +194,11 @@ soak: store-server ## gates, dev pool, store and simulated browsers for a while:
 	SOAK_SECONDS=$$(($(SOAK_SECONDS) / 2)) SOAK_BROWSERS=$(SOAK_BROWSERS) \
 		$(CARGO) test --locked $(SOAK_FLAGS) --test suite soak:: -- --nocapture --test-threads=1
 
+# A few hundred of them are in `make test`.
+.PHONY: conformance
+conformance: test-tools ## every WebSocket case of the Autobahn test suite, with and without the gate (some ten minutes)
+	AT_MOST=1800 CONFORMANCE='*' $(CARGO) test --locked --test suite autobahns_cases -- --nocapture
+
 # As many as the limit of open files lets through: the gate holds two for each, and so does the test.
 .PHONY: idle-websockets
 idle-websockets: ## what an idle WebSocket costs a release gate: IDLE_WEBSOCKETS=9500

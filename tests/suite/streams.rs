@@ -1,5 +1,6 @@
 //! WebSockets and event streams: open while who opened them may, and ended between two frames when not.
 
+mod conformance;
 mod kept;
 mod tunnel;
 
