@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, configuration, connections, cookies, drain, forwarded, framing, headers, keys, login, logout,
-    machine, operation, paths, proxy_protocol, rate, redirects, reload, streams, tokens,
+    bearer, concurrency, configuration, connections, cookies, drain, floods, forwarded, framing, headers,
+    keys, login, logout, machine, operation, paths, proxy_protocol, rate, redirects, reload, streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -45,6 +45,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "K", bench: World::bench, cases: logout::cases },
     Section { name: "L", bench: rate::bench, cases: rate::cases },
     Section { name: "L, connections", bench: World::bench, cases: connections::cases },
+    Section { name: "L, floods", bench: World::bench, cases: floods::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
     Section { name: "N", bench: World::bench, cases: reload::cases },
     Section { name: "N", bench: World::bench, cases: configuration::cases },
@@ -52,6 +53,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "M, PROXY protocol", bench: proxy_protocol::bench, cases: proxy_protocol::cases },
     Section { name: "N", bench: World::bench, cases: operation::edge::cases },
     Section { name: "N, a stop", bench: World::bench, cases: drain::cases },
+    Section { name: "O", bench: World::bench, cases: concurrency::cases },
 ];
 
 /// No case takes longer.
