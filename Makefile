@@ -204,6 +204,10 @@ conformance: test-tools ## every WebSocket case of the Autobahn test suite, with
 idle-websockets: ## what an idle WebSocket costs a release gate: IDLE_WEBSOCKETS=9500
 	IDLE_WEBSOCKETS=$(IDLE_WEBSOCKETS) $(CARGO) test --locked --release --test suite idle_websockets_take -- --nocapture
 
+.PHONY: bench-floods
+bench-floods: ## what a flood of each kind does to everybody else's time, and to memory: ROUNDS=5 SECONDS_EACH=4 RATE=1000 (needs nginx, two cores)
+	tests/bench/floods.py
+
 .PHONY: bench-store
 bench-store: ## what a shared store costs a request with a fresh pass (needs wrk, nginx, redis-server)
 	tests/bench/store.sh
