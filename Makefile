@@ -35,6 +35,7 @@ SOAK_BROWSERS ?= 300
 SOAK_FLAGS    ?=
 
 BENCH ?=
+IDLE_WEBSOCKETS ?= 9500
 
 .DEFAULT_GOAL := help
 
@@ -224,6 +225,20 @@ bench: ## rolegate beside nginx, HAProxy, Envoy, oauth2-proxy and mod_auth_openi
 .PHONY: bench-docs
 bench-docs: ## writes what `make bench` measured last into docs/performance.md and its plot
 	tests/bench/run.py --docs
+
+# A few hundred of them are in `make test`.
+.PHONY: conformance
+conformance: test-tools ## every WebSocket case of the Autobahn test suite, with and without the gate (some ten minutes)
+	AT_MOST=1800 CONFORMANCE='*' $(CARGO) test --locked --test suite autobahns_cases -- --nocapture
+
+# As many as the limit of open files lets through: the gate holds two for each, and so does the test.
+.PHONY: idle-websockets
+idle-websockets: ## what an idle WebSocket costs a release gate: IDLE_WEBSOCKETS=9500
+	IDLE_WEBSOCKETS=$(IDLE_WEBSOCKETS) $(CARGO) test --locked --release --test suite idle_websockets_take -- --nocapture
+
+.PHONY: bench-floods
+bench-floods: ## what a flood of each kind does to everybody else's time, and to memory: ROUNDS=5 SECONDS_EACH=4 RATE=1000 (needs nginx, two cores)
+	tests/bench/floods.py
 
 .PHONY: bench-store
 bench-store: ## what a shared store costs a request with a fresh pass (needs wrk, nginx, redis-server)

@@ -15,7 +15,7 @@ use crate::support::world::{Setup, Who, World};
 /// Enough that each would show in memory, few enough for a machine that does other things.
 const MANY: usize = 200;
 /// What a gate may take more while it has those; a debug build's own buffers included.
-const ROOM_KIB: u64 = 48 * 1024;
+pub const ROOM_KIB: u64 = 48 * 1024;
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -26,7 +26,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn serves(world: &World) {
+pub fn serves(world: &World) {
     let mut wire = Wire::connect(world.gate.public);
     wire.write(&world.session(Who::User).fill(b"GET /x HTTP/1.1\r\nHost: app.test\r\n{session}\r\n"));
     assert_eq!(wire.answer(false).unwrap().status, 200);
@@ -168,7 +168,7 @@ fn a_gate_without_a_file_descriptor_left_breathes_and_recovers() {
 }
 
 /// Processor time that a process has taken, in hundredths of a second.
-fn ticks(id: u32) -> u64 {
+pub fn ticks(id: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::world::World;
 use crate::{
-    bearer, configuration, connections, cookies, crowded, drain, forwarded, framing, headers, http2, keys,
-    login, logout, machine, operation, paths, proxy_protocol, rate, redirects, reload, streams, tokens,
+    bearer, concurrency, configuration, connections, cookies, crowded, drain, floods, forwarded, framing,
+    headers, http2, keys, login, logout, machine, operation, paths, proxy_protocol, rate, redirects, reload,
+    streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -47,6 +48,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "L", bench: rate::bench, cases: rate::cases },
     Section { name: "L, connections", bench: World::bench, cases: connections::cases },
     Section { name: "L, the upstream", bench: crowded::bench, cases: crowded::cases },
+    Section { name: "L, floods", bench: World::bench, cases: floods::cases },
     Section { name: "M", bench: World::bench, cases: forwarded::cases },
     Section { name: "N", bench: World::bench, cases: reload::cases },
     Section { name: "N", bench: World::bench, cases: configuration::cases },
@@ -54,6 +56,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "M, PROXY protocol", bench: proxy_protocol::bench, cases: proxy_protocol::cases },
     Section { name: "N", bench: World::bench, cases: operation::edge::cases },
     Section { name: "N, a stop", bench: World::bench, cases: drain::cases },
+    Section { name: "O", bench: World::bench, cases: concurrency::cases },
 ];
 
 /// No case takes longer.

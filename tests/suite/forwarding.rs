@@ -9,6 +9,7 @@ use crate::support::upstream::{self, After, Behaviour, Recorder};
 use crate::support::wire::{Answer, Ended, Wire};
 use crate::support::world::{Setup, Who, World};
 
+mod ends;
 mod upstreams;
 pub mod websocket;
 
@@ -170,7 +171,7 @@ fn trailers_pass_to_a_client_that_wants_them_and_never_say_who_somebody_is() {
 }
 
 #[test]
-fn an_answer_to_people_is_for_no_shared_cache() {
+pub fn an_answer_to_people_is_for_no_shared_cache() {
     let world = Setup::bench()
         .rules("[[rules]]\npath = \"/shared/**\"\nany_role = [\"user\"]\ncacheable = true")
         .start();
@@ -190,7 +191,7 @@ fn an_answer_to_people_is_for_no_shared_cache() {
 }
 
 #[test]
-fn two_people_on_one_gate_never_see_each_others_answers() {
+pub fn two_people_on_one_gate_never_see_each_others_answers() {
     let world = World::bench();
     let everyone = [Who::User, Who::Admin, Who::Nobody];
     std::thread::scope(|scope| {

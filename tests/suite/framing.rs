@@ -165,7 +165,7 @@ pub fn cases() -> Vec<Case> {
             }
         }),
         case(&["SMG-43"], scenes::interim_answers_are_never_final),
-        case(&["SMG-44"], scenes::bytes_behind_an_upgrade_wait_for_its_answer),
+        case(&["SMG-44", "WS-07"], scenes::bytes_behind_an_upgrade_wait_for_its_answer),
         case(&["SMG-46"], |world| {
             for lines in [
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13",

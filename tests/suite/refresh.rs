@@ -115,7 +115,7 @@ fn a_browser_that_goes_away_during_a_refresh_does_not_lose_its_rotated_token() {
 }
 
 #[test]
-fn refreshes_of_two_people_at_once_never_mix() {
+pub fn refreshes_of_two_people_at_once_never_mix() {
     let world = Setup::bench().start();
     world.pool.set_rotation(true);
     let (user, admin) = (due(&world, "user"), due(&world, "admin"));

@@ -1,6 +1,8 @@
 //! WebSockets and event streams: open while who opened them may, and ended between two frames when not.
 
+mod conformance;
 mod kept;
+mod tunnel;
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -25,6 +27,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         case(&["WS-01", "WS-02", "WS-03", "WS-04"], websocket::refused),
         case(&["WS-06"], an_upgrade_passes_only_where_both_sides_mean_it),
+        case(&["WS-08"], tunnel::ends_and_floods),
         case(&["WS-09"], a_token_in_a_subprotocol_or_a_query_is_in_no_log),
         case(&["WS-13"], |_| a_long_upload_ends_as_who_began_it()),
         case(&["WS-12"], |_| an_event_stream_ends_with_its_session_and_a_download_does_not()),
@@ -167,7 +170,7 @@ fn an_event_stream_ends_with_its_session_and_a_download_does_not() {
     assert_eq!(download.answer(false).unwrap().text(), "halfdone");
 }
 
-fn a_long_upload_ends_as_who_began_it() {
+pub fn a_long_upload_ends_as_who_began_it() {
     let (world, session) = short_lived(Setup::bench());
     let mark = world.mark();
     let mut wire = Wire::connect(world.gate.public);

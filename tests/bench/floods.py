@@ -1,0 +1,368 @@
+#!/usr/bin/env python3
+"""What a flood does to everybody else: a client with a session measures its answers' times while others flood the gate.
+
+    make bench-floods        # ROUNDS=5 SECONDS_EACH=4 RATE=1000 ONLY="slow heads,crumbs"
+
+Quiet and flood take turns. The gate has a core to itself; flooder, client and upstream share another, and the flooder is
+nice to both, so that what is measured is the gate. A flooder sends as many as RATE a second, less where the table says so:
+what one machine can send without end fills any core, and then everybody waits, whatever the gate does.
+
+Needs Linux with two cores, nginx (the upstream), openssl, taskset; builds the gate with --release, or takes GATE=/path/to/it.
+"""
+
+import http.client
+import multiprocessing
+import os
+import re
+import selectors
+import shutil
+import signal
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+ROUNDS = int(os.environ.get("ROUNDS", 5))
+SECONDS = float(os.environ.get("SECONDS_EACH", 4))
+RATE = int(os.environ.get("RATE", 1000))
+PROGRAM = os.environ.get("GATE", "target/release/rolegate")
+ONLY = [name for name in os.environ.get("ONLY", "").split(",") if name]
+# What the client asks for: so many a second, whatever becomes of the one before.
+ASKS = 200
+POOL, UPSTREAM, CLEAR, SECRET = 14282, 18180, 14290, 14294
+ISSUER = f"http://127.0.0.1:{POOL}/local_devpool1"
+NAVIGATES = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
+
+
+class Gate:
+    """A gate of one worker on the first core, and somebody's session at it."""
+
+    def __init__(self, folder, port, tls):
+        self.port, self.tls = port, tls
+        self.host = f"localhost:{port}"
+        lines = f'[tls]\ncert_file = "{folder}/cert.pem"\nkey_file = "{folder}/key.pem"\n' if tls else ""
+        name = f"{folder}/gate-{port}.toml"
+        with open(name, "w") as file:
+            file.write(
+                f'public_url = "{"https" if tls else "http"}://{self.host}"\nlisten = "127.0.0.1:{port}"\n'
+                f'admin_listen = "127.0.0.1:{port + 1}"\nupstream = "http://127.0.0.1:{UPSTREAM}"\n'
+                'required_roles = ["viewer"]\nworkers = 1\n'
+                f'[cognito]\nuser_pool_id = "local_devpool1"\nissuer = "{ISSUER}"\nclient_id = "bench"\n'
+                'client_secret = "a-secret-for-this-bench-only"\n'
+                f'[session]\nkeys_file = "{folder}/keys"\n{lines}'
+                '[[rules]]\npath = "/public/**"\npublic = true\n'
+            )
+        command = ["taskset", "-c", "0", PROGRAM, "run", "--config", name]
+        with open(f"{folder}/gate-{port}.log", "w") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+        until(lambda: status(port + 1, "/readyz") == 200, f"the gate is not ready, see {folder}/gate-{port}.log")
+        self.cookie = self.sign_in()
+        self.request = (
+            f"GET /x HTTP/1.1\r\nHost: {self.host}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
+            f"Accept: text/html,application/xhtml+xml\r\nAccept-Language: en\r\nCookie: {self.cookie}\r\n\r\n"
+        ).encode()
+
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return context().wrap_socket(connection, server_hostname="localhost") if self.tls else connection
+
+    def sign_in(self):
+        jars = {"gate": {}, "pool": {}}
+
+        def go(url, body=None):
+            parts = urllib.parse.urlsplit(url)
+            whose = "pool" if parts.port == POOL else "gate"
+            if parts.scheme == "https":
+                connection = http.client.HTTPSConnection("localhost", parts.port, context=context())
+            else:
+                connection = http.client.HTTPConnection("127.0.0.1", parts.port)
+            headers = {"Host": parts.netloc, "Accept": "text/html"}
+            if jars[whose]:
+                headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in jars[whose].items())
+            if body:
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            connection.request("POST" if body else "GET", f"{parts.path}?{parts.query}", body, headers)
+            answer = connection.getresponse()
+            for line in answer.headers.get_all("Set-Cookie") or []:
+                name, value = line.split(";")[0].split("=", 1)
+                jars[whose][name] = value
+            return answer.headers.get("Location"), answer.read().decode()
+
+        url, page = f"{'https' if self.tls else 'http'}://{self.host}/", ""
+        while True:
+            to, page = go(url)
+            if not to:
+                break
+            url = urllib.parse.urljoin(url, to)
+        token = re.search(r'name="_csrf" value="([^"]*)"', page).group(1)
+        form = urllib.parse.urlencode({"_csrf": token, "username": "viewer", "password": "viewer"})
+        back, _ = go(url, form)
+        go(urllib.parse.urljoin(url, back))
+        own = {name: value for name, value in jars["gate"].items() if "login" not in name and value}
+        assert own, "no session"
+        return "; ".join(f"{name}={value}" for name, value in own.items())
+
+    def rss(self):
+        with open(f"/proc/{self.process.pid}/status") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def context():
+    made = ssl.create_default_context()
+    made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    return made
+
+
+def status(port, path):
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return None
+
+
+def until(ready, otherwise):
+    for _ in range(100):
+        if ready():
+            return
+        time.sleep(0.1)
+    raise SystemExit(otherwise)
+
+
+def answer(connection):
+    """Reads one answer with a length; its status."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += more(connection)
+    head, body = data.split(b"\r\n\r\n", 1)
+    length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+    while len(body) < length:
+        body += more(connection)
+    return int(head.split()[1])
+
+
+def more(connection):
+    piece = connection.recv(65536)
+    if not piece:
+        raise ConnectionError("closed")
+    return piece
+
+
+def asks(gate, seconds, told):
+    """The client: its answers' times in microseconds. Where one is late, the next is asked when it should have been."""
+    os.sched_setaffinity(0, {1})
+    connection, times = gate.connect(), []
+    begun = time.perf_counter()
+    for number in range(int(seconds * ASKS)):
+        due = begun + number / ASKS
+        time.sleep(max(0.0, due - time.perf_counter()))
+        connection.sendall(gate.request)
+        assert answer(connection) == 200
+        times.append((time.perf_counter() - due) * 1e6)
+    told.send(times)
+
+
+# --- floods: each is called until its time is over, with what it keeps, and returns how many it did ---------------------
+
+
+def paced(gate, each, rate, told):
+    """Calls `each` as often as `rate` a second, and says once a second how often."""
+    os.sched_setaffinity(0, {1})
+    os.nice(10)
+    kept, done, begun = {}, 0, time.perf_counter()
+    signal.signal(signal.SIGTERM, lambda *_: (told.send((done, time.perf_counter() - begun)), os._exit(0)))
+    while True:
+        due = begun + done / rate
+        now = time.perf_counter()
+        if now < due:
+            time.sleep(due - now)
+        elif now > due + 1:
+            # It cannot keep up: what it has missed it does not make good at once.
+            begun = now - done / rate
+        try:
+            done += each(gate, kept) or 1
+        except (OSError, ssl.SSLError):
+            kept.clear()
+            done += 1
+
+
+def on_one(request):
+    """On a connection that is kept while the gate keeps it."""
+
+    def each(gate, kept):
+        if "connection" not in kept:
+            kept["connection"] = gate.connect()
+        kept["connection"].sendall(request.replace(b"{host}", gate.host.encode()))
+        answer(kept["connection"])
+
+    return each
+
+
+def slow_heads(gate, kept):
+    """A thousand connections, and a byte on one of them."""
+    heads = kept.setdefault("heads", [])
+    if len(heads) < 1000:
+        heads.append(gate.connect())
+        heads[-1].sendall(b"GET /public/x HTTP/1.1\r\nHost: ")
+        return
+    at = kept["at"] = (kept.get("at", -1) + 1) % len(heads)
+    try:
+        heads[at].sendall(b"x")
+    except OSError:
+        heads[at].close()
+        heads[at] = gate.connect()
+        heads[at].sendall(b"G")
+
+
+def churn(gate, _):
+    gate.connect().close()
+
+
+def in_line(gate, kept):
+    """Fifty at once on each of eight connections."""
+    if "wires" not in kept:
+        kept["wires"] = [gate.connect() for _ in range(8)]
+        kept["selector"] = selectors.DefaultSelector()
+    request = f"GET /public/x HTTP/1.1\r\nHost: {gate.host}\r\n\r\n".encode()
+    wire = kept["wires"][kept.get("at", 0) % 8]
+    kept["at"] = kept.get("at", 0) + 1
+    wire.sendall(request * 50)
+    whole = 0
+    while whole < 50:
+        whole += more(wire).count(b"HTTP/1.1 200")
+    return 50
+
+
+def head(lines, target="/x"):
+    return f"GET {target} HTTP/1.1\r\nHost: {{host}}\r\n{lines}\r\n".encode()
+
+
+CRUMBS = "a=;" * 10_000
+FORGED = f"rolegate={'A' * 16_000}"
+FLOODS = [
+    ("slow heads", CLEAR, slow_heads, RATE),
+    ("logins begun", CLEAR, on_one(head(NAVIGATES)), RATE),
+    ("16 kB passes", CLEAR, on_one(head(f"Cookie: {FORGED}\r\n")), RATE // 2),
+    ("crumbs", CLEAR, on_one(head(f"Cookie: {CRUMBS}\r\n")), RATE // 2),
+    ("connections", CLEAR, churn, RATE),
+    ("refused", CLEAR, on_one(head("", "/%zz")), RATE),
+    ("in line", CLEAR, in_line, RATE),
+    ("handshakes", SECRET, churn, RATE // 5),
+]
+
+
+def quantile(times, share):
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def measured(gate, flood=None):
+    """One spell: the client's times, the flood's rate, the most memory seen."""
+    pipe, to = multiprocessing.Pipe(False)
+    client = multiprocessing.Process(target=asks, args=(gate, SECONDS, to))
+    others, from_flood = None, None
+    if flood:
+        from_flood, to_flood = multiprocessing.Pipe(False)
+        others = multiprocessing.Process(target=paced, args=(gate, *flood, to_flood))
+        others.start()
+        time.sleep(1.5)
+    client.start()
+    most = gate.rss()
+    while not pipe.poll(0.05):
+        most = max(most, gate.rss())
+        if not client.is_alive() and not pipe.poll():
+            raise SystemExit("the client was not served")
+    times = pipe.recv()
+    client.join()
+    rate = 0.0
+    if others:
+        others.terminate()
+        done, seconds = from_flood.recv()
+        others.join()
+        rate = done / seconds
+    return times, rate, most
+
+
+def main():
+    os.chdir(os.path.dirname(os.path.abspath(__file__)) + "/../..")
+    for tool in ("nginx", "openssl", "taskset"):
+        if not shutil.which(tool):
+            raise SystemExit(f"needs {tool}")
+    if "GATE" not in os.environ:
+        subprocess.run(["cargo", "build", "--release", "--quiet", "--bin", "rolegate"], check=True)
+    folder, started = tempfile.mkdtemp(), []
+    try:
+        run(folder, started)
+    finally:
+        for process in started:
+            process.terminate()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(folder, started):
+    def start(command, log):
+        started.append(subprocess.Popen(command, stdout=open(f"{folder}/{log}", "w"), stderr=subprocess.STDOUT))
+
+    addresses = [f"http://localhost:{CLEAR}", f"https://localhost:{SECRET}"]
+    with open(f"{folder}/pool.toml", "w") as file:
+        file.write(
+            '[[clients]]\nid = "bench"\nsecrets = ["a-secret-for-this-bench-only"]\n'
+            f"callback_urls = {[address + '/oauth2/callback' for address in addresses]}\n"
+            f"logout_urls = {[address + '/oauth2/signout' for address in addresses]}\n"
+        )
+    start([PROGRAM, "pool", "--listen", f"127.0.0.1:{POOL}", "--pool", f"{folder}/pool.toml"], "pool")
+    with open(f"{folder}/nginx.conf", "w") as file:
+        paths = "".join(f"{of}_temp_path {folder}/{of};" for of in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        file.write(
+            f"daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;\n"
+            f"events {{ worker_connections 1024; }}\nhttp {{ access_log off; keepalive_requests 1000000; {paths}\n"
+            f'server {{ listen 127.0.0.1:{UPSTREAM}; location / {{ return 200 "{"x" * 1024}"; }} }} }}\n'
+        )
+    start(["taskset", "-c", "1", "nginx", "-c", f"{folder}/nginx.conf", "-p", folder], "nginx")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+        + ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"],
+        check=True,
+        capture_output=True,
+    )
+    os.chmod(f"{folder}/key.pem", 0o600)
+    key = subprocess.run([PROGRAM, "secret"], check=True, capture_output=True).stdout
+    with open(os.open(f"{folder}/keys", os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+        file.write(key)
+    until(lambda: "ready" in open(f"{folder}/pool").read(), "the pool does not start")
+    print(f"{'':14} {'per second':>10} {'median µs':>17} {'p99 µs':>17} {'p99':>7} {'resident kB':>19}")
+    print(f"{'flood':14} {'':>10} {'quiet':>8} {'flood':>8} {'quiet':>8} {'flood':>8} {'ratio':>7} {'before':>9} {'most':>9}")
+    for name, port, each, rate in FLOODS:
+        if ONLY and name not in ONLY:
+            continue
+        # A gate of its own, so that what one flood leaves behind is not taken for the next one's.
+        gate = Gate(folder, port, port == SECRET)
+        started.append(gate.process)
+        measured(gate)
+        rows, before, most = [], gate.rss(), 0
+        for _ in range(ROUNDS):
+            quiet, _, _ = measured(gate)
+            flooded, got, seen = measured(gate, (each, rate))
+            most = max(most, seen)
+            rows.append((got, *(quantile(of, share) for share in (0.5, 0.99) for of in (quiet, flooded))))
+            # Those that are still open end before the next is measured.
+            time.sleep(0.5)
+        got, median, median_flood, late, late_flood = (statistics.median(column) for column in zip(*rows))
+        print(
+            f"{name:14} {got:10.0f} {median:8.0f} {median_flood:8.0f} {late:8.0f} {late_flood:8.0f}"
+            f" {statistics.median(row[4] / row[3] for row in rows):7.2f} {before:9} {most:9}",
+            flush=True,
+        )
+        gate.process.terminate()
+        gate.process.wait()
+
+
+if __name__ == "__main__":
+    main()
