@@ -113,7 +113,8 @@ fn release() -> &'static Path {
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let messages = String::from_utf8(built.stdout).unwrap();
         let made = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let program = made.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last();
+        let program =
+            made.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
         program.expect("cargo says what it has built")
     })
 }
