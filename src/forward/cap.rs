@@ -44,7 +44,7 @@ pub(super) struct Permit {
 pub(super) struct Waiting<'c>(&'c Cap);
 
 /// Counts one worker's pool.
-pub(super) struct Member {
+pub(super) struct Share {
     cap: Arc<Cap>,
     /// As many more as there are permits of this pool.
     own: Arc<()>,
@@ -115,9 +115,9 @@ impl Drop for Waiting<'_> {
     }
 }
 
-// === impl Member ===
+// === impl Share ===
 
-impl Member {
+impl Share {
     pub(super) fn new(cap: Arc<Cap>) -> Self {
         cap.pools.fetch_add(1, Ordering::Relaxed);
         Self { cap, own: Arc::new(()) }
@@ -149,7 +149,7 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for Share {
     fn drop(&mut self) {
         self.cap.pools.fetch_sub(1, Ordering::Relaxed);
     }

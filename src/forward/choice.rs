@@ -10,6 +10,7 @@ use http::HeaderValue;
 
 use super::connect::Connector;
 use super::fault::Fault;
+use super::http2;
 use super::pool::{Lease, Pool};
 use super::upstream::{Group, Member};
 use crate::config::settings::Balance;
@@ -71,6 +72,8 @@ struct Seats {
 pub(super) struct Attempt<'t> {
     target: &'t Target,
     seat: Option<Rc<Seat>>,
+    /// This request is the one that finds out whether an address is back, and nothing has come of it yet.
+    trial: Option<Member>,
     /// Where no connection could be had.
     in_vain: Vec<Rc<Seat>>,
 }
@@ -80,7 +83,7 @@ pub(super) struct Attempt<'t> {
 impl Target {
     /// Begins with a request.
     pub(super) fn attempt(&self) -> Attempt<'_> {
-        Attempt { target: self, seat: None, in_vain: vec![] }
+        Attempt { target: self, seat: None, trial: None, in_vain: vec![] }
     }
 
     /// The seats of this worker so far, for one that is made after another.
@@ -133,7 +136,7 @@ impl Several {
     }
 
     /// The next one to ask, none of those `in_vain`.
-    fn pick(&self, in_vain: &[Rc<Seat>]) -> Option<Rc<Seat>> {
+    fn pick(&self, in_vain: &[Rc<Seat>], trial: &mut Option<Member>) -> Option<Rc<Seat>> {
         let seats = self.now();
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
@@ -144,6 +147,7 @@ impl Several {
         // Whose time is over is tried by one request; what else it could be known by would have to be asked for.
         let due = open().find(|seat| seat.member.as_ref().is_some_and(|member| self.group.may_try(member)));
         if let Some(due) = due {
+            *trial = member(&due);
             return Some(due.clone());
         }
         let is_in = |seat: &&Rc<Seat>| seat.member.as_ref().is_none_or(|member| self.group.is_in(member));
@@ -212,7 +216,7 @@ impl Attempt<'_> {
     pub(super) async fn take(&mut self, fresh: bool) -> Result<Lease, Fault> {
         let several = match self.target {
             Target::One(seat) => {
-                let lease = seat.pool.take(fresh).await;
+                let lease = seat.pool.take(fresh, true).await;
                 self.seat = Some(seat.clone());
                 return lease;
             }
@@ -222,10 +226,12 @@ impl Attempt<'_> {
             // A connection that was stale says nothing of its address.
             let seat = match self.seat.take() {
                 Some(seat) => seat,
-                None => several.pick(&self.in_vain).ok_or(Fault::NoUpstream)?,
+                None => several.pick(&self.in_vain, &mut self.trial).ok_or(Fault::NoUpstream)?,
             };
             let under_way = seat.under_way();
-            let taken = seat.pool.take(fresh).await;
+            let tries = TRIES.min(several.now().seats.len());
+            // For an address that has enough to do nobody waits while another may have less: at the last one alone.
+            let taken = seat.pool.take(fresh, self.in_vain.len() + 1 >= tries).await;
             match taken {
                 Ok(mut lease) => {
                     lease.counts_as(under_way);
@@ -233,9 +239,9 @@ impl Attempt<'_> {
                     return Ok(lease);
                 }
                 Err(fault) => {
-                    several.blame(&seat, &fault);
+                    self.failed_at(several, &seat, &fault);
                     self.in_vain.push(seat);
-                    if self.in_vain.len() >= TRIES.min(several.now().seats.len()) {
+                    if self.in_vain.len() >= tries {
                         return Err(fault);
                     }
                 }
@@ -249,7 +255,8 @@ impl Attempt<'_> {
     }
 
     /// The address answered.
-    pub(super) fn answered(&self) {
+    pub(super) fn answered(&mut self) {
+        self.trial = None;
         if let (Target::Several(several), Some(seat)) = (self.target, &self.seat)
             && let Some(member) = &seat.member
         {
@@ -258,9 +265,32 @@ impl Attempt<'_> {
     }
 
     /// The request was on its way, and this came of it.
-    pub(super) fn failed(&self, fault: &Fault) {
-        if let (Target::Several(several), Some(seat)) = (self.target, &self.seat) {
-            several.blame(seat, fault);
+    pub(super) fn failed(&mut self, fault: &Fault) {
+        if let (Target::Several(several), Some(seat)) = (self.target, self.seat.clone()) {
+            self.failed_at(several, &seat, fault);
+        }
+    }
+
+    fn failed_at(&mut self, several: &Several, seat: &Seat, fault: &Fault) {
+        match blames_the_address(fault) {
+            true => self.trial = None,
+            false => self.give_the_trial_back(several),
+        }
+        several.blame(seat, fault);
+    }
+
+    fn give_the_trial_back(&mut self, several: &Several) {
+        if let Some(member) = self.trial.take() {
+            several.group.untried(&member);
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    /// Whose client has gone has found nothing out.
+    fn drop(&mut self) {
+        if let Target::Several(several) = self.target {
+            self.give_the_trial_back(several);
         }
     }
 }
@@ -277,10 +307,14 @@ impl Several {
 
 /// Whether this says that nobody should be sent there for a while. What answers, however badly, is there.
 fn blames_the_address(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::Connect(_) | Fault::ConnectTimeout | Fault::Tls(_) | Fault::Closed(_) | Fault::ResponseTimeout
-    )
+    match fault {
+        // A stream of many that was reset: the connection goes on, and with it everybody else.
+        Fault::Closed(error) => !http2::resets_one_stream(error),
+        fault => matches!(
+            fault,
+            Fault::Connect(_) | Fault::ConnectTimeout | Fault::Tls(_) | Fault::ResponseTimeout
+        ),
+    }
 }
 
 /// Addresses that one request tries at most: each may take its whole `connect_timeout`.

@@ -122,6 +122,13 @@ impl Health {
         }
     }
 
+    /// Whoever was to try it has not: the next one may.
+    pub(super) fn untried(&mut self, now: Millis) {
+        if let Some(out) = self.out.as_mut().filter(|out| out.on_trial) {
+            (out.on_trial, out.until) = (false, now);
+        }
+    }
+
     /// Whether it may be asked.
     pub(super) fn standing(&self) -> Standing {
         match self.out {

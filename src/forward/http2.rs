@@ -44,7 +44,7 @@ pub(super) struct Wires {
 type Told = oneshot::Sender<Result<Taken, Fault>>;
 
 /// One request's place on a connection, with what it takes to have one.
-pub(super) struct Seat {
+pub(super) struct Place {
     taken: Taken,
     first: bool,
     /// Dropped, it ends the request's body: the stream is over.
@@ -81,6 +81,28 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for OnThisThread {
     }
 }
 
+/// Whether the upstream reset the one stream that this is about, and nothing else.
+pub(super) fn resets_one_stream(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_reset() && cause.is_remote())
+}
+
+/// A connection on its way. Were that to panic, whoever waits for it must not wait for ever.
+struct Unopened<'w>(&'w Rc<Wires>);
+
+impl Unopened<'_> {
+    /// Whoever waits for it.
+    fn end(self) -> Vec<Told> {
+        self.0.opening.borrow_mut().take().unwrap_or_default()
+    }
+}
+
+impl Drop for Unopened<'_> {
+    fn drop(&mut self) {
+        drop(self.0.opening.borrow_mut().take());
+    }
+}
+
 // === impl Wires ===
 
 impl Wires {
@@ -91,7 +113,7 @@ impl Wires {
 
     /// A place on a connection, a new one if there is none with room. One is made at a time: whoever comes meanwhile
     /// waits for it, and is told if it cannot be made.
-    pub(super) async fn take(self: &Rc<Self>, permit: Permit) -> Result<Seat, Fault> {
+    pub(super) async fn take(self: &Rc<Self>, permit: Permit) -> Result<Place, Fault> {
         let taken = match self.with_room() {
             Some(taken) => taken,
             None => loop {
@@ -109,7 +131,7 @@ impl Wires {
             },
         };
         let first = !taken.0.served.replace(true);
-        Ok(Seat { taken, first, over: None, _permit: permit })
+        Ok(Place { taken, first, over: None, _permit: permit })
     }
 
     fn with_room(&self) -> Option<Taken> {
@@ -128,8 +150,9 @@ impl Wires {
         // Goes on when the request that wanted it has gone: others wait for it as well.
         let wires = self.clone();
         tokio::task::spawn_local(async move {
+            let unopened = Unopened(&wires);
             let opened = wires.open().await;
-            let waiting = wires.opening.borrow_mut().take().unwrap_or_default();
+            let waiting = unopened.end();
             match opened {
                 Ok(wire) => {
                     wires.wires.borrow_mut().push(wire.clone());
@@ -247,9 +270,9 @@ impl Drop for Taken {
     }
 }
 
-// === impl Seat ===
+// === impl Place ===
 
-impl Seat {
+impl Place {
     /// Whether nothing was ever asked on the connection before.
     pub(super) fn is_first(&self) -> bool {
         self.first

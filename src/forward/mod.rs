@@ -248,8 +248,7 @@ impl Forward {
                 }
                 Some(Err(error)) => error,
             };
-            upload = match lease.after(error, &client.method, empty) {
-                // Once: a fresh connection has no stale past to blame.
+            upload = match lease.after(error, &client.method, (empty, fresh_only)) {
                 pool::After::Again(unsent) => unsent,
                 pool::After::Over(error) => {
                     let fault = Fault::from_send(error, &progress);

@@ -17,11 +17,11 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::cap::{Member, Permit};
+use super::cap::{Share, Permit};
 use super::choice::UnderWay;
 use super::connect::{Connector, Heard};
 use super::fault::Fault;
-use super::http2::{Seat, Wires};
+use super::http2::{Place, Wires};
 use super::now;
 use super::relay::Upload;
 use crate::tally::Tally;
@@ -53,7 +53,7 @@ enum Way {
     /// Its own connection, HTTP/1.1.
     Own(Connection),
     /// Its stream among others, HTTP/2.
-    Shared(Seat),
+    Shared(Place),
     /// It has been given back.
     Gone,
 }
@@ -68,7 +68,7 @@ pub(super) enum After {
 
 /// Idle connections, the one used last on top: it is the least likely to be stale.
 struct Shelf {
-    member: Member,
+    member: Share,
     idle: RefCell<Vec<Idle>>,
     /// Requests of this worker that wait, the first of them first. Only where nothing is idle.
     queue: RefCell<VecDeque<oneshot::Sender<Connection>>>,
@@ -96,7 +96,7 @@ enum Got {
 impl Pool {
     pub(super) fn new(connector: Connector, idle_time: Duration, tally: Arc<Tally>) -> Self {
         let shelf = Rc::new(Shelf {
-            member: Member::new(connector.cap()),
+            member: Share::new(connector.cap()),
             idle: RefCell::default(),
             queue: RefCell::default(),
             swept: Cell::new(false),
@@ -111,11 +111,12 @@ impl Pool {
     }
 
     /// An idle connection that is still good, or a new one; always a new one if `fresh`. Where there may be no more of
-    /// them, the first that comes free: [`Fault::Busy`] if that takes too long, or too many wait already.
-    pub(super) async fn take(&self, fresh: bool) -> Result<Lease, Fault> {
+    /// them, the first that comes free: [`Fault::Busy`] if that takes too long, too many wait already, or nobody `may_wait`.
+    pub(super) async fn take(&self, fresh: bool, may_wait: bool) -> Result<Lease, Fault> {
         if let Some(wires) = &self.wires {
             let permit = match self.shelf.member.permit_now() {
                 Some(permit) => permit,
+                None if !may_wait => return Err(Fault::Busy),
                 None => match self.wait(true, fresh).await? {
                     Got::Permit(Some(permit)) => permit,
                     _ => return Err(Fault::Busy),
@@ -130,6 +131,7 @@ impl Pool {
             Some(connection) => (connection, true),
             None => match self.shelf.member.permit_now() {
                 Some(permit) => (self.open(permit).await?, false),
+                None if !may_wait => return Err(Fault::Busy),
                 None => match self.wait(fresh, fresh).await? {
                     Got::Connection(connection) => (connection, true),
                     Got::Permit(Some(permit)) => (self.open(permit).await?, false),
@@ -323,7 +325,7 @@ impl Lease {
         self,
         mut error: TrySendError<Request<Upload>>,
         method: &Method,
-        empty: bool,
+        (empty, again): (bool, bool),
     ) -> After {
         let handed_back = error.take_message();
         let failed = error.into_error();
@@ -332,6 +334,10 @@ impl Lease {
             Way::Shared(seat) => seat.after(&failed, handed_back.is_some()),
             Way::Gone => (false, false),
         };
+        // Once: whoever refuses twice, or breaks twice, would be asked for as long as the client waits.
+        if again {
+            return After::Over(failed);
+        }
         if let Some(request) = handed_back.filter(|_| self.reused) {
             return After::Again(request.into_body());
         }

@@ -13,10 +13,10 @@ use http::{HeaderValue, Request};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::connect::{self, Connector};
-use super::upstream::Group;
+use super::upstream::{Group, Member};
 use crate::background::Background;
 use crate::config::settings::HealthCheck;
 
@@ -94,24 +94,39 @@ impl Tasks {
     ) {
         let (group, written, check) = (group.clone(), written.to_vec(), check.clone());
         let work = async move {
+            let mut turns = interval(check.interval);
+            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let (mut checks, mut under_way) = (JoinSet::new(), Vec::<Member>::new());
             loop {
-                let members = group.members();
-                let mut checks = JoinSet::new();
-                for (index, member) in members.iter().enumerate() {
+                tokio::select! {
+                    _ = turns.tick() => {}
+                    Some(checked) = checks.join_next() => {
+                        match checked {
+                            Ok((member, outcome)) => {
+                                group.checked(&member, outcome);
+                                under_way.retain(|other| !other.is(&member));
+                            }
+                            Err(_) => under_way.clear(),
+                        }
+                        continue;
+                    }
+                }
+                for member in group.members().iter() {
+                    if under_way.iter().any(|other| other.is(member)) {
+                        continue;
+                    }
+                    under_way.push(member.clone());
                     let Tended { connector, host, .. } = written[member.at].clone();
                     let connector = match member.address {
                         Some(address) => connector.at(address),
                         None => connector,
                     };
-                    let check = check.clone();
-                    checks.spawn(async move { (index, passes(&connector, host, &check).await) });
+                    let (member, check) = (member.clone(), check.clone());
+                    checks.spawn(async move {
+                        let outcome = passes(&connector, host, &check).await;
+                        (member, outcome)
+                    });
                 }
-                while let Some(checked) = checks.join_next().await {
-                    if let Ok((index, outcome)) = checked {
-                        group.checked(&members[index], outcome);
-                    }
-                }
-                sleep(check.interval).await;
             }
         };
         self.0.push(background.spawn(work).abort_handle());

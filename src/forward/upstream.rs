@@ -179,6 +179,14 @@ impl Group {
         tries
     }
 
+    /// The request that was to try `member` has not: the next one may.
+    pub(super) fn untried(&self, member: &Member) {
+        member.change(|health| {
+            health.untried(millis());
+            Change::Nothing
+        });
+    }
+
     /// This request asks `member` because all are left out: what it says counts.
     pub(super) fn asks_anyway(&self, member: &Member) {
         member.change(|health| {
