@@ -208,6 +208,7 @@ impl Gate {
             Some(forward::headers::EXPECTATION) => return Err(Refusal::Expectation),
             Some(fault) => return Err(Refusal::Framing(fault)),
             None if peer.target_was_cut => return Err(Refusal::Path(PathRefusal::Byte)),
+            None if peer.crowds => return Err(Refusal::Crowded),
             None => {}
         }
         let websocket = is_websocket(head) == Websocket::Yes;
@@ -326,7 +327,13 @@ impl Gate {
         }
         let relayed = relayed.map_err(|fault| {
             trip.record.fails(fault.reason());
-            tracing::warn!(reason = fault.reason(), %fault, "the upstream gave no answer");
+            match fault.blame() {
+                // What clients bring about is counted and recorded; a line for each would be theirs to write.
+                Blame::Client | Blame::UpstreamBusy => {
+                    tracing::debug!(reason = fault.reason(), %fault, "a request did not reach its end");
+                }
+                _ => tracing::warn!(reason = fault.reason(), %fault, "the upstream gave no answer"),
+            }
             Refusal::of_fault(&fault)
         })?;
         trip.record.comes_back(relayed.upstream_status);

@@ -89,6 +89,8 @@ pub enum Refusal {
     },
     /// The request's body is larger than one may be.
     BodyTooLarge,
+    /// The client's address asks for as much at once as it may.
+    Crowded,
     /// The upstream has as much to do as it may be given.
     UpstreamBusy,
     /// The request's own body broke off or stalled on its way.
@@ -176,6 +178,7 @@ impl Refusal {
             Self::Outside => PathRefusal::Outside.code(),
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Login(refusal) => refusal.code(),
+            Self::Crowded => "crowded",
             Self::UpstreamBusy => "upstream_busy",
             Self::Upstream { reason, .. }
             | Self::Body { reason, .. }

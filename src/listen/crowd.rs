@@ -38,6 +38,13 @@ pub(super) struct Place {
     address: Option<IpAddr>,
 }
 
+/// A request of a connection that has others under way, for as long as it lasts. Over HTTP/2 what one connection asks for
+/// at once is as much to an upstream as many connections are.
+pub(super) struct Beside {
+    crowd: Arc<Crowd>,
+    address: IpAddr,
+}
+
 /// Why there is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
@@ -151,6 +158,25 @@ impl Place {
             self.crowd.uncount(before);
         }
         true
+    }
+}
+
+impl Place {
+    /// A place for one more request beside others of this connection; counted and told where its address has none.
+    pub(super) fn beside(&self) -> Result<Option<Beside>, Full> {
+        let Some(address) = self.address else { return Ok(None) };
+        let Some(most) = (self.crowd.room)(address).from_one else { return Ok(None) };
+        if !self.crowd.count(address, most) {
+            self.crowd.refused(Full::Address, address);
+            return Err(Full::Address);
+        }
+        Ok(Some(Beside { crowd: self.crowd.clone(), address }))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.crowd.uncount(self.address);
     }
 }
 

@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::crowd::Place;
 use super::{Bounds, Handler, Peer, Stopping};
 use load::{FAREWELL, Load, Running, Taken, Verdict, now};
 use wire::Wire;
@@ -48,9 +49,9 @@ struct Here;
 
 /// Serves one connection, in cleartext or (`secure`) behind its handshake, to its end; on `stopping` its client is told,
 /// and it ends after the requests it is at, or that are on their way.
-pub async fn connection<H: Handler>(
+pub(super) async fn connection<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    secure: bool,
+    (secure, place): (bool, Rc<Place>),
     peer: Peer,
     handler: Rc<H>,
     bounds: Bounds,
@@ -62,7 +63,10 @@ pub async fn connection<H: Handler>(
     let (going, leaving) = (load.clone(), stopping.leaving());
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (handler, load, leaving) = (handler.clone(), going.clone(), leaving.clone());
-        let (peer, running) = (peer.clone(), Running::new(load.clone(), handler.clone()));
+        // The connection's own place is for one.
+        let beside = if load.is_answering() { place.beside() } else { Ok(None) };
+        let peer = Peer { crowds: beside.is_err(), ..peer.clone() };
+        let running = Running::new(load.clone(), handler.clone(), beside.ok().flatten());
         async move {
             let (mut head, body) = request.into_parts();
             head::level(&mut head, secure);

@@ -48,7 +48,7 @@ struct Awake;
 
 impl Lull {
     /// A head is waited for.
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.state.store(WAITING, Ordering::Relaxed);
     }
 
@@ -103,7 +103,7 @@ impl HeadTimer {
 
 impl hyper::rt::Timer for HeadTimer {
     fn sleep(&self, _: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        self.watch.lull.begin();
+        self.watch.waits();
         Box::pin(Never)
     }
 
@@ -116,7 +116,7 @@ impl hyper::rt::Timer for HeadTimer {
     }
 
     fn reset(&self, _: &mut Pin<Box<dyn hyper::rt::Sleep>>, _: Instant) {
-        self.watch.lull.begin();
+        self.watch.waits();
     }
 }
 

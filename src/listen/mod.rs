@@ -43,6 +43,8 @@ pub struct Peer {
     /// A balancer passed this connection on and did not say whose it is. The address is its own then, and what a request
     /// says about its way here is the client's word.
     pub nameless: bool,
+    /// Its address asks for more at once than it may.
+    pub crowds: bool,
     /// The request's target held a `#`, at which the parser cuts it off without a word.
     pub target_was_cut: bool,
 }
@@ -110,7 +112,7 @@ impl Peer {
     pub fn at(address: SocketAddr) -> Self {
         let spelled = HeaderValue::try_from(address.ip().to_canonical().to_string());
         let spelled = spelled.unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, spelled, certificate: None, nameless: false, target_was_cut: false }
+        Self { address, spelled, certificate: None, nameless: false, crowds: false, target_was_cut: false }
     }
 }
 

@@ -90,6 +90,15 @@ impl Watch {
         self.fragment.swap(false, Ordering::Relaxed)
     }
 
+    /// The parser waits for a head, of which it may hold something already.
+    pub(super) fn waits(&self) {
+        self.lull.begin();
+        let is_over = !self.is_answering() && !self.tunnel.load(Ordering::Relaxed);
+        if is_over && self.phase.load(Ordering::Relaxed) == SERVING {
+            self.phase.store(BEHIND, Ordering::Relaxed);
+        }
+    }
+
     /// Whether a request is being answered.
     pub(super) fn is_answering(&self) -> bool {
         self.answering.load(Ordering::Relaxed)
@@ -103,7 +112,8 @@ impl Watch {
     /// Looks at the bytes of a head; an error where nothing but empty lines comes.
     fn observe(&self, bytes: &[u8]) -> io::Result<()> {
         let mut line = bytes;
-        if self.phase.load(Ordering::Relaxed) == IDLE {
+        let phase = self.phase.load(Ordering::Relaxed);
+        if phase == IDLE || phase == BEHIND {
             // An empty line before a request is to be ignored (RFC 9112 §2.2).
             let start = line.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
             let blank = u8::try_from(start.unwrap_or(line.len())).unwrap_or(u8::MAX);
@@ -115,7 +125,7 @@ impl Watch {
             let Some(start) = start else { return Ok(()) };
             line = &line[start..];
             self.blank.store(0, Ordering::Relaxed);
-            self.phase.store(IN_LINE, Ordering::Relaxed);
+            self.phase.store(if phase == IDLE { IN_LINE } else { IN_HEAD }, Ordering::Relaxed);
         }
         if self.phase.load(Ordering::Relaxed) != IN_LINE {
             return Ok(());
@@ -323,6 +333,9 @@ const IN_LINE: u8 = 1;
 const IN_HEAD: u8 = 2;
 /// A request is being answered, or what comes is not to be looked at.
 const SERVING: u8 = 3;
+/// Waiting for a head behind a body, of which something may have come with that: it has its time like any other, but
+/// where its first line begins is not known.
+const BEHIND: u8 = 4;
 
 #[cfg(test)]
 mod tests {

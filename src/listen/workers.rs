@@ -186,11 +186,11 @@ async fn work<H: Handler>(
                     return;
                 }
             }
-            let _place = place;
+            let place = Rc::new(place);
             match handshakes {
                 None if bounds.http2.cleartext => match begins_http2(&stream, &bounds, &mut stopping).await {
                     Some(true) => {
-                        Box::pin(http2::connection(stream, false, peer, handler, bounds, stopping)).await
+                        Box::pin(http2::connection(stream, (false, place.clone()), peer, handler, bounds, stopping)).await
                     }
                     Some(false) => http1::connection(stream, peer, handler, bounds, stopping).await,
                     None => {}
@@ -199,7 +199,7 @@ async fn work<H: Handler>(
                 Some(handshakes) => match Box::pin(handshakes.finish(stream, &mut stopping)).await {
                     Ok(Spoken { stream, certificate, http2: true }) => {
                         let peer = Peer { certificate, ..peer };
-                        Box::pin(http2::connection(stream, true, peer, handler, bounds, stopping)).await;
+                        Box::pin(http2::connection(stream, (true, place.clone()), peer, handler, bounds, stopping)).await;
                     }
                     Ok(Spoken { stream, certificate, http2: false }) => {
                         let peer = Peer { certificate, ..peer };
@@ -217,7 +217,7 @@ async fn work<H: Handler>(
 async fn begins_http2(stream: &TcpStream, bounds: &Bounds, stopping: &mut Stopping) -> Option<bool> {
     let mut first = [0; 4];
     let looked = async {
-        loop {
+        for _ in 0..LOOKS {
             match stream.peek(&mut first).await {
                 // A preface in pieces: nobody sends one, and nothing says when there is more to look at.
                 Ok(seen @ 1..4) if http2::PREFACE.starts_with(&first[..seen]) => {
@@ -227,6 +227,8 @@ async fn begins_http2(stream: &TcpStream, bounds: &Bounds, stopping: &mut Stoppi
                 Err(_) => return None,
             }
         }
+        // Whoever is that slow is HTTP/1.1's, which has its time for heads: looking on would cost more than they do.
+        Some(false)
     };
     tokio::select! {
         looked = looked => looked,
@@ -238,6 +240,7 @@ async fn begins_http2(stream: &TcpStream, bounds: &Bounds, stopping: &mut Stoppi
 
 /// Between two looks at a preface.
 const BREATH: Duration = Duration::from_millis(20);
+const LOOKS: usize = 50;
 
 // === impl Open ===
 

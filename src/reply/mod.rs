@@ -235,7 +235,9 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::SessionTooLarge
         | Refusal::Nameless(_)
         | Refusal::Unwritable => StatusCode::FORBIDDEN,
-        Refusal::Outage | Refusal::StoreOutage | Refusal::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Outage | Refusal::StoreOutage | Refusal::UpstreamBusy | Refusal::Crowded => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Refusal::NoEntropy => StatusCode::INTERNAL_SERVER_ERROR,
         Refusal::NotFound | Refusal::Outside => StatusCode::NOT_FOUND,
         Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -85,6 +85,11 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             detail: "It did not answer in time.".into(),
             links: retry(context),
         },
+        Refusal::Crowded => Words {
+            title: "Too many requests at once",
+            detail: "From where you are, as many are being answered as may be. Try again in a few seconds.".into(),
+            links: retry(context),
+        },
         Refusal::UpstreamBusy => Words {
             title: "The application is busy",
             detail: "It has as many requests to answer as it can take. Try again in a few seconds.".into(),

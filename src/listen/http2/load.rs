@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::body::{Body, BodyError};
+use crate::listen::crowd::Beside;
 use crate::listen::{Alarm, Handler};
 
 /// Shared by a connection's bytes and its requests, which live on one thread.
@@ -29,6 +30,7 @@ pub(super) struct Load {
 pub(super) struct Running<H: Handler> {
     load: Rc<Load>,
     _alarm: Alarm<H>,
+    _beside: Option<Beside>,
 }
 
 /// An answer's body that says whether the client is who is waited for.
@@ -66,6 +68,11 @@ impl Load {
         self.moved.set(now());
     }
 
+    /// Whether a request is under way.
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.get() > 0
+    }
+
     /// No more requests on this connection.
     pub(super) fn say_goodbye(&self) {
         self.goodbye.notify_one();
@@ -94,9 +101,9 @@ impl Load {
 // === impl Running ===
 
 impl<H: Handler> Running<H> {
-    pub(super) fn new(load: Rc<Load>, handler: Rc<H>) -> Self {
+    pub(super) fn new(load: Rc<Load>, handler: Rc<H>, beside: Option<Beside>) -> Self {
         load.answering.set(load.answering.get() + 1);
-        Self { load, _alarm: Alarm(handler) }
+        Self { load, _alarm: Alarm(handler), _beside: beside }
     }
 }
 
