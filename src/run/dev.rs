@@ -137,6 +137,9 @@ fn begin(flags: &Flags) -> Result<(Running, Island, Logging), Failure> {
     for key in ["cognito", "oidc", "session.keys_file", "upstream_ca_file", "tls", "control_socket"] {
         filled_in.leave_out(key);
     }
+    for key in ["ca_file", "client_certificate_file", "client_key_file"] {
+        filled_in.leave_out(&format!("upstreams.{key}"));
+    }
     // Without TLS nobody can show one, and the rest of the rule is still worth trying.
     filled_in.leave_out("rules.client_certificate");
     let key = STANDARD.encode(clock::random::<32>().map_err(said)?);

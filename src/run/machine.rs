@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use der::DateTime;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::crypto::CryptoProvider;
 
 use crate::clock;
@@ -30,6 +31,26 @@ pub(super) enum Unfit {
 /// Whether this machine can be served on now.
 pub(super) fn fit() -> Result<(), Unfit> {
     judge(CryptoProvider::get_default().is_some(), clock::has_entropy().is_ok(), clock::now())
+}
+
+/// Lets the process have as many open files as it may, as servers do, and says so where that is fewer than
+/// `connections`.
+pub(super) fn make_room(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX);
+    if let Some(open_files) = current.filter(|current| *current < wanted) {
+        tracing::warn!(
+            open_files,
+            connections,
+            "fewer files may be open (ulimit -n) than limits.connections; a connection takes one, and one more while its request \
+             is at the upstream: raise the one or lower the other"
+        );
+    }
 }
 
 fn judge(has_cryptography: bool, has_entropy: bool, now: u64) -> Result<(), Unfit> {

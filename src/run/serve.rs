@@ -33,6 +33,7 @@ pub fn run(path: Option<&Path>, env: &[(String, String)], sockets: ListenFd) -> 
     for warning in loaded.warnings.iter() {
         tracing::warn!(target: "rolegate::config", "{warning}");
     }
+    machine::make_room(loaded.config.limits.connections);
     // Before anything else is opened, which could bear the number of one that is missing.
     let names = env.iter().find(|(name, _)| name == "LISTEN_FDNAMES").map(|(_, names)| names.as_str());
     let handed = Inherited::take(sockets, names);
