@@ -42,7 +42,7 @@ async def main(address, side_by_side, wanted):
 
 
 # Cases that hear nothing wait for minutes each.
-watch = threading.Timer(int(os.environ.get("AT_MOST", 150)), lambda: os._exit(3))
+watch = threading.Timer(int(os.environ.get("AT_MOST", 600)), lambda: os._exit(3))
 watch.daemon = True
 watch.start()
 asyncio.run(main(*sys.argv[1:]))

@@ -139,7 +139,7 @@ fn a_body_that_is_too_large_is_refused_before_the_upstream_has_more_of_it_than_m
     let mark = world.mark();
     let untold = "5\r\n01234\r\n5\r\n56789\r\n1\r\n0\r\n0\r\n\r\n";
     assert_eq!(answer("Transfer-Encoding: chunked", untold).0, 413);
-    for seen in world.seen_since(mark) {
+    for seen in world.upstream.wait_for(mark.upstream, 1) {
         assert!(seen.body.len() <= 10 && !seen.complete, "{seen:?}");
     }
 }

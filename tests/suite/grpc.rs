@@ -87,9 +87,12 @@ impl Bench {
         // One process: its start takes longer than most of them.
         let tests = ALWAYS.join("+");
         run(self.command(&tests), &tests);
+        // A record is written when its answer is over, and a moment later.
+        let forwarded = |line: &str| Access::parse(line).filter(|record| record.decision() == "forward");
+        assert!(self.world.gate.stdout().wait_since(from, forwarded).is_some(), "something was forwarded");
         let records = self.world.gate.access_since(from);
-        let forwarded = records.iter().filter(|record| record.decision() == "forward");
-        assert!(forwarded.clone().all(|record: &Access| record.text("user") == "user"), "{records:#?}");
+        let mut forwarded = records.iter().filter(|record| record.decision() == "forward");
+        assert!(forwarded.all(|record: &Access| record.text("user") == "user"), "{records:#?}");
         self.world.no_secret_in("the log", &self.world.gate.stderr().all());
     }
 

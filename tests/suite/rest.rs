@@ -289,7 +289,7 @@ fn a_rest_ends_with_the_idle_timeout_and_not_before() {
 
 #[test]
 fn a_stop_ends_a_rest_and_serves_what_is_on_its_way() {
-    let world = patient(Setup::bench()).limits("drain_delay = \"1s\"").start();
+    let world = patient(Setup::bench()).limits("drain_delay = \"5s\"").start();
     let mut wires: Vec<_> = (0..3)
         .map(|_| {
             let mut wire = Wire::connect(world.gate.public);
@@ -308,7 +308,7 @@ fn a_stop_ends_a_rest_and_serves_what_is_on_its_way() {
     assert!(answer.status == 200 && answer.closes(), "{answer:?}");
     assert_eq!(wires[2].rest(), (vec![], Ended::Closed));
     // The delay, and the half second for what is on its way when it is over.
-    assert!(begun.elapsed() > Duration::from_millis(1450), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() > Duration::from_millis(5450), "{:?}", begun.elapsed());
     wires[1].write(b"p.test\r\n\r\n");
     let answer = wires[1].answer(false).unwrap();
     assert!(answer.status == 200 && answer.closes(), "{answer:?}");
@@ -326,13 +326,19 @@ const ROOM: u64 = 16 * 1024 * 1024;
 
 #[test]
 fn an_idle_connection_takes_four_kilobytes_at_most() {
-    let own = format!("--pid={}", std::process::id());
-    let raised = Command::new("prlimit").args([&own, &format!("--nofile={}:", 3 * MANY)]).status();
-    assert!(
-        raised.is_ok_and(|status| status.success()),
-        "prlimit (util-linux) is needed, and ulimit -Hn {}",
-        3 * MANY
-    );
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let open_files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let soft = open_files.split_whitespace().next().unwrap();
+    // The others of the suite have use for more.
+    if soft.parse().is_ok_and(|soft: usize| soft < 3 * MANY) {
+        let own = format!("--pid={}", std::process::id());
+        let raised = Command::new("prlimit").args([&own, &format!("--nofile={}:", 3 * MANY)]).status();
+        assert!(
+            raised.is_ok_and(|status| status.success()),
+            "prlimit (util-linux) is needed, and ulimit -Hn {}",
+            3 * MANY
+        );
+    }
     let world = patient(Setup::bench().top("workers = 2")).start();
     let target = "/oauth2/there-is-no-such-page";
     for _ in 0..20 {
@@ -349,9 +355,14 @@ fn an_idle_connection_takes_four_kilobytes_at_most() {
         })
         .collect();
     let mut held: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    sleep(RESTED);
-    let grown = world.gate.rss_kib().saturating_sub(before) * 1024;
+    let grown = || world.gate.rss_kib().saturating_sub(before) * 1024;
     let most = EACH * u64::try_from(MANY).unwrap() + ROOM;
+    // Where the machine is slow, some are not at rest yet.
+    let begun = Instant::now();
+    while grown() >= most && begun.elapsed() < PATIENCE {
+        sleep(RESTED);
+    }
+    let grown = grown();
     println!("{MANY} idle connections: {grown} bytes, {} each", grown / u64::try_from(MANY).unwrap());
     assert!(grown < most, "{grown} bytes, of {most}");
     // None of them was closed instead.
