@@ -5,7 +5,8 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use crate::support::scrape::{becomes, counts};
-use crate::support::until;
+use crate::support::http2::{Http2, get};
+use crate::support::{until, upstream};
 use crate::support::wire::{Ended, Wire};
 use crate::support::world::{Setup, World};
 
@@ -54,6 +55,24 @@ fn one_address_and_all_together_have_so_many_connections_and_no_more() {
         held.pop();
         until("who has left makes room", || another(&world).is_ok().then_some(()));
     }
+}
+
+#[test]
+fn what_one_address_asks_for_at_once_over_http_2_counts_as_its_connections() {
+    let world = Setup::bench().top("http2_cleartext = true").limits("connections_per_address = 4").start();
+    world.upstream.at("/public/stall", upstream::stalls_after_head());
+    let mut http2 = Http2::connect(world.gate.public);
+    // The connection, and three more beside the first.
+    for _ in 0..4 {
+        http2.begin(&get("/public/stall", &[]), true);
+    }
+    until("they are under way", || (world.upstream.open() == 4).then_some(()));
+    let refused = http2.ask(&get("/public/x", &[]));
+    assert_eq!((refused.status(), refused.json()["error"].as_str()), (503, Some("crowded")), "{refused:?}");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    assert_eq!(another(&world), Err(Ended::Closed), "nor is there a connection more");
+    drop(http2);
+    until("who has left makes room", || another(&world).is_ok().then_some(()));
 }
 
 #[test]

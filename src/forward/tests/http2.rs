@@ -192,6 +192,21 @@ fn a_refused_stream_is_asked_for_once_more_and_no_other_reset_is() {
 }
 
 #[test]
+fn an_upstream_that_refuses_every_stream_is_asked_twice() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    let (gate, _) = before(100, move |mut turn| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move { turn.respond.send_reset(Reason::REFUSED_STREAM) })
+    });
+    for asked in [2, 4] {
+        let answer = get(gate, "/");
+        assert!(answer.contains("upstream_closed"), "{answer}");
+        assert_eq!(count.load(Ordering::SeqCst), asked);
+    }
+}
+
+#[test]
 fn a_client_that_goes_away_ends_its_stream_alone() {
     let (tell, told) = mpsc::channel();
     let tell = std::sync::Mutex::new(tell);
