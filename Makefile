@@ -123,7 +123,8 @@ $(H2SPEC): tests/h2spec/go.mod tests/h2spec/go.sum
 		command -v apt-get >/dev/null || { echo "The tests of HTTP/2 need h2spec, which Go builds: install Go 1.19 or newer." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go ca-certificates; }
 	@mkdir -p target
-	cd tests/h2spec && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -o ../../$@ github.com/summerwind/h2spec/cmd/h2spec
+	cd tests/h2spec && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -o ../../$@ github.com/summerwind/h2spec/cmd/h2spec || { \
+		echo "h2spec was not built: that takes Go 1.19 or newer, and its modules. This is $$(go version)." >&2; exit 1; }
 	@touch $@
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.

@@ -13,10 +13,10 @@ use serde::Deserialize;
 pub(super) struct Raw {
     /// The origin, or list of origins, that browsers use. The callback is this + `/oauth2/callback`.
     pub(super) public_url: Option<OneOrMany>,
-    /// Where allowed requests go: `http://host:port`, `https://host:port`, `unix:/path`, or the name of one of
-    /// `[[upstreams]]`.
+    /// Where allowed requests go: `http://host:port`, `https://host:port`, `unix:/path`, over HTTP/2 `h2c://host:port` or
+    /// `h2://host:port` (with TLS), or the name of one of `[[upstreams]]`.
     pub(super) upstream: Option<String>,
-    /// PEM file that replaces the system's roots for an https upstream.
+    /// PEM file that replaces the system's roots for an https:// or h2:// upstream.
     pub(super) upstream_ca_file: Option<String>,
     /// Upstreams by name, for `upstream` here and on rules: several addresses, TLS of their own, another path.
     pub(super) upstreams: Option<Vec<Upstream>>,
@@ -86,7 +86,7 @@ pub(super) enum OneOrMany {
 pub(super) struct Upstream {
     /// What `upstream` calls it: lower-case letters, digits, `-` and `_`.
     pub(super) name: Option<String>,
-    /// Where it is, each written as `upstream` at the top level; any of them answers for the whole.
+    /// Where it is, each a URL as `upstream` takes it, never a name; any of them answers for the whole.
     pub(super) addresses: Option<Vec<String>>,
     /// Which address gets a request: `least_connections` (default) or `round_robin`.
     pub(super) balance: Option<Balance>,
@@ -99,7 +99,7 @@ pub(super) struct Upstream {
     pub(super) resolve: Option<String>,
     /// Requests of the gate's own by which it knows whether an address answers. Default: none.
     pub(super) check: Option<UpstreamCheck>,
-    /// PEM file that replaces the system's roots for its https addresses. Default: `upstream_ca_file`.
+    /// PEM file that replaces the system's roots for its https:// and h2:// addresses. Default: `upstream_ca_file`.
     pub(super) ca_file: Option<String>,
     /// PEM file with the certificate that the gate shows there.
     pub(super) client_certificate_file: Option<String>,

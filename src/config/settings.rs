@@ -241,7 +241,7 @@ pub struct Limits {
     pub target: usize,
     /// Bytes of a request's header lines before 431. Default 32 KiB.
     pub header_bytes: usize,
-    /// Header lines before 431. Default 100.
+    /// Header lines before 431. Default 96.
     pub header_count: usize,
     /// Bytes of a request's body before 413. Default: any number.
     pub body: Option<u64>,

@@ -1,6 +1,6 @@
 //! Sends an allowed request to the upstream and relays the answer; decides nothing about who may.
 //!
-//! One [`Forward`] a worker: its connections are shared with no other thread, so nothing here locks.
+//! One [`Forward`] a worker: its connections are shared with no other thread, so nothing here locks on the way of a request.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

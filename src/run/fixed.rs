@@ -66,7 +66,8 @@ mod tests {
             client_id = \"1h57kf5cpq17m0eml12EXAMPLE\"\n[session]\n\
             keys = [\"3q2+78r+ur4BI0VniavN7/7cuphmUkIfDx4tPEtaaXg=\"]\nstore = \"redis://127.0.0.1:1\"\n\
             store_user = \"gate\"\nstore_password = \"one-of-the-store\"\n[limits]\ntarget = 8192\n\
-            header_timeout = \"10s\"\n[log]\nlevel = \"info\"\naccess = true\n"
+            header_timeout = \"10s\"\nhttp2_streams = 100\nhttp2_window = 131072\n\
+            http2_send_buffer = 131072\nhttp2_ping = \"30s\"\n[log]\nlevel = \"info\"\naccess = true\n"
             .to_owned();
         for (now, next) in change {
             assert!(text.contains(now), "{now}");
@@ -87,6 +88,11 @@ mod tests {
             ("AbCdEf123", "AbCdEf124", "the provider's issuer or user_pool_id"),
             ("127.0.0.1:1", "127.0.0.1:2", "session.store or a key that begins so"),
             ("workers = 1", "workers = 2", "workers"),
+            ("workers = 1", "workers = 1\nhttp2_cleartext = true", "http2_cleartext"),
+            ("http2_streams = 100", "http2_streams = 101", "limits.http2_streams"),
+            ("http2_window = 131072", "http2_window = 262144", "limits.http2_window"),
+            ("http2_send_buffer = 131072", "http2_send_buffer = 262144", "limits.http2_send_buffer"),
+            ("http2_ping = \"30s\"", "http2_ping = \"off\"", "limits.http2_ping"),
         ];
         for (now, next, key) in cases {
             assert_eq!(fixed(&with(&[]), &with(&[(now, next)])), [key]);

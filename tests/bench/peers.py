@@ -9,6 +9,9 @@ import servers
 from browser import Browser, Refused
 from servers import GATE, TARGET, nginx_config
 
+# Where peers.sh puts it, if a Go is there that builds it.
+OAUTH2_PROXY = os.path.join(TARGET, "bin", "oauth2-proxy")
+
 
 @dataclasses.dataclass
 class Peer:
@@ -174,8 +177,7 @@ set_xauthrequest = true
 request_logging = false
 auth_logging = false
 """
-    program = os.path.join(TARGET, "bin", "oauth2-proxy")
-    command = [program, "--config", world.write(f"{name}.oauth2.cfg", config)]
+    command = [OAUTH2_PROXY, "--config", world.write(f"{name}.oauth2.cfg", config)]
     # One core is one thread of Go, as it would see in a container with one.
     started = world.start(f"{name}-itself", command, port, core, environment={"GOMAXPROCS": "1"})
     peer = Peer(name, port, [started])

@@ -17,6 +17,7 @@ import sys
 import time
 
 import machine
+import peers
 import report
 from servers import GATE, ROOT, TARGET, World
 from states import STATES
@@ -53,11 +54,13 @@ def versions():
     """Of what is measured, in the words of each."""
     asked = {
         "rolegate": [GATE, "--version"], "nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"], "apache": ["apache2", "-v"],
-        "oauth2-proxy": ["go", "version", "-m", os.path.join(TARGET, "bin", "oauth2-proxy")],
+        "oauth2-proxy": ["go", "version", "-m", peers.OAUTH2_PROXY],
         "envoy": [os.path.join(TARGET, "envoy", "envoy", "_bin", "envoy"), "--version"],
         "mod_auth_openidc": ["dpkg-query", "-W", "-f", "${Version}", "libapache2-mod-auth-openidc"],
         "OpenSSL": ["openssl", "version"], "wrk": ["wrk", "-v"], "h2load": ["h2load", "--version"],
     }
+    if not os.path.exists(peers.OAUTH2_PROXY):
+        del asked["oauth2-proxy"]
     found = {}
     for name, command in asked.items():
         try:

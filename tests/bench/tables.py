@@ -42,6 +42,9 @@ def auth_1k(world, options, out):
     if not os.path.exists(os.path.join(peers.TARGET, "envoy", "envoy", "_bin", "envoy")):
         del makers["envoy"]
         out.say("envoy", "no package of it here")
+    if not os.path.exists(peers.OAUTH2_PROXY):
+        del makers["oauth2-proxy"], makers["nginx + oauth2-proxy"]
+        out.say("oauth2-proxy", "no Go here that builds it")
     if options.only:
         makers = {name: make for name, make in makers.items() if name in ("nginx", "rolegate") or name in options.only}
     names = {name: f"peer{at}" for at, name in enumerate(makers)}

@@ -58,6 +58,15 @@ fn a_value_that_is_spelt_wrong_or_missing_is_an_error() {
         ("ingress.enabled=true", "hosts"),
         ("config=a", "not TOML"),
         ("app.containers[0].name=app,app.containers[0].image=app", "leads out of it"),
+        (
+            "config=upstream = \"app\"\n[[upstreams]]\nname = \"app\"\naddresses = [\"http://127.0.0.1:1\"\\, \"http://app:1\"],\
+             app.containers[0].name=app,app.containers[0].image=app",
+            "\"http://app:1\" in the configuration leads out of it",
+        ),
+        (
+            "config=upstream = \"h2c://127.0.0.1.example.com:1\",app.containers[0].name=app,app.containers[0].image=app",
+            "leads out of it",
+        ),
         ("stop.drain=10", "30000 ms together, and stop.pause and stop.drain are 20 seconds"),
         ("env[0].name=ROLEGATE_LIMITS__DRAIN,env[0].value=1m", "limits.drain (1m)"),
         ("env[0].name=ROLEGATE_LIMITS__DRAIN,env[0].value=2m30s", "160000 ms"),
@@ -72,6 +81,24 @@ fn a_value_that_is_spelt_wrong_or_missing_is_an_error() {
     ] {
         let output = helm(&["template", "gate", &chart(), "-f", small, "--set", wrong]);
         assert!(!output.status.success() && said(&output).contains(word), "{wrong}: {}", said(&output));
+    }
+}
+
+#[test]
+fn beside_an_application_the_upstream_may_have_a_name_or_speak_http2() {
+    let small = root().join("tests/fixtures/helm/small.yaml");
+    let small = small.to_str().unwrap();
+    for configuration in [
+        "upstream = \"app\"\n[[upstreams]]\nname = \"other\"\naddresses = [\"http://other:1\"]\n\
+         [[upstreams]]\nname = \"app\"\naddresses = [\"http://127.0.0.1:8080\"\\, \"unix:/run/app.sock\"]",
+        "upstream = \"h2c://127.0.0.1:50051\"",
+        "upstream = \"h2://localhost:50051\"",
+        "upstream = \"https://[::1]:8443\"",
+        "upstream = \"http://localhost\"",
+    ] {
+        let values = format!("config={configuration},app.containers[0].name=app,app.containers[0].image=app");
+        let output = helm(&["template", "gate", &chart(), "-f", small, "--set", &values]);
+        assert!(output.status.success(), "{configuration}: {}", said(&output));
     }
 }
 

@@ -82,7 +82,11 @@ fn destination(
         ("server_name", raw.server_name.is_some()),
     ] {
         if given && !https && !addresses.is_empty() {
-            cx.error(&key.name(name), "has a meaning for https:// only", "leave it out, or use https://");
+            cx.error(
+                &key.name(name),
+                "has a meaning for https:// and h2:// only",
+                "leave it out, or use https://",
+            );
         }
     }
     let strip = prefix(raw.strip_prefix.as_deref(), &key.name("strip_prefix"), cx);

@@ -4,9 +4,11 @@
 {{- with $toml.Error -}}
 {{- fail (printf "config is not TOML: %s" .) -}}
 {{- end -}}
-{{- with $toml.upstream -}}
-{{- if and $.Values.app.containers (not (regexMatch "^(https?://(127\\.|localhost[:/]|\\[::1\\])|unix:)" .)) -}}
+{{- if and .Values.app.containers $toml.upstream -}}
+{{- range include "rolegate.addresses" $toml | fromJsonArray -}}
+{{- if not (regexMatch "^((https?|h2c?)://(127\\.[0-9.]+|localhost|\\[::1\\])([:/]|$)|unix:)" .) -}}
 {{- fail (printf "app.containers share the gate's pod, and upstream = %q in the configuration leads out of it: write http://127.0.0.1:PORT" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $native := and .Values.app.containers .Values.app.nativeSidecar -}}
@@ -30,6 +32,19 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Where `upstream` leads, as JSON: itself, or the addresses of the [[upstreams]] of that name, which has no colon. */ -}}
+{{- define "rolegate.addresses" -}}
+{{- $upstream := .upstream -}}
+{{- $addresses := list $upstream -}}
+{{- if not (contains ":" $upstream) -}}
+{{- range .upstreams -}}
+{{- if eq (toString .name) $upstream -}}
+{{- $addresses = .addresses -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $addresses -}}
+{{- end -}}
 
 {{- /* What [limits] says of a stop, as text: a variable of the gate wins over the configuration. Nothing: neither does. */ -}}
 {{- define "rolegate.limit" -}}
