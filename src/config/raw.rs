@@ -536,7 +536,7 @@ pub(super) struct Limits {
     pub(super) target: Option<u64>,
     /// Bytes of a request's header lines before 431. Default 32768.
     pub(super) header_bytes: Option<u64>,
-    /// Header lines before 431. For more than 99 the parser takes memory with every request. Default 96.
+    /// Header lines before 431. For more than 100 the parser takes memory with every request. Default 100.
     pub(super) header_count: Option<u64>,
     /// Bytes of a request's body before 413. Default: any number.
     pub(super) body: Option<u64>,

@@ -241,7 +241,7 @@ pub struct Limits {
     pub target: usize,
     /// Bytes of a request's header lines before 431. Default 32 KiB.
     pub header_bytes: usize,
-    /// Header lines before 431. Default 96.
+    /// Header lines before 431. Default 100.
     pub header_count: usize,
     /// Bytes of a request's body before 413. Default: any number.
     pub body: Option<u64>,
@@ -429,7 +429,7 @@ impl Default for Limits {
         Self {
             target: 8 * 1024,
             header_bytes: 32 * 1024,
-            header_count: 96,
+            header_count: 100,
             body: None,
             connections: 16 * 1024,
             connections_per_address: 8 * 1024,

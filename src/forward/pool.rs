@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::cap::{Share, Permit};
+use super::cap::{Permit, Share};
 use super::choice::UnderWay;
 use super::connect::{Connector, Heard};
 use super::fault::Fault;

@@ -190,7 +190,15 @@ async fn work<H: Handler>(
             match handshakes {
                 None if bounds.http2.cleartext => match begins_http2(&stream, &bounds, &mut stopping).await {
                     Some(true) => {
-                        Box::pin(http2::connection(stream, (false, place.clone()), peer, handler, bounds, stopping)).await
+                        Box::pin(http2::connection(
+                            stream,
+                            (false, place.clone()),
+                            peer,
+                            handler,
+                            bounds,
+                            stopping,
+                        ))
+                        .await
                     }
                     Some(false) => http1::connection(stream, peer, handler, bounds, stopping).await,
                     None => {}
@@ -199,7 +207,15 @@ async fn work<H: Handler>(
                 Some(handshakes) => match Box::pin(handshakes.finish(stream, &mut stopping)).await {
                     Ok(Spoken { stream, certificate, http2: true }) => {
                         let peer = Peer { certificate, ..peer };
-                        Box::pin(http2::connection(stream, (true, place.clone()), peer, handler, bounds, stopping)).await;
+                        Box::pin(http2::connection(
+                            stream,
+                            (true, place.clone()),
+                            peer,
+                            handler,
+                            bounds,
+                            stopping,
+                        ))
+                        .await;
                     }
                     Ok(Spoken { stream, certificate, http2: false }) => {
                         let peer = Peer { certificate, ..peer };

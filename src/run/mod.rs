@@ -257,7 +257,8 @@ fn bounds(config: &Config) -> Bounds {
         idle_timeout: limits.idle_timeout,
         write_timeout: limits.body_idle_timeout,
         parser_headers: match limits.header_count {
-            count if count < PARSER_HEADERS => PARSER_HEADERS,
+            // By default a hundred and one are the parser's to refuse.
+            count if count <= PARSER_HEADERS => PARSER_HEADERS,
             count => count + 100,
         },
         parser_buffer: (2 * (limits.header_bytes + limits.target)).max(128 * 1024),

@@ -4,11 +4,11 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use crate::support::scrape::{becomes, counts};
 use crate::support::http2::{Http2, get};
-use crate::support::{until, upstream};
+use crate::support::scrape::{becomes, counts};
 use crate::support::wire::{Ended, Wire};
 use crate::support::world::{Setup, World};
+use crate::support::{until, upstream};
 
 const REFUSED: &[&str] = &["connections_refused"];
 const BY_ADDRESS: &str = "connections_refused reason=\"connections_per_address\"";

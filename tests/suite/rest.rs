@@ -141,15 +141,19 @@ fn half_a_head_behind_a_body_outlives_the_rest() {
 #[test]
 fn a_head_behind_a_body_that_comes_byte_by_byte_has_its_time() {
     let world = Setup::bench().limits("header_timeout = \"1s\"\nidle_timeout = \"60s\"").start();
-    for trickle in ["GET /public/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "\r\n\r\n\r\n\r\n"] {
+    for trickle in
+        ["GET /public/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "\r\n\r\n\r\n\r\n"]
+    {
         let mut wire = Wire::connect(world.gate.public);
         wire.write(b"POST /public/x HTTP/1.1\r\nHost: app.test\r\nContent-Length: 2\r\n\r\nok");
         assert_eq!(wire.answer(false).unwrap().status, 200);
         wire.set_patience(Duration::from_millis(200));
         // Long before it is all there.
-        let given_up = trickle.bytes().cycle().take(100).any(|byte| {
-            !wire.write(&[byte]) || !matches!(wire.more(), Err(Ended::Silent))
-        });
+        let given_up = trickle
+            .bytes()
+            .cycle()
+            .take(100)
+            .any(|byte| !wire.write(&[byte]) || !matches!(wire.more(), Err(Ended::Silent)));
         assert!(given_up, "{trickle:?}: a byte each 200 ms holds it for 20 s");
     }
 }
