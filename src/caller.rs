@@ -85,7 +85,7 @@ impl Callers {
     ) -> Result<Caller, Refusal> {
         match (&self.bearers, carried, visitor) {
             (Some(bearers), Carried::Token(token), _) => {
-                let speaker = bearers.speaker(token).await.map_err(|fault| refused(&fault))?;
+                let speaker = Box::pin(bearers.speaker(token)).await.map_err(|fault| refused(&fault))?;
                 Ok(Caller { who: Who::Speaker(speaker), ..Caller::default() })
             }
             (_, Carried::Malformed | Carried::Token(_), _) => Err(Refusal::Bearer("bearer_malformed")),

@@ -128,7 +128,8 @@ impl Gate {
 
         if let Some(page) = page {
             let carried = self.shared.callers.carried(&head.headers, None);
-            return self.own_page(page, carried, visitor.as_ref(), &ask, trip).await;
+            // In a box, as all that is rare: every request is moved about with room for it.
+            return Box::pin(self.own_page(page, carried, visitor.as_ref(), &ask, trip)).await;
         }
         let found = cover(&self.shared.rules, &ask).map_err(Refusal::Path)?;
         trip.record.covered(&found);

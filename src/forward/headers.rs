@@ -155,8 +155,7 @@ impl Scrub {
         if one_line && !own(first) {
             return Some(first.clone());
         }
-        let size = client.get_all(header::COOKIE).iter().map(|line| line.len() + 2).sum();
-        let mut kept = BytesMut::with_capacity(size);
+        let mut kept = BytesMut::new();
         for line in client.get_all(header::COOKIE) {
             for pair in pairs(line.as_bytes()).map(trim) {
                 if !pair.is_empty() && !self.own.owns_pair(pair) {

@@ -117,12 +117,12 @@ impl Pool {
             let permit = match self.shelf.member.permit_now() {
                 Some(permit) => permit,
                 None if !may_wait => return Err(Fault::Busy),
-                None => match self.wait(true, fresh).await? {
+                None => match Box::pin(self.wait(true, fresh)).await? {
                     Got::Permit(Some(permit)) => permit,
                     _ => return Err(Fault::Busy),
                 },
             };
-            let seat = wires.take(permit).await?;
+            let seat = Box::pin(wires.take(permit)).await?;
             let reused = !seat.is_first();
             return Ok(self.lease(Way::Shared(seat), reused));
         }
@@ -130,11 +130,11 @@ impl Pool {
         let (connection, reused) = match idle {
             Some(connection) => (connection, true),
             None => match self.shelf.member.permit_now() {
-                Some(permit) => (self.open(permit).await?, false),
+                Some(permit) => (Box::pin(self.open(permit)).await?, false),
                 None if !may_wait => return Err(Fault::Busy),
-                None => match self.wait(fresh, fresh).await? {
+                None => match Box::pin(self.wait(fresh, fresh)).await? {
                     Got::Connection(connection) => (connection, true),
-                    Got::Permit(Some(permit)) => (self.open(permit).await?, false),
+                    Got::Permit(Some(permit)) => (Box::pin(self.open(permit)).await?, false),
                     Got::Permit(None) => return Err(Fault::Busy),
                 },
             },

@@ -143,7 +143,7 @@ impl Sessions {
             }
             Standing::Due if !renew => self.as_it_is(site, jar, session, tokens, now),
             Standing::Overdue if !renew => Ok(Visit::default()),
-            standing => self.renew(site, jar, (session, tokens), standing, needs, now).await,
+            standing => Box::pin(self.renew(site, jar, (session, tokens), standing, needs, now)).await,
         }
     }
 
