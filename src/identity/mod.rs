@@ -171,8 +171,17 @@ pub fn encode_name(name: &str) -> String {
 
 fn escaped(value: &str, also: &[u8]) -> String {
     let mut out = String::with_capacity(value.len());
+    escape_onto(&mut out, value, also);
+    out
+}
+
+fn escape_onto(out: &mut String, value: &str, also: &[u8]) {
+    let stands = |byte: u8| matches!(byte, 0x21..=0x7e) && !also.contains(&byte);
+    if value.bytes().all(stands) {
+        return out.push_str(value);
+    }
     for byte in value.bytes() {
-        if matches!(byte, 0x21..=0x7e) && !also.contains(&byte) {
+        if stands(byte) {
             out.push(char::from(byte));
         } else {
             out.push('%');
@@ -181,7 +190,6 @@ fn escaped(value: &str, also: &[u8]) -> String {
             }
         }
     }
-    out
 }
 
 // === impl Tokens ===
@@ -238,7 +246,14 @@ fn ascii_json(roles: &[String]) -> String {
 }
 
 fn encode_list<'a>(values: impl Iterator<Item = &'a str>) -> String {
-    values.map(encode).collect::<Vec<_>>().join(",")
+    let mut out = String::new();
+    for (index, value) in values.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        escape_onto(&mut out, value, b",%");
+    }
+    out
 }
 
 /// Who this is.

@@ -31,7 +31,8 @@ pub struct Names {
 /// The gate's own cookies of one request.
 #[derive(Debug, Default)]
 pub struct Jar<'a> {
-    own: Vec<(&'a str, &'a str)>,
+    /// ASCII, looked at again where one is used: most are not.
+    own: Vec<(&'a str, &'a [u8])>,
 }
 
 // === impl Names ===
@@ -120,7 +121,7 @@ impl<'a> Jar<'a> {
                     continue;
                 }
                 // A name or value with other bytes is none that we wrote, nor one to be written back.
-                if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
+                if let Ok(name) = std::str::from_utf8(name)
                     && name.bytes().all(is_plain)
                     && value.is_ascii()
                 {
@@ -142,7 +143,10 @@ impl<'a> Jar<'a> {
     pub fn beginnings(&self, names: &Names) -> impl Iterator<Item = &'a str> {
         let is_one = |own: &str| [&names.pass, &names.ticket, &names.token].iter().any(|name| *name == own);
         let begins = move |own: &str| is_one(own) || own.strip_suffix(".0").is_some_and(is_one);
-        self.own.iter().filter(move |(own, _)| begins(own)).map(|(_, value)| *value)
+        self.own
+            .iter()
+            .filter(move |(own, _)| begins(own))
+            .map(|(_, value)| text(&value[..value.len().min(BEGINNING)]))
     }
 
     /// Whether no cookie of the gate came in.
@@ -165,7 +169,7 @@ impl<'a> Jar<'a> {
         self.own
             .iter()
             .filter(|(name, _)| name.starts_with(&names.attempt_prefix) && *name != names.after_signout)
-            .copied()
+            .map(|(name, value)| (*name, text(value)))
     }
 
     fn names(&self) -> impl Iterator<Item = &'a str> {
@@ -173,7 +177,7 @@ impl<'a> Jar<'a> {
     }
 
     fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.own.iter().filter(move |(own, _)| *own == name).map(|(_, value)| *value)
+        self.own.iter().filter(move |(own, _)| *own == name).map(|(_, value)| text(value))
     }
 
     fn joined(&self, name: &str) -> Option<String> {
@@ -204,6 +208,11 @@ pub fn is_own(pass: &str, name: &[u8]) -> bool {
         || rest.starts_with(b"-login-")
 }
 
+/// Of bytes that are known to be ASCII.
+fn text(value: &[u8]) -> &str {
+    std::str::from_utf8(value).unwrap_or_default()
+}
+
 /// What names of the gate are made of.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
@@ -226,6 +235,8 @@ fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[start..end]
 }
 
+/// As much of a value as says how it was sealed.
+const BEGINNING: usize = 16;
 /// Text in one cookie: with name and attributes it stays under the 4096 bytes that every browser takes.
 pub const PART_LEN: usize = 3800;
 /// More cookies of ours than this are not looked at.
