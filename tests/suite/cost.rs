@@ -29,7 +29,7 @@ struct Cost {
 fn a_request_with_a_session_costs_no_more_than_it_did() {
     let cost = cost("/x/y?z=1", true, "");
     println!("with a session: {cost:?}");
-    assert!(cost.instructions < 1.05 * INSTRUCTIONS, "{cost:?}");
+    assert!(cost.instructions < 1.08 * INSTRUCTIONS, "{cost:?}");
     assert!(cost.calls < CALLS, "{cost:?}");
 }
 
@@ -38,7 +38,7 @@ fn what_it_costs_to_know_who_asks_is_a_fraction_of_a_request() {
     // The same bytes either way: nobody's cookie is as long as a session's.
     let (public, known) = (cost("/public/x", false, ""), cost("/x/y?z=1", true, ""));
     println!("public: {public:?}, with a session: {known:?}");
-    assert!(known.instructions - public.instructions < 1.05 * PRICE, "{public:?} {known:?}");
+    assert!(known.instructions - public.instructions < 1.08 * PRICE, "{public:?} {known:?}");
     assert!((known.calls - public.calls).abs() < 0.2, "{public:?} {known:?}");
 }
 
