@@ -3,21 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-
-const TAKEN: &str = "configuration taken";
-
-fn reload(world: &World, change: impl FnOnce(&str) -> String) {
-    let (file, next) = (world.gate.folder().join("rolegate.toml"), world.gate.folder().join("next.toml"));
-    let from = world.gate.stderr().count();
-    std::fs::write(&next, change(&std::fs::read_to_string(&file).unwrap())).unwrap();
-    std::fs::rename(next, file).unwrap();
-    world.gate.signal("HUP");
-    let taken = world
-        .gate
-        .stderr()
-        .wait_within(Duration::from_secs(60), from, |line| line.contains(TAKEN).then_some(()));
-    assert!(taken.is_some(), "{}", world.gate.stderr().all());
-}
+use crate::reload::reload;
 
 #[test]
 fn an_address_comes_and_goes_and_no_request_is_lost() {
@@ -43,7 +29,7 @@ fn an_address_comes_and_goes_and_no_request_is_lost() {
                     0 => (list(&addresses[..2]), list(&addresses[1..])),
                     _ => (list(&addresses[1..]), list(&addresses[..2])),
                 };
-                reload(&world, |text| text.replace(&now, &next));
+                reload(&world.gate, |text| text.replace(&now, &next));
                 let before = answered.load(Ordering::SeqCst);
                 until("requests are answered", || {
                     (answered.load(Ordering::SeqCst) > before + 3).then_some(())
@@ -75,7 +61,7 @@ fn who_is_left_out_stays_so_and_connections_stay_open_when_something_else_change
     assert_eq!(statuses.iter().filter(|status| **status == 502).count(), 1, "{statuses:?}");
     shows(&world, &addresses[0], 0, 1);
     let (connections, before) = (answers.connections(), resets.count());
-    reload(&world, |text| format!("{text}\n[[rules]]\npath = \"/ledger/**\"\nany_role = [\"admin\"]\n"));
+    reload(&world.gate, |text| format!("{text}\n[[rules]]\npath = \"/ledger/**\"\nany_role = [\"admin\"]\n"));
     for _ in 0..10 {
         well(&mut wire);
     }
@@ -91,7 +77,7 @@ fn what_is_taken_away_is_checked_no_more() {
     let world = app(&addresses, check).start();
     until("both are checked", || recorders.iter().all(|recorder| recorder.count() > 1).then_some(()));
     let (both, one) = (format!("{addresses:?}"), format!("{:?}", &addresses[1..]));
-    reload(&world, |text| text.replace(&both, &one));
+    reload(&world.gate, |text| text.replace(&both, &one));
     // A check that was under way ends with what it belonged to.
     until("its last check is over", || (recorders[0].open() == 0).then_some(()));
     let before = recorders.each_ref().map(Recorder::count);
