@@ -24,10 +24,10 @@ pub enum Command {
         #[command(flatten)]
         way: Way,
         /// Those of this X-User alone.
-        #[arg(long, conflicts_with = "sub")]
+        #[arg(long, conflicts_with = "sub", allow_hyphen_values = true)]
         user: Option<String>,
         /// Those of the person with this `sub` alone.
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         sub: Option<String>,
         /// Answer in JSON.
         #[arg(long)]
@@ -63,13 +63,13 @@ pub struct Way {
 #[group(required = true, multiple = false)]
 pub struct Whose {
     /// The session with this id.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
     id: Option<String>,
     /// All sessions of this X-User; needs session.store.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
     user: Option<String>,
     /// All sessions of the person with this `sub`.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
     sub: Option<String>,
     /// All sessions of all people; needs --yes.
     #[arg(long, requires = "yes")]

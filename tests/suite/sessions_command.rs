@@ -52,6 +52,19 @@ fn a_persons_sessions_end_by_sub_with_what_they_have_open_and_nobody_elses() {
 }
 
 #[test]
+fn who_is_named_may_begin_with_a_hyphen_as_one_session_in_64_does() {
+    let world = Setup::bench().top(SOCKET).start();
+    for by in ["--id", "--sub"] {
+        let output = sessions(&world, &["end", by, "-x_-of-nobody"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    for arguments in [["list", "--user", "-x"], ["list", "--sub", "--x"], ["end", "--user", "-x"]] {
+        let output = sessions(&world, &arguments);
+        assert!(complaint(&output).contains("session.store"), "it was asked: {output:?}");
+    }
+}
+
+#[test]
 fn everyone_ends_with_yes_alone() {
     let world = Setup::bench().top(SOCKET).start();
     let mut browsers = [world.signed_in("user"), world.signed_in("admin")];
