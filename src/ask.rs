@@ -8,6 +8,7 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method};
 
 use crate::config::settings::{Config, Scheme};
@@ -34,6 +35,8 @@ pub struct Ask {
     pub path: CanonicalPath<'static>,
     /// The query without `?`, untouched.
     pub query: Option<String>,
+    /// Path and query together, where they came as they are above: need not be put together again.
+    pub as_came: Option<PathAndQuery>,
     /// Who asks: a browser going somewhere, a browser's document, or a program.
     pub kind: Kind,
     /// The client's address: the peer's, or what trusted proxies say.
@@ -102,9 +105,14 @@ impl Ask {
         let said =
             if trusted { forwarded::read(&head.headers, peer, config) } else { Trusted::nothing(peer) };
         let own_host = one_host(&head.headers)?.to_ascii_lowercase();
-        host_and_port(&own_host).ok_or(Refusal::Host)?;
-        let authority = said.host.unwrap_or(own_host);
-        let (host, port) = host_and_port(&authority).ok_or(Refusal::Host)?;
+        let (own, own_port) = host_and_port(&own_host).ok_or(Refusal::Host)?;
+        let (authority, (host, port)) = match said.host {
+            None => (own_host, (own, own_port)),
+            Some(said) => {
+                let read = host_and_port(&said).ok_or(Refusal::Host)?;
+                (said, read)
+            }
+        };
         agrees_with_target(head, &authority)?;
 
         let raw_path = match (head.uri.path(), head.uri.scheme().is_some()) {
@@ -115,6 +123,7 @@ impl Ask {
         if path.holds_slash() && !config.keeps_slashes() {
             return Err(Refusal::Path(PathRefusal::AmbiguousEscape));
         }
+        let as_came = head.uri.path_and_query().filter(|target| target.path() == path.as_str()).cloned();
         // `app.example.com.` is the same host to rules, but not to a browser's cookies: it is sent to the other.
         let rooted = authority.split(':').next().is_some_and(|name| name.ends_with('.'));
         let origin = config.origins.iter().position(|origin| {
@@ -131,6 +140,7 @@ impl Ask {
             origin,
             path,
             query: head.uri.query().map(str::to_owned),
+            as_came,
             kind: Kind::of(&head.method, &head.headers),
             client: said.client,
             scheme,
@@ -147,6 +157,11 @@ impl Ask {
         Self { certificate, ..self }
     }
 
+    /// The same without anything of the bytes that it was read from: a stream may be open for days.
+    pub fn lasting(&self) -> Self {
+        Self { as_came: None, ..self.clone() }
+    }
+
     /// Path and query of a head that was not read further, for the way back on its page.
     pub fn target_of(head: &Parts) -> Option<String> {
         let path = canonical(head.uri.path()).ok()?;
@@ -154,14 +169,22 @@ impl Ask {
         Some(format!("{}{query}", path.as_str()))
     }
 
-    /// Path and query as the upstream is sent them, and the path alone: this very path, or what `rewrite` makes of it.
-    pub fn sent(&self, rewrite: &Rewrite) -> Result<(String, Cow<'_, str>), Refusal> {
-        let path = rewrite.sent(&self.path).map_err(|_| Refusal::Outside)?;
+    /// The path as the upstream is sent it: this very path, or what `rewrite` makes of it.
+    pub fn sent_path(&self, rewrite: &Rewrite) -> Result<Cow<'_, str>, Refusal> {
+        rewrite.sent(&self.path).map_err(|_| Refusal::Outside)
+    }
+
+    /// Path and query as the upstream is sent them.
+    pub fn sent(&self, rewrite: &Rewrite) -> Result<PathAndQuery, Refusal> {
+        if let Some(target) = self.as_came.as_ref().filter(|_| rewrite.is_none()) {
+            return Ok(target.clone());
+        }
+        let path = self.sent_path(rewrite)?;
         let target = match &self.query {
             Some(query) => format!("{path}?{query}"),
-            None => path.to_string(),
+            None => path.into_owned(),
         };
-        Ok((target, path))
+        target.try_into().map_err(|_| Refusal::Target)
     }
 
     /// Path and query, as returned to after a login.
@@ -262,6 +285,9 @@ fn agrees_with_target(head: &Parts, authority: &str) -> Result<(), Refusal> {
 /// A true preflight asks about a method for an origin and carries neither body nor identity of its own
 /// (Fetch §4.8).
 fn preflight(head: &Parts) -> Option<Method> {
+    if head.method != Method::OPTIONS {
+        return None;
+    }
     let bodiless = !head.headers.contains_key(TRANSFER_ENCODING)
         && head.headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
     let nameless = !head.headers.contains_key(AUTHORIZATION) && !head.headers.contains_key(COOKIE);
@@ -271,7 +297,7 @@ fn preflight(head: &Parts) -> Option<Method> {
         values.next().filter(|_| values.next().is_none())
     };
     let method = one(ACCESS_CONTROL_REQUEST_METHOD)?;
-    if head.method != Method::OPTIONS || one(ORIGIN).is_none() || !bodiless || !nameless {
+    if one(ORIGIN).is_none() || !bodiless || !nameless {
         return None;
     }
     Method::from_bytes(method.as_bytes()).ok()

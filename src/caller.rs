@@ -160,10 +160,10 @@ impl Caller {
         }
     }
 
-    /// The id of their session; none of a bearer token.
-    pub fn session_id(&self) -> Option<&str> {
+    /// Their session; none of a bearer token.
+    pub fn session(&self) -> Option<&Arc<Session>> {
         match &self.who {
-            Who::Session(session) => Some(&session.id),
+            Who::Session(session) => Some(session),
             Who::Nobody | Who::Speaker(_) => None,
         }
     }

@@ -19,7 +19,6 @@ use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Blueprint, Cacheability, Fault, Forward, Forwarded, Plan};
 use crate::identity::assertion::{Handed, Who};
-use crate::identity::header_values;
 use crate::listen::Peer;
 use crate::login::{Answered, Login, OwnPage, Visitor};
 use crate::refusal::Refusal;
@@ -35,8 +34,10 @@ use crate::tls::clients::NoCertificate;
 use crate::trace;
 use crate::vouch::Vouch;
 
+mod spoken;
 pub mod worker;
 
+use spoken::Spoken;
 use worker::Current;
 
 /// A worker's gate, as one configuration has it.
@@ -45,6 +46,7 @@ pub struct Gate {
     /// For what outlives its request: that is decided anew by what counts then.
     current: Current,
     forward: Forward,
+    spoken: Spoken,
 }
 
 /// What all workers share of one configuration: read-only, or with its own lock inside.
@@ -81,7 +83,7 @@ struct Trip {
 
 impl Gate {
     fn new(shared: Arc<Shared>, current: Current, forward: Forward) -> Self {
-        Self { shared, current, forward }
+        Self { shared, current, forward, spoken: Spoken::default() }
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
@@ -146,14 +148,13 @@ impl Gate {
         let person = caller.person();
         let now = clock::now();
         let decision = decide(&found, person.as_ref(), &ask, now);
-        trip.record.decided(&decision, person.as_ref());
-        trip.record.of_session(caller.session_id());
+        trip.record.decided(&decision, person.as_ref(), caller.session());
         match decision {
             Decision::Forward | Decision::ForwardAnonymous => {
                 let person = person.as_ref().filter(|_| decision == Decision::Forward);
-                let handed = caller.handed(carried);
                 let shown = shown.filter(|_| decision == Decision::Forward);
-                let plan = self.plan(&ask, &found, (person.map(|person| (person, handed)), shown), trip)?;
+                let known = person.map(|person| (person, &caller, caller.handed(carried)));
+                let plan = self.plan(&ask, &found, (known, shown), trip)?;
                 let open = |head: &HeaderMap| {
                     let opener = person.map(|_| &caller);
                     let still = || self.still(&ask, opener, person, peer);
@@ -249,21 +250,21 @@ impl Gate {
         &self,
         ask: &Ask,
         found: &Found<'_>,
-        (person, shown): (Option<(&Person<'_>, Handed<'_>)>, Option<&ClientCertificate>),
+        (person, shown): (Option<(&Person<'_>, &Caller, Handed<'_>)>, Option<&ClientCertificate>),
         trip: &Trip,
     ) -> Result<Plan, Refusal> {
         let config = &self.shared.config;
         let mut identity = match person {
-            Some((Person { sub, user, roles, headers, .. }, handed)) => {
-                let mut headers =
-                    header_values(&config.identity, user, roles, headers).ok_or(Refusal::Unwritable)?;
+            Some((person @ Person { sub, user, roles, .. }, caller, handed)) => {
+                let named = self.spoken.of_person(person, caller.session(), &config.identity);
+                let mut headers = named.ok_or(Refusal::Unwritable)?;
                 headers.extend(self.shared.vouch.headers(ask, found, &Who { sub, user, roles, handed })?);
                 headers
             }
             None => vec![],
         };
         identity.extend(self.shared.vouch.of_certificate(shown)?);
-        let by_bearer = person.is_some_and(|(person, _)| person.by != By::Session);
+        let by_bearer = person.is_some_and(|(person, ..)| person.by != By::Session);
         let cacheability = match found {
             _ if !trip.context.cookies.is_empty() => Cacheability::PrivateNoStore,
             Found::Rule(rule) if rule.cacheable || (found.is_public() && !rule.client_certificate) => {
@@ -271,11 +272,11 @@ impl Gate {
             }
             _ => Cacheability::Private,
         };
-        let host = HeaderValue::try_from(&ask.authority).map_err(|_| Refusal::Host)?;
+        let host = self.spoken.of_host(&ask.authority).ok_or(Refusal::Host)?;
         let rewrite = &config.destination(found.rule()).ok_or(Refusal::Outside)?.rewrite;
         let prefix = rewrite.stripped().map(HeaderValue::try_from).transpose();
         Ok(Plan {
-            target: ask.sent(rewrite)?.0.try_into().map_err(|_| Refusal::Target)?,
+            target: ask.sent(rewrite)?,
             identity,
             drops_authorization: by_bearer && config.bearer.as_ref().is_some_and(|bearer| !bearer.pass),
             forwarded: Forwarded {
@@ -296,7 +297,7 @@ impl Gate {
     /// Whether what `person` opens with `ask` may stay open once their session is another, or the rules are: by what
     /// decides then, and while what the upstream was told still holds.
     fn still(&self, ask: &Ask, caller: Option<&Caller>, person: Option<&Person<'_>>, peer: &Peer) -> May {
-        let (current, ask, peer) = (self.current.clone(), ask.clone(), peer.clone());
+        let (current, ask, peer) = (self.current.clone(), ask.lasting(), peer.clone());
         let speaker = caller.and_then(Caller::speaker).cloned();
         let (user, roles) =
             person.map(|person| (person.user.to_owned(), person.roles.to_vec())).unwrap_or_default();

@@ -92,7 +92,7 @@ impl Vouch {
         let origin = self.config.origins[ask.origin.unwrap_or_default()].to_string();
         // What the upstream finds in its own request line is what it can hold a statement against.
         let destination = self.config.destination(found.rule()).ok_or(Refusal::Outside)?;
-        let (_, path) = ask.sent(&destination.rewrite)?;
+        let path = ask.sent_path(&destination.rewrite)?;
         let bound = Bound { origin: &origin, method: ask.method.as_str(), host: &ask.authority, path: &path };
         assertions.headers(who, &bound, clock::now(), random).ok_or(Refusal::Unwritable)
     }

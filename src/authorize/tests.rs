@@ -11,6 +11,7 @@ fn ask(kind: Kind, origin: Option<usize>) -> Ask {
         authority: "app.test".into(),
         origin,
         path: canonical("/a").unwrap().into_owned(),
+        as_came: None,
         query: None,
         kind,
         client: "203.0.113.7".parse().unwrap(),

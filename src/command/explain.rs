@@ -132,16 +132,16 @@ pub fn explain(config: &Config, question: &Question) -> Explanation {
     let decision = decide(&found, person.as_ref(), &ask, clock::now());
     let forwards = matches!(decision, Decision::Forward | Decision::ForwardAnonymous);
     let to = config.destination(found.rule()).filter(|_| forwards);
-    let sent = match to.map(|to| ask.sent(&to.rewrite).map(|(target, _)| (to.name.clone(), target))) {
+    let sent = match to.map(|to| ask.sent(&to.rewrite).map(|target| (to.name.clone(), target.to_string()))) {
         Some(Err(refusal)) => {
-            let (rule, path) = (Some(found.name().to_owned()), Some(ask.path.as_str().into()));
+            let (rule, path) = (Some(found.name().to_string()), Some(ask.path.as_str().into()));
             return Explanation { rule, path, ..Explanation::refused(&refusal) };
         }
         sent => sent.and_then(Result::ok),
     };
     Explanation {
         outcome: decision.name(),
-        rule: Some(found.name().to_owned()),
+        rule: Some(found.name().to_string()),
         path: Some(ask.path.as_str().into()),
         sent,
         because: because(&decision, person.as_ref()),

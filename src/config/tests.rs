@@ -209,9 +209,9 @@ fn what_is_written_is_what_the_gate_gets() {
     assert_eq!(config.identity.headers[0].header.as_str(), "x-pet-preference");
 
     let [admin, docs] = config.rules.as_slice() else { panic!() };
-    assert_eq!(admin.name, "rules[1] /admin/**");
+    assert_eq!(&*admin.name, "rules[1] /admin/**");
     assert_eq!(admin.unauthenticated, Unauthenticated::Refuse);
-    assert_eq!(docs.name, "rules[2] app.example.org/docs/**");
+    assert_eq!(&*docs.name, "rules[2] app.example.org/docs/**");
     assert_eq!((&docs.access, docs.cacheable), (&Access::Public, true));
     let assertion = config.assertion.unwrap();
     assert_eq!(assertion.kind, AssertionKind::Rolegate { audience: "reports".into() });

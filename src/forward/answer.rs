@@ -3,7 +3,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 
-use super::headers::{Scrub, X_REQUEST_ID, fold, is_listed, listed, room, trim};
+use super::headers::{Scrub, X_REQUEST_ID, is_listed, listed, trim};
 use super::plan::Plan;
 
 /// What becomes of an answer's cacheability.
@@ -66,11 +66,6 @@ impl Scrub {
             && !is_hop(name)
             && !is_targeted(name)
             && !name.as_str().starts_with("access-control-")
-    }
-
-    fn speaks_as_gate(&self, name: &HeaderName) -> bool {
-        let mut buffer = room();
-        fold(name.as_str(), &mut buffer).is_some_and(|folded| self.is_identity(folded))
     }
 
     fn drop_own_cookies(&self, head: &mut HeaderMap) {

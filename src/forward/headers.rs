@@ -25,9 +25,15 @@ pub struct Scrub {
     pub(super) own: OwnCookies,
     /// Folded names of the identity headers beyond [`STRIPPED`].
     identity: Vec<Box<[u8]>>,
-    /// A bit for each initial of a class that is dropped: most names are decided by it.
-    initials: u64,
+    /// How classes begin that are dropped: most names are decided by it.
+    openings: Openings,
+    /// The same of those that carry identity.
+    identities: Openings,
 }
+
+/// A bit for the first two letters of each of some classes: what has none is in none of them.
+#[derive(Debug, Clone, Default)]
+struct Openings([u64; 16]);
 
 /// The code of [`framing_faults`] that asks for 417 instead of 400.
 pub const EXPECTATION: &str = "expectation";
@@ -76,32 +82,27 @@ impl Scrub {
             .iter()
             .map(|name| name.as_str().bytes().filter(u8::is_ascii_alphanumeric).collect())
             .collect();
-        let initials = STRIPPED
-            .iter()
-            .chain(PREFIXES)
-            .chain(MESSAGE)
-            .copied()
-            .chain(identity.iter().map(AsRef::as_ref))
-            .filter_map(<[u8]>::first)
-            .fold(0, |bits, &byte| bits | bit(byte));
-        Self { own, identity, initials }
+        let (mut openings, mut identities) = (Openings::default(), Openings::default());
+        for class in [STRIPPED, PREFIXES, MESSAGE].into_iter().flatten().copied() {
+            openings.add(class);
+        }
+        for class in identity.iter().map(AsRef::as_ref).chain(GATES) {
+            openings.add(class);
+            identities.add(class);
+        }
+        Self { own, identity, openings, identities }
     }
 
-    /// The head that is sent instead of the client's.
-    pub fn outgoing(&self, client: &HeaderMap, host: &HeaderValue, plan: &Plan, upgrade: bool) -> HeaderMap {
-        let listed = listed(client);
-        let mut head = HeaderMap::with_capacity(client.len() + 8 + plan.identity.len());
-        head.insert(header::HOST, host.clone());
-        // Where the gate speaks it, nobody else does.
-        let speaks_authorization = plan.identity.iter().any(|(name, _)| *name == header::AUTHORIZATION);
-        for (name, value) in client {
-            let kept_back = (plan.drops_authorization || speaks_authorization) && is_authorization(name);
-            if !self.drops(name) && !is_listed(&listed, name) && !kept_back {
-                head.append(name.clone(), value.clone());
-            }
+    /// The head that is sent instead of the client's, which it is made of.
+    pub fn outgoing(&self, mut head: HeaderMap, host: &HeaderValue, plan: &Plan, upgrade: bool) -> HeaderMap {
+        let cookies = self.cookies(&head);
+        for name in self.dropped(&head, plan) {
+            head.remove(name);
         }
-        if let Some(cookies) = self.cookies(client) {
-            head.insert(header::COOKIE, cookies);
+        head.insert(header::HOST, host.clone());
+        match cookies {
+            Some(cookies) => drop(head.insert(header::COOKIE, cookies)),
+            None => drop(head.remove(header::COOKIE)),
         }
         if upgrade {
             head.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -121,16 +122,29 @@ impl Scrub {
         head
     }
 
+    /// The names that are taken out of a client's head, but for those whose place the gate's own take.
+    fn dropped(&self, client: &HeaderMap, plan: &Plan) -> Vec<HeaderName> {
+        let listed = listed(client);
+        // Where the gate speaks it, nobody else does.
+        let speaks_authorization = plan.identity.iter().any(|(name, _)| *name == header::AUTHORIZATION);
+        let no_authorization = plan.drops_authorization || speaks_authorization;
+        let replaced = |name: &HeaderName| matches!(*name, header::HOST | header::COOKIE);
+        let names = client.keys().filter(|name| {
+            let stays = !self.drops(name) && !is_listed(&listed, name);
+            !replaced(name) && !(stays && !(no_authorization && is_authorization(name)))
+        });
+        names.cloned().collect()
+    }
+
     /// Whether a client's header of this name stays here: identity, forwarding, hop-by-hop, framing, cookies,
     /// under any spelling.
     pub fn drops(&self, name: &HeaderName) -> bool {
         let name = name.as_str();
-        let Some(first) = name.bytes().find(u8::is_ascii_alphanumeric) else {
+        match Openings::of(name.as_bytes()) {
             // Nothing but punctuation: no class, and no use.
-            return true;
-        };
-        if self.initials & bit(first) == 0 {
-            return false;
+            None => return true,
+            Some(opening) if !self.openings.has(opening) => return false,
+            Some(_) => {}
         }
         let mut buffer = [0; LONGEST];
         let Some(folded) = fold(name, &mut buffer) else { return true };
@@ -140,10 +154,16 @@ impl Scrub {
             || PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
     }
 
-    /// Whether the gate alone may say this, folded.
-    pub(super) fn is_identity(&self, folded: &[u8]) -> bool {
-        self.identity.iter().any(|name| **name == *folded)
-            || matches!(folded, b"xuser" | b"xroles" | b"xrolegateassertion")
+    /// Whether the gate alone may say this.
+    pub(super) fn speaks_as_gate(&self, name: &HeaderName) -> bool {
+        let name = name.as_str();
+        let opening = Openings::of(name.as_bytes());
+        opening.is_some_and(|opening| self.identities.has(opening))
+            && fold(name, &mut room()).is_some_and(|folded| self.is_identity(folded))
+    }
+
+    fn is_identity(&self, folded: &[u8]) -> bool {
+        self.identity.iter().any(|name| **name == *folded) || GATES.contains(&folded)
     }
 
     /// All `Cookie` lines as one, without the gate's own. `None` if nothing is left.
@@ -171,6 +191,36 @@ impl Scrub {
         }
         // Made of bytes that were header values before; were they not, dropping them is the safe end.
         HeaderValue::from_maybe_shared(kept.freeze()).ok()
+    }
+}
+
+// === impl Openings ===
+
+impl Openings {
+    fn add(&mut self, class: &[u8]) {
+        if let Some((word, bit)) = Self::of(class) {
+            self.0[word] |= 1 << bit;
+        }
+    }
+
+    fn has(&self, (word, bit): (usize, u32)) -> bool {
+        self.0[word] & (1 << bit) != 0
+    }
+
+    /// Where the class of a (lower-case) name has its bit. Letters and digits share some: it may be one of these, and is
+    /// then looked at.
+    fn of(name: &[u8]) -> Option<(usize, u32)> {
+        let (first, second) = match name {
+            // Most names begin so.
+            [first, second, ..] if first.is_ascii_alphanumeric() && second.is_ascii_alphanumeric() => {
+                (*first, *second)
+            }
+            _ => {
+                let mut letters = name.iter().copied().filter(u8::is_ascii_alphanumeric);
+                (letters.next()?, letters.next().unwrap_or(0))
+            }
+        };
+        Some((usize::from(first & 31) / 2, u32::from(first & 1) * 32 + u32::from(second & 31)))
     }
 }
 
@@ -255,7 +305,7 @@ pub(super) fn is_listed(listed: &[&[u8]], name: &HeaderName) -> bool {
 }
 
 /// Folds a (lower-case) header name to its class; `None` if it is too long to be told.
-pub(super) fn fold<'b>(name: &str, buffer: &'b mut [u8; LONGEST]) -> Option<&'b [u8]> {
+fn fold<'b>(name: &str, buffer: &'b mut [u8; LONGEST]) -> Option<&'b [u8]> {
     let mut length = 0;
     for byte in name.bytes().filter(u8::is_ascii_alphanumeric) {
         *buffer.get_mut(length)? = byte;
@@ -265,7 +315,7 @@ pub(super) fn fold<'b>(name: &str, buffer: &'b mut [u8; LONGEST]) -> Option<&'b 
 }
 
 /// Room for [`fold`].
-pub(super) fn room() -> [u8; LONGEST] {
+fn room() -> [u8; LONGEST] {
     [0; LONGEST]
 }
 
@@ -275,11 +325,6 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
         bytes = rest;
     }
     bytes
-}
-
-/// Names are lower-case here: letters and digits fit a word.
-fn bit(byte: u8) -> u64 {
-    1 << (byte & 63)
 }
 
 static ALWAYS_STAY: [HeaderName; 8] = [
@@ -309,11 +354,11 @@ const MESSAGE: &[&[u8]] = &[
     b"cookie",
 ];
 
-/// Identity and forwarding headers, ours and other proxies', folded.
+/// What carries identity whatever is configured, folded.
+const GATES: [&[u8]; 3] = [b"xuser", b"xroles", b"xrolegateassertion"];
+
+/// Forwarding headers, and other proxies' of identity, folded.
 const STRIPPED: &[&[u8]] = &[
-    b"xuser",
-    b"xroles",
-    b"xrolegateassertion",
     b"xrequestid",
     b"forwarded",
     b"xrealip",

@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header};
+use http::{HeaderValue, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
@@ -324,19 +324,19 @@ fn told(error: &hyper::Error) -> Option<&h2::Error> {
 }
 
 /// A request as HTTP/2 has it: nothing that is between two neighbours, where it goes in front of its headers, and
-/// whether its sender takes trailers (RFC 9113 §8.2.2, §8.3.1). `None` if that is no address.
-pub(super) fn dressed(
+/// whether its sender takes trailers, by the lines of its `TE` (RFC 9113 §8.2.2, §8.3.1). `None` if that is no address.
+pub(super) fn dressed<'a>(
     request: &mut Request<Upload>,
     target: &PathAndQuery,
     scheme: Scheme,
-    client: &HeaderMap,
+    mut takes: impl Iterator<Item = &'a HeaderValue>,
 ) -> Option<()> {
     let head = request.headers_mut();
     let host = head.remove(header::HOST)?;
     let trailers = |line: &HeaderValue| {
         line.as_bytes().split(|byte| *byte == b',').any(|said| trim(said).eq_ignore_ascii_case(b"trailers"))
     };
-    if client.get_all(header::TE).iter().any(trailers) {
+    if takes.any(trailers) {
         head.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     let authority = Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(host.as_bytes())).ok()?;

@@ -5,7 +5,6 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use http::request;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
@@ -25,6 +24,7 @@ pub mod frames;
 pub mod headers;
 mod health;
 mod http2;
+mod kept;
 pub mod plan;
 mod pool;
 mod relay;
@@ -35,6 +35,7 @@ mod upstream;
 
 use choice::{Means, Seat, Several, Target, Written};
 use connect::Connector;
+use kept::Kept;
 use upstream::Group;
 
 pub use answer::Cacheability;
@@ -203,6 +204,8 @@ impl Forward {
         }
         let tunnel = if plan.upgrade { upgrade::Tunnel::begin(&mut request) } else { None };
         let (client, body) = request.into_parts();
+        let (method, kept) = (client.method, Kept::of(&client.headers));
+        let mut head = Some(client.headers);
         // Rules and targets are of one configuration; were they not, nothing is sent anywhere.
         let target = self.targets.get(plan.upstream).ok_or(Fault::NoUpstream)?;
         let mut attempt = target.attempt();
@@ -219,14 +222,15 @@ impl Forward {
             let mut lease = attempt.take(fresh_only).await?;
             let host = attempt.own_host().unwrap_or(&plan.host);
             let mut outgoing = Request::new(upload);
-            *outgoing.method_mut() = client.method.clone();
+            *outgoing.method_mut() = method.clone();
             *outgoing.uri_mut() = plan.target.clone().into();
-            *outgoing.headers_mut() = self.scrub.outgoing(&client.headers, host, &plan, tunnel.is_some());
+            let head = head.take().unwrap_or_else(|| kept.head());
+            *outgoing.headers_mut() = self.scrub.outgoing(head, host, &plan, tunnel.is_some());
             if lease.speaks_http2() {
                 if tunnel.is_some() {
                     return Err(Fault::NoUpgrade);
                 }
-                http2::dressed(&mut outgoing, &plan.target, lease.scheme(), &client.headers)
+                http2::dressed(&mut outgoing, &plan.target, lease.scheme(), kept.lines(&header::TE))
                     .ok_or(Fault::NoUpstream)?;
             } else {
                 frame(&mut outgoing, empty, length);
@@ -244,11 +248,11 @@ impl Forward {
                 }
                 Some(Ok(response)) => {
                     attempt.answered();
-                    return self.relay(response, (lease, progress), &client, &plan, (tunnel, open));
+                    return self.relay(response, (lease, progress), (&method, &kept), &plan, (tunnel, open));
                 }
                 Some(Err(error)) => error,
             };
-            upload = match lease.after(error, &client.method, (empty, fresh_only)) {
+            upload = match lease.after(error, &method, (empty, fresh_only)) {
                 pool::After::Again(unsent) => unsent,
                 pool::After::Over(error) => {
                     let fault = Fault::from_send(error, &progress);
@@ -264,7 +268,7 @@ impl Forward {
         &self,
         mut response: http::Response<Incoming>,
         (mut lease, progress): (pool::Lease, Rc<relay::Progress>),
-        client: &request::Parts,
+        (method, kept): (&Method, &Kept),
         plan: &Plan,
         (tunnel, open): (Option<upgrade::Tunnel>, impl FnOnce(&HeaderMap) -> Open),
     ) -> Result<Relayed, Fault> {
@@ -288,7 +292,7 @@ impl Forward {
         progress.conversing.set(is_call);
         let is_events =
             !response.body().is_end_stream() && (is_call || answer::is_event_stream(response.headers()));
-        let mut open = (switched.is_some() || is_events).then(|| open(&client.headers));
+        let mut open = (switched.is_some() || is_events).then(|| open(&kept.head()));
         if let Some(switched) = switched
             && let Some(open) = open.take()
         {
@@ -297,7 +301,7 @@ impl Forward {
             lease.spoil();
         }
         let (mut parts, body) = response.into_parts();
-        let asked = answer::Asked { head: client.method == Method::HEAD, status };
+        let asked = answer::Asked { head: *method == Method::HEAD, status };
         self.scrub.fit(&mut parts.headers, asked, plan).map_err(Fault::BadAnswer)?;
         if status == http::StatusCode::SWITCHING_PROTOCOLS {
             parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

@@ -34,12 +34,12 @@ pub fn headers(data: &[u8]) {
 /// What goes on of a head, for a gate whose pass has this name.
 pub(super) fn sent_on(head: &HeaderMap, pass: &str) -> HeaderMap {
     let plan = plan(false, Cacheability::Keep);
-    scrub(pass).outgoing(head, &plan.host, &plan, false)
+    scrub(pass).outgoing(head.clone(), &plan.host, &plan, false)
 }
 
 fn toward_upstream(client: &HeaderMap, signed_in: bool) {
     let plan = plan(signed_in, Cacheability::Keep);
-    let sent = scrub(PASS).outgoing(client, &plan.host, &plan, false);
+    let sent = scrub(PASS).outgoing(client.clone(), &plan.host, &plan, false);
     for (class, ours) in [("xuser", "ada"), ("xroles", "reader,writer"), ("xpetpreference", "cat")] {
         let there: Vec<&[u8]> = of_class(&sent, class);
         let wanted: &[&[u8]] = if signed_in { &[ours.as_bytes()] } else { &[] };

@@ -114,7 +114,7 @@ mod tests {
                 for method in ["GET", "POST"] {
                     let [one, other] = [&indexed, &through_all].map(|rules| match rules.find(host, &path, method) {
                         Found::MethodNotNamed(rule) => format!("method of {}", rule.name),
-                        found => found.name().to_owned(),
+                        found => found.name().to_string(),
                     });
                     prop_assert_eq!(one, other, "{} {:?}", method, path);
                 }

@@ -1,5 +1,7 @@
 //! Which rule covers a request: most specific wins, by `Ord`, never by order in the file. ★
 
+use std::sync::{Arc, LazyLock};
+
 use crate::config::settings::{Access, Requirement, Rule};
 
 mod index;
@@ -124,10 +126,11 @@ impl Found<'_> {
     }
 
     /// How records and pages name it.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
+        static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| "default".into());
         match self {
             Self::Rule(rule) | Self::MethodNotNamed(rule) => &rule.name,
-            Self::Default(_) => "default",
+            Self::Default(_) => &DEFAULT,
         }
     }
 }

@@ -28,7 +28,7 @@ fn found(rules: Vec<Rule>, host: &str, raw: &str, method: &str) -> String {
     let rules = Rules::new(rules, Requirement::default());
     match rules.find(host, &path::canonical(raw).unwrap(), method) {
         Found::MethodNotNamed(rule) => format!("method of {}", rule.name),
-        found => found.name().to_owned(),
+        found => found.name().to_string(),
     }
 }
 
@@ -86,7 +86,7 @@ fn another_case_is_never_public() {
 
 fn covered(rules: &Rules, raw: &str) -> Result<String, PathRefusal> {
     let path = path::canonical_with_slashes(raw).unwrap();
-    rules.cover("h", &path, "GET").map(|found| found.name().to_owned())
+    rules.cover("h", &path, "GET").map(|found| found.name().to_string())
 }
 
 #[test]

@@ -18,13 +18,16 @@ impl Line {
         self.name(name);
         match value {
             None => self.0.push_str("null"),
-            Some(text) if text.bytes().all(is_plain) => {
-                self.0.push('"');
-                self.0.push_str(text);
-                self.0.push('"');
-            }
+            Some(text) if is_plain(text) => self.word(text),
             Some(text) => self.0.push_str(&serde_json::Value::from(text).to_string()),
         }
+        self
+    }
+
+    /// A text of ours, which is plain.
+    pub(super) fn said(&mut self, name: &str, text: &'static str) -> &mut Self {
+        self.name(name);
+        self.word(text);
         self
     }
 
@@ -44,6 +47,12 @@ impl Line {
         self.0
     }
 
+    fn word(&mut self, text: &str) {
+        self.0.push('"');
+        self.0.push_str(text);
+        self.0.push('"');
+    }
+
     /// Names are ours, and plain.
     fn name(&mut self, name: &str) {
         if self.0.len() > 1 {
@@ -55,9 +64,10 @@ impl Line {
     }
 }
 
-/// What stands for itself in JSON (RFC 8259 §7), of ASCII.
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+/// Whether all of it stands for itself in JSON (RFC 8259 §7), and is ASCII. Every byte is looked at, many at a time.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    text.bytes().fold(true, |all, byte| all & is_plain(byte))
 }
 
 /// Most lines are shorter.

@@ -39,7 +39,7 @@ pub struct Telemetry {
     /// How requests are traced, if they are.
     pub traces: Option<Traces>,
     /// Request ids are this process's random prefix and a count: unique, and cheap.
-    prefix: [u8; 8],
+    prefix: [u8; 16],
     count: AtomicU64,
 }
 
@@ -82,7 +82,7 @@ impl Telemetry {
             }
         });
         let metrics = Metrics::new(tally);
-        let prefix = clock::random()?;
+        let prefix = hex(clock::random()?);
         let (wants_access, count) = (AtomicBool::default(), AtomicU64::default());
         let telemetry = Self { metrics, records, traces: None, wants_access, wants_audit, prefix, count };
         telemetry.write_as(&config.log);
@@ -117,12 +117,8 @@ impl Telemetry {
     pub fn request_id(&self) -> HeaderValue {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let mut text = [0; 32];
-        for (place, byte) in text.chunks_exact_mut(2).zip(self.prefix.into_iter().chain(count.to_be_bytes()))
-        {
-            place.copy_from_slice(
-                &[byte >> 4, byte & 0x0f].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]),
-            );
-        }
+        text[..16].copy_from_slice(&self.prefix);
+        text[16..].copy_from_slice(&hex(count.to_be_bytes()));
         HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
     }
 
@@ -141,4 +137,12 @@ impl Telemetry {
     fn access(&self) -> Option<&Records> {
         Some(&*self.records).filter(|_| self.wants_access.load(Ordering::Relaxed))
     }
+}
+
+fn hex(bytes: [u8; 8]) -> [u8; 16] {
+    std::array::from_fn(|place| {
+        let byte = bytes[place / 2];
+        let nibble = if place % 2 == 0 { byte >> 4 } else { byte & 0x0f };
+        b"0123456789abcdef"[usize::from(nibble)]
+    })
 }

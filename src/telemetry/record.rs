@@ -14,6 +14,7 @@ use crate::listen::Peer;
 use crate::login::OwnPage;
 use crate::refusal::Refusal;
 use crate::rule::Found;
+use crate::session::Session;
 use crate::tally::Event;
 use crate::trace::Trace;
 use crate::trace::context::Outgoing;
@@ -28,15 +29,12 @@ pub struct Record {
     method: Method,
     /// Host and path are in it.
     ask: Option<Rc<Ask>>,
-    rule: Option<String>,
+    rule: Option<Arc<str>>,
     /// `forward`, `login`, `challenge`, `forbid`, `redirect`, `own` or `refuse`.
     decision: &'static str,
     /// A stable code.
     reason: &'static str,
-    user: Option<String>,
-    sub: Option<String>,
-    /// The session's id, which opens nothing; none for a bearer token.
-    session: Option<String>,
+    who: Known,
     /// 0: the client went away before there was one.
     status: u16,
     upstream_status: Option<u16>,
@@ -48,6 +46,45 @@ pub struct Record {
     begun: Instant,
     left: Option<Instant>,
     traced: Option<Box<Traced>>,
+}
+
+/// Who asked.
+enum Known {
+    Nobody,
+    Session(Arc<Session>),
+    /// By a bearer token.
+    Speaker {
+        user: String,
+        sub: String,
+    },
+}
+
+// === impl Known ===
+
+impl Known {
+    fn user(&self) -> Option<&str> {
+        match self {
+            Self::Nobody => None,
+            Self::Session(session) => Some(&session.user),
+            Self::Speaker { user, .. } => Some(user),
+        }
+    }
+
+    fn sub(&self) -> Option<&str> {
+        match self {
+            Self::Nobody => None,
+            Self::Session(session) => Some(&session.sub),
+            Self::Speaker { sub, .. } => Some(sub),
+        }
+    }
+
+    /// The session's id, which opens nothing; none for a bearer token.
+    fn session(&self) -> Option<&str> {
+        match self {
+            Self::Session(session) => Some(&session.id),
+            Self::Nobody | Self::Speaker { .. } => None,
+        }
+    }
 }
 
 // === impl Record ===
@@ -64,9 +101,7 @@ impl Record {
             rule: None,
             decision: "refuse",
             reason: "unread",
-            user: None,
-            sub: None,
-            session: None,
+            who: Known::Nobody,
             status: 0,
             upstream_status: None,
             duration_us: 0,
@@ -116,7 +151,7 @@ impl Record {
 
     /// This covers it.
     pub fn covered(&mut self, found: &Found<'_>) {
-        self.rule = Some(found.name().to_owned());
+        self.rule = Some(found.name().clone());
     }
 
     /// Nothing could be decided: whoever came is nobody.
@@ -131,8 +166,13 @@ impl Record {
         }
     }
 
-    /// The decision has been made.
-    pub fn decided(&mut self, decision: &Decision<'_>, person: Option<&Person<'_>>) {
+    /// The decision has been made, about this person, whose `session` it is if it is one's.
+    pub fn decided(
+        &mut self,
+        decision: &Decision<'_>,
+        person: Option<&Person<'_>>,
+        session: Option<&Arc<Session>>,
+    ) {
         self.decision = decision.name();
         self.reason = match decision {
             Decision::Forward if person.is_none() => "public",
@@ -149,16 +189,16 @@ impl Record {
             Decision::Forbid(Why::Certificate) => "client_certificate",
             Decision::Forbid(Why::Origin) => "origin",
         };
-        self.user = person.map(|person| person.user.to_owned());
-        self.sub = person.map(|person| person.sub.to_owned());
+        self.who = match (session, person) {
+            (Some(session), _) => Known::Session(session.clone()),
+            (None, Some(person)) => {
+                Known::Speaker { user: person.user.to_owned(), sub: person.sub.to_owned() }
+            }
+            (None, None) => Known::Nobody,
+        };
         if let Decision::WrongToken = decision {
             self.telemetry.metrics.tally().bearer_failed("token_use");
         }
-    }
-
-    /// It is a session's.
-    pub fn of_session(&mut self, id: Option<&str>) {
-        self.session = id.map(str::to_owned);
     }
 
     /// A request in cleartext is sent to the same address with TLS.
@@ -200,10 +240,10 @@ impl Record {
             return;
         }
         let mut event = Event::failure("refused", self.reason).at(self.client, self.request_id()).plenty();
-        if let (Some(user), Some(sub)) = (&self.user, &self.sub) {
+        if let (Some(user), Some(sub)) = (self.who.user(), self.who.sub()) {
             event = event.of(user, sub);
         }
-        if let Some(session) = &self.session {
+        if let Some(session) = self.who.session() {
             event = event.session(session);
         }
         if let Some(rule) = &self.rule {
@@ -244,18 +284,18 @@ impl Record {
         let mut line = Line::new();
         let ask = self.ask.as_ref();
         line.text("time", Some(&super::writer::timestamp()))
-            .text("kind", Some("access"))
+            .said("kind", "access")
             .text("request_id", Some(self.request_id()))
             .text("client", self.client_text.to_str().ok())
             .text("method", Some(self.method()))
             .text("host", ask.map(|ask| &*ask.host))
             .text("path", ask.map(|ask| ask.path.as_str()))
             .text("rule", self.rule.as_deref())
-            .text("decision", Some(self.decision))
-            .text("reason", Some(self.reason))
-            .text("user", self.user.as_deref())
-            .text("sub", self.sub.as_deref())
-            .text("session", self.session.as_deref())
+            .said("decision", self.decision)
+            .said("reason", self.reason)
+            .text("user", self.who.user())
+            .text("sub", self.who.sub())
+            .text("session", self.who.session())
             .number("status", Some(self.status.into()))
             .number("upstream_status", self.upstream_status.map(u64::from))
             .number("duration_us", Some(self.duration_us))

@@ -86,7 +86,7 @@ fn the_models_read_what_their_servers_are_known_to_read() {
 
 fn rules() -> Rules {
     let rule = |path: &str, access: Access| Rule {
-        name: path.to_owned(),
+        name: path.into(),
         host: None,
         path: Pattern::parse(path).unwrap(),
         methods: None,

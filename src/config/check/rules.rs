@@ -62,7 +62,7 @@ fn rule(raw: &raw::Rule, at: usize, acr_order: &[String], cx: &mut Context<'_>) 
         cx.warning(&key.name("unauthenticated"), "does nothing on a public rule", "leave it out");
     }
     Some(Rule {
-        name: format!("rules[{}] {}{pattern}", at + 1, host.as_deref().unwrap_or_default()),
+        name: format!("rules[{}] {}{pattern}", at + 1, host.as_deref().unwrap_or_default()).into(),
         host,
         path: pattern,
         methods,

@@ -1,5 +1,6 @@
 //! `[[rules]]` and `[bearer]`: what is asked, where, and by what it may be answered. ★
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Network, PassToken, TokenChoice};
@@ -9,7 +10,7 @@ use crate::rule::path::Pattern;
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// How log lines, `explain` and pages name it, e.g. `rules[2] /admin/**`.
-    pub name: String,
+    pub name: Arc<str>,
     /// Lower-case host without port; `None`: any host.
     pub host: Option<String>,
     /// Exact or prefix pattern.

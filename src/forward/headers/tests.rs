@@ -46,7 +46,7 @@ fn head(lines: &[(&str, &str)]) -> HeaderMap {
 
 fn sent(lines: &[(&str, &str)], user: Option<&'static str>) -> HeaderMap {
     let plan = plan(user);
-    scrub().outgoing(&head(lines), &plan.host, &plan, false)
+    scrub().outgoing(head(lines), &plan.host, &plan, false)
 }
 
 fn names(head: &HeaderMap) -> Vec<&str> {
@@ -271,7 +271,7 @@ fn an_upgrade_is_put_in_by_the_gate_alone() {
     let plan = plan(None);
     let client =
         head(&[("connection", "upgrade"), ("upgrade", "websocket, h2c"), ("sec-websocket-key", "k")]);
-    let sent = scrub().outgoing(&client, &plan.host, &plan, true);
+    let sent = scrub().outgoing(client, &plan.host, &plan, true);
     assert_eq!(sent["connection"], "upgrade");
     assert_eq!(sent["upgrade"], "websocket");
     assert_eq!(sent["sec-websocket-key"], "k");
@@ -346,10 +346,10 @@ fn where_the_gate_speaks_authorization_nobody_else_does() {
         ("authorizations", "another name"),
     ];
     let mut plan = plan(Some("ada"));
-    let passed = scrub().outgoing(&head(&client), &plan.host, &plan, false);
+    let passed = scrub().outgoing(head(&client), &plan.host, &plan, false);
     assert_eq!(passed.get_all("authorization").iter().count(), 2, "untouched elsewhere");
     plan.identity.push((header::AUTHORIZATION, HeaderValue::from_static("Bearer of-the-person")));
-    let sent = scrub().outgoing(&head(&client), &plan.host, &plan, false);
+    let sent = scrub().outgoing(head(&client), &plan.host, &plan, false);
     assert_eq!(sent.get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer of-the-person"]);
     assert!(!sent.contains_key("author_ization") && !sent.contains_key("a.uthorization"));
     assert!(sent.contains_key("authorizations"));
