@@ -13,10 +13,11 @@ NODE_MODULES := tests/browser/node_modules/.package-lock.json
 CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
 CLIENT_PYTHON  := target/clients-venv/bin/installed
 
-# Helm, kubectl, and schemas, to hold deploy/ against.
+# Helm, kubectl, schemas and linters, to hold deploy/ against.
 DEPLOY_MODULES := tests/deploy/node_modules/.package-lock.json
 DEPLOY_PYTHON  := target/deploy-venv/bin/installed
 DEPLOY_TOOLS   := target/deploy-tools/kubectl
+DEPLOY_LINTERS := target/deploy-linters/actionlint
 
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
@@ -53,8 +54,8 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces counter $(PROMTOOL) $(H2SPEC) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
-	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON)
+test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces counter shellcheck $(PROMTOOL) $(H2SPEC) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
+	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON) $(DEPLOY_LINTERS)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -110,6 +111,13 @@ counter:
 		command -v apt-get >/dev/null || { echo "The tests of what a request costs need valgrind." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends valgrind; }
 
+# What judges shell scripts.
+.PHONY: shellcheck
+shellcheck:
+	@command -v shellcheck >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The tests of the scripts need shellcheck." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends shellcheck; }
+
 target/prometheus/usr/bin/promtool:
 	@command -v apt-get >/dev/null || { echo "The tests of the alert rules need promtool, which comes with Prometheus." >&2; exit 1; }
 	@mkdir -p target/prometheus
@@ -117,14 +125,25 @@ target/prometheus/usr/bin/promtool:
 	dpkg-deb --extract target/prometheus/prometheus_*.deb target/prometheus
 	@touch $@
 
-# Built from its published module, with any Go since 1.19; `go.sum` says what may come.
-$(H2SPEC): tests/h2spec/go.mod tests/h2spec/go.sum
+.PHONY: go
+go:
 	@command -v go >/dev/null || { \
-		command -v apt-get >/dev/null || { echo "The tests of HTTP/2 need h2spec, which Go builds: install Go 1.19 or newer." >&2; exit 1; }; \
+		command -v apt-get >/dev/null || { echo "Some tools of the tests are built by Go: install Go 1.19 or newer." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go ca-certificates; }
+
+# Built from its published module, with any Go since 1.19; `go.sum` says what may come.
+$(H2SPEC): tests/h2spec/go.mod tests/h2spec/go.sum | go
 	@mkdir -p target
 	cd tests/h2spec && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -o ../../$@ github.com/summerwind/h2spec/cmd/h2spec || { \
 		echo "h2spec was not built: that takes Go 1.19 or newer, and its modules. This is $$(go version)." >&2; exit 1; }
+	@touch $@
+
+# What judges workflows, and how Terraform's files are written; as above.
+$(DEPLOY_LINTERS): tests/deploy/go.mod tests/deploy/go.sum | go
+	@mkdir -p $(@D)
+	cd tests/deploy && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -o ../../$(@D)/ \
+		github.com/rhysd/actionlint/cmd/actionlint github.com/hashicorp/hcl/v2/cmd/hclfmt || { \
+		echo "actionlint and hclfmt were not built: that takes Go 1.19 or newer, and their modules. This is $$(go version)." >&2; exit 1; }
 	@touch $@
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
