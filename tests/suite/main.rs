@@ -17,6 +17,7 @@ mod backends;
 mod bearer;
 mod browser;
 mod clients;
+mod cognito;
 mod concurrency;
 mod configuration;
 mod connections;
