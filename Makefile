@@ -28,6 +28,8 @@ PROMTOOL := $(if $(shell command -v promtool 2>/dev/null),,target/prometheus/usr
 # What judges HTTP/2 on the front.
 H2SPEC := target/h2spec
 
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= path cookies open token return_to headers config trace proxy_protocol
 
@@ -198,7 +200,7 @@ $(PROVIDER): tests/browser/requirements.txt
 	@touch $@
 
 .PHONY: check
-check: fmt clippy test deny doc ## what a change must pass: fmt, clippy, test, deny, doc
+check: fmt clippy test deny sbom doc ## what a change must pass: fmt, clippy, test, deny, sbom, doc
 
 .PHONY: fmt
 fmt: ## is everything formatted?
@@ -212,6 +214,11 @@ clippy: ## lints; a warning is an error
 deny: ## licences, advisories, banned and doubled crates (installs cargo-deny when missing)
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --locked check
+
+.PHONY: sbom
+sbom: $(DEPLOY_PYTHON) ## what the program is made of, as CycloneDX, in target/release-files
+	@mkdir -p target/release-files
+	CARGO="$(CARGO)" target/deploy-venv/bin/python deploy/release/sbom target/release-files/rolegate-$(VERSION).cdx.json
 
 .PHONY: doc
 doc: ## the library's documentation; a broken link is an error
@@ -272,6 +279,12 @@ image: ## the container image (needs Docker with BuildKit)
 deb: package-tools ## the Debian package, in target/debian, judged by lintian
 	$(CARGO) build --profile dist --locked --bin rolegate
 	lintian "$$(deploy/debian/build target/dist/rolegate target/debian | tee /dev/stderr)"
+
+# What a release consists of; docs/releasing.md has the rest of its steps.
+.PHONY: release-files
+release-files: package-tools ## this architecture's archive and Debian package, in target/release-files
+	$(CARGO) build --profile dist --locked --bin rolegate
+	deploy/release/pack target/dist/rolegate target/release-files
 
 .PHONY: clean
 clean: ## remove what was built and installed here
