@@ -60,6 +60,7 @@ mod random;
 mod rate;
 mod redirects;
 mod refresh;
+mod release;
 mod reload;
 mod replicas;
 mod rest;
