@@ -172,7 +172,7 @@ $(DEPLOY_MODULES): tests/deploy/package.json tests/deploy/package-lock.json
 	@touch $@
 
 $(DEPLOY_PYTHON): tests/deploy/requirements.txt
-	@command -v python3 >/dev/null || { echo "The Kubernetes tests need Python 3.10 or newer." >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "The tests of deploy/ need Python 3.11 or newer." >&2; exit 1; }
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends python3-venv; }
 	python3 -m venv --clear target/deploy-venv
 	target/deploy-venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv -r $<

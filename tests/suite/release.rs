@@ -187,9 +187,9 @@ fn the_bill_of_materials_names_all_that_is_linked_into_the_program() {
 
 #[test]
 fn the_workflows_run_what_a_hand_can_run_and_may_do_no_more_than_they_must() {
-    let lint = ran(&mut Command::new(root().join("target/deploy-linters/actionlint")));
-    assert!(lint.status.success(), "{}", said(&lint));
     let names = [".github/workflows/ci.yml", ".github/workflows/release.yml"];
+    let lint = ran(Command::new(root().join("target/deploy-linters/actionlint")).args(names));
+    assert!(lint.status.success(), "{}", said(&lint));
     let places = names.map(|name| path(&root().join(name)).to_owned());
     let read = documents(&places.each_ref().map(String::as_str));
     assert!(read.status.success(), "{}", said_badly(&read));
