@@ -13,10 +13,11 @@ NODE_MODULES := tests/browser/node_modules/.package-lock.json
 CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
 CLIENT_PYTHON  := target/clients-venv/bin/installed
 
-# Helm, kubectl, and schemas, to hold deploy/ against.
+# Helm, kubectl, schemas and linters, to hold deploy/ against.
 DEPLOY_MODULES := tests/deploy/node_modules/.package-lock.json
 DEPLOY_PYTHON  := target/deploy-venv/bin/installed
 DEPLOY_TOOLS   := target/deploy-tools/kubectl
+DEPLOY_LINTERS := target/deploy-linters/actionlint
 
 PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 
@@ -26,6 +27,8 @@ PROMTOOL := $(if $(shell command -v promtool 2>/dev/null),,target/prometheus/usr
 
 # What judges HTTP/2 on the front.
 H2SPEC := target/h2spec
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= path cookies open token return_to headers config trace proxy_protocol
@@ -53,8 +56,8 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces counter $(PROMTOOL) $(H2SPEC) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
-	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON)
+test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces counter shellcheck $(PROMTOOL) $(H2SPEC) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
+	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON) $(DEPLOY_LINTERS)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
 .PHONY: browser
@@ -110,6 +113,13 @@ counter:
 		command -v apt-get >/dev/null || { echo "The tests of what a request costs need valgrind." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends valgrind; }
 
+# What judges shell scripts.
+.PHONY: shellcheck
+shellcheck:
+	@command -v shellcheck >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The tests of the scripts need shellcheck." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends shellcheck; }
+
 target/prometheus/usr/bin/promtool:
 	@command -v apt-get >/dev/null || { echo "The tests of the alert rules need promtool, which comes with Prometheus." >&2; exit 1; }
 	@mkdir -p target/prometheus
@@ -117,14 +127,25 @@ target/prometheus/usr/bin/promtool:
 	dpkg-deb --extract target/prometheus/prometheus_*.deb target/prometheus
 	@touch $@
 
-# Built from its published module, with any Go since 1.19; `go.sum` says what may come.
-$(H2SPEC): tests/h2spec/go.mod tests/h2spec/go.sum
+.PHONY: go
+go:
 	@command -v go >/dev/null || { \
-		command -v apt-get >/dev/null || { echo "The tests of HTTP/2 need h2spec, which Go builds: install Go 1.19 or newer." >&2; exit 1; }; \
+		command -v apt-get >/dev/null || { echo "Some tools of the tests are built by Go: install Go 1.19 or newer." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go ca-certificates; }
+
+# Built from its published module, with any Go since 1.19; `go.sum` says what may come.
+$(H2SPEC): tests/h2spec/go.mod tests/h2spec/go.sum | go
 	@mkdir -p target
 	cd tests/h2spec && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -o ../../$@ github.com/summerwind/h2spec/cmd/h2spec || { \
 		echo "h2spec was not built: that takes Go 1.19 or newer, and its modules. This is $$(go version)." >&2; exit 1; }
+	@touch $@
+
+# What judges workflows, and how Terraform's files are written; as above.
+$(DEPLOY_LINTERS): tests/deploy/go.mod tests/deploy/go.sum | go
+	@mkdir -p $(@D)
+	cd tests/deploy && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -o ../../$(@D)/ \
+		github.com/rhysd/actionlint/cmd/actionlint github.com/hashicorp/hcl/v2/cmd/hclfmt || { \
+		echo "actionlint and hclfmt were not built: that takes Go 1.19 or newer, and their modules. This is $$(go version)." >&2; exit 1; }
 	@touch $@
 
 # `npm ci` installs exactly what the lock file names and runs no package's scripts.
@@ -151,7 +172,7 @@ $(DEPLOY_MODULES): tests/deploy/package.json tests/deploy/package-lock.json
 	@touch $@
 
 $(DEPLOY_PYTHON): tests/deploy/requirements.txt
-	@command -v python3 >/dev/null || { echo "The Kubernetes tests need Python 3.10 or newer." >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "The tests of deploy/ need Python 3.11 or newer." >&2; exit 1; }
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends python3-venv; }
 	python3 -m venv --clear target/deploy-venv
 	target/deploy-venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv -r $<
@@ -179,7 +200,7 @@ $(PROVIDER): tests/browser/requirements.txt
 	@touch $@
 
 .PHONY: check
-check: fmt clippy test deny doc ## what a change must pass: fmt, clippy, test, deny, doc
+check: fmt clippy test deny sbom doc ## what a change must pass: fmt, clippy, test, deny, sbom, doc
 
 .PHONY: fmt
 fmt: ## is everything formatted?
@@ -193,6 +214,11 @@ clippy: ## lints; a warning is an error
 deny: ## licences, advisories, banned and doubled crates (installs cargo-deny when missing)
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --locked check
+
+.PHONY: sbom
+sbom: $(DEPLOY_PYTHON) ## what the program is made of, as CycloneDX, in target/release-files
+	@mkdir -p target/release-files
+	CARGO="$(CARGO)" target/deploy-venv/bin/python deploy/release/sbom target/release-files/rolegate-$(VERSION).cdx.json
 
 .PHONY: doc
 doc: ## the library's documentation; a broken link is an error
@@ -253,6 +279,12 @@ image: ## the container image (needs Docker with BuildKit)
 deb: package-tools ## the Debian package, in target/debian, judged by lintian
 	$(CARGO) build --profile dist --locked --bin rolegate
 	lintian "$$(deploy/debian/build target/dist/rolegate target/debian | tee /dev/stderr)"
+
+# What a release consists of; docs/releasing.md has the rest of its steps.
+.PHONY: release-files
+release-files: package-tools ## this architecture's archive and Debian package, in target/release-files
+	$(CARGO) build --profile dist --locked --bin rolegate
+	deploy/release/pack target/dist/rolegate target/release-files
 
 .PHONY: clean
 clean: ## remove what was built and installed here
