@@ -87,8 +87,9 @@ impl Gate {
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let mut trip = self.begin(&request, &peer);
         let traced = trip.record.traced();
+        let (mut head, body) = request.into_parts();
         let passed = {
-            let passing = std::pin::pin!(self.pass(request, &peer, &mut trip));
+            let passing = std::pin::pin!(self.pass((&mut head, body), &peer, &mut trip));
             trace::follow(traced, passing).await
         };
         let answer = match passed {
@@ -110,12 +111,11 @@ impl Gate {
     /// The way of a request. What is not clearly allowed is refused; nothing is forwarded but at the end.
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        (head, body): (&mut http::request::Parts, Incoming),
         peer: &Peer,
         trip: &mut Trip,
     ) -> Result<Answer, Refusal> {
-        let (head, body) = request.into_parts();
-        let (ask, shown) = self.read(&head, peer, trip)?;
+        let (ask, shown) = self.read(head, peer, trip)?;
         let site = ask.origin.map(|index| &self.shared.sites[index]);
         // On a host that is no public origin cookies are not read.
         let jar = site.map(|site| Jar::read(&head.headers, &site.names)).unwrap_or_default();
@@ -163,8 +163,7 @@ impl Gate {
                         None => open,
                     }
                 };
-                let request = Request::from_parts(head, body);
-                self.send(request, plan, (&caller, open), trip).await
+                self.send((head, body), plan, (&caller, open), trip).await
             }
             // A session that only an outage keeps from counting is not sent to sign in anew.
             Decision::Login | Decision::Challenge if let Some(outage) = caller.outage => Err(outage.into()),
@@ -315,7 +314,7 @@ impl Gate {
 
     async fn send(
         &self,
-        request: Request<Incoming>,
+        request: (&mut http::request::Parts, Incoming),
         plan: Plan,
         (caller, open): (&Caller, impl FnOnce(&HeaderMap) -> Open),
         trip: &mut Trip,

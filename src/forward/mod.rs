@@ -189,20 +189,19 @@ impl Blueprint {
 // === impl Forward ===
 
 impl Forward {
-    /// Sends `request` as `plan` has it, and returns once the upstream's answer has begun. Where that is a WebSocket or
+    /// Sends a request as `plan` has it, and returns once the upstream's answer has begun. Where that is a WebSocket or
     /// an event stream, `open` says of the request's headers how long it may be; nothing else asks.
     pub async fn send(
         &self,
-        mut request: Request<Incoming>,
+        (client, body): (&mut request::Parts, Incoming),
         plan: Plan,
         open: impl FnOnce(&HeaderMap) -> Open,
     ) -> Result<Relayed, Fault> {
         // hyper would take a 2xx to it for a tunnel.
-        if request.method() == Method::CONNECT {
+        if client.method == Method::CONNECT {
             return Err(Fault::Tunnel);
         }
-        let tunnel = if plan.upgrade { upgrade::Tunnel::begin(&mut request) } else { None };
-        let (client, body) = request.into_parts();
+        let tunnel = if plan.upgrade { upgrade::Tunnel::begin(client) } else { None };
         // Rules and targets are of one configuration; were they not, nothing is sent anywhere.
         let target = self.targets.get(plan.upstream).ok_or(Fault::NoUpstream)?;
         let mut attempt = target.attempt();
@@ -244,7 +243,7 @@ impl Forward {
                 }
                 Some(Ok(response)) => {
                     attempt.answered();
-                    return self.relay(response, (lease, progress), &client, &plan, (tunnel, open));
+                    return self.relay(response, (lease, progress), client, &plan, (tunnel, open));
                 }
                 Some(Err(error)) => error,
             };
