@@ -9,10 +9,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-    RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::ask::Kind;
@@ -21,13 +21,21 @@ use crate::config::template::{Templates, Values};
 use crate::refusal::{LoginRefusal, Refusal};
 
 mod control;
+mod language;
+mod needs;
+mod notice;
 mod onward;
 mod page;
+mod sentences;
+mod ways;
 mod words;
 
 pub use control::{Fared, control};
+pub use language::Language;
+pub use notice::Notice;
 pub use onward::Carry;
-pub use page::{Link, Page};
+use page::{Link, Page};
+use sentences::Sentences;
 
 /// What every answer needs to know about its request.
 #[derive(Debug, Clone)]
@@ -48,6 +56,8 @@ pub struct Context {
     pub cookies: Vec<HeaderValue>,
     /// The operator's own pages.
     pub templates: Option<Arc<Templates>>,
+    /// That of a page: see `hear`.
+    pub language: Language,
 }
 
 /// In an answer's extensions: the template that should have made the page failed, for this reason, and the
@@ -74,31 +84,54 @@ pub enum Reply {
         key: String,
     },
     /// 200, a page.
-    Page(Page),
+    Page(Notice),
     /// 200, JSON.
     Json(Value),
     /// 200, text.
     Text(String),
 }
 
+// === impl Context ===
+
+impl Context {
+    /// Reads which language a page should be in. Called where one is about to be made and nowhere else: most requests
+    /// never come to that.
+    pub fn hear(&mut self, headers: &HeaderMap) {
+        if self.kind.wants_page() {
+            self.language = Language::asked(headers);
+        }
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// Whether a person reads it.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Page(_) | Self::Onward { .. })
+    }
+}
+
 /// Turns a refusal into its answer.
 pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
     let status = status(refusal);
-    let words = words::of(refusal, context);
     let mut answer = if context.kind.wants_page() {
-        html(status, refusal.code(), &words.page(refusal, status), context)
+        let words = words::of(refusal, context, Sentences::of(context.language));
+        html(status, refusal.code(), &words.page(refusal, status, context), context)
     } else {
+        // Programs compare texts that they should not, so theirs is one language.
+        let words = words::of(refusal, context, Sentences::of(Language::English));
         let request_id = context.request_id.to_str().unwrap_or_default();
         let mut problem = json!({
             "type": "about:blank",
             "title": words.title,
             "status": status.as_u16(),
             "error": refusal.public_code(),
-            "detail": words.detail,
+            "detail": words.detail(),
             "request_id": request_id,
         });
         if matches!(refusal, Refusal::LoginRequired | Refusal::Stronger { bearer: false, .. }) {
-            problem["login_url"] = words::login_url(context).into();
+            problem["login_url"] = ways::login_url(context).into();
         }
         with_body(status, "application/problem+json", problem.to_string(), context)
     };
@@ -174,12 +207,16 @@ pub fn from_reply(reply: Reply, context: &Context) -> Answer {
         }
         Reply::Moved(to) => redirect(StatusCode::PERMANENT_REDIRECT, to, context),
         Reply::Onward { to, carry, key } => {
-            let text = onward::document(&to, carry, &key, context.request_id.to_str().unwrap_or_default());
+            let say = Sentences::of(context.language);
+            let request_id = context.request_id.to_str().unwrap_or_default();
+            let text = onward::document(&to, carry, &key, request_id, say);
             let mut answer = with_body(StatusCode::OK, "text/html; charset=utf-8", text, context);
             answer.headers_mut().insert(CONTENT_SECURITY_POLICY, ONWARD_POLICY.clone());
-            answer
+            in_language(answer, say.language)
         }
-        Reply::Page(page) => html(StatusCode::OK, "", &page, context),
+        Reply::Page(notice) => {
+            html(StatusCode::OK, "", &notice.page(context, Sentences::of(context.language)), context)
+        }
         Reply::Text(text) => with_body(StatusCode::OK, "text/plain; charset=utf-8", text, context),
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
     }
@@ -284,12 +321,18 @@ fn html(status: StatusCode, code: &str, page: &Page, context: &Context) -> Answe
             answer
         }
         Some((Err(why), _)) => {
-            let mut answer = send(page.render(request_id));
+            let mut answer = in_language(send(page.render(request_id)), page.say.language);
             answer.extensions_mut().insert(TemplateFailed(why));
             answer
         }
-        None => send(page.render(request_id)),
+        None => in_language(send(page.render(request_id)), page.say.language),
     }
+}
+
+/// Of the built-in pages alone: which language a template is in, only its author knows.
+fn in_language(mut answer: Answer, language: Language) -> Answer {
+    answer.headers_mut().insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+    answer
 }
 
 fn with_body(status: StatusCode, content_type: &'static str, text: String, context: &Context) -> Answer {
