@@ -3,14 +3,11 @@
 //! All of them are unstorable, unframeable, without forms and (but for `onward`, on demand) without scripts, and
 //! say nothing but what they were handed; text from outside is escaped where it is put in, and nowhere else.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -20,22 +17,30 @@ use crate::body::{Answer, Body};
 use crate::config::template::{Templates, Values};
 use crate::refusal::{LoginRefusal, Refusal};
 
+mod admin;
+mod challenge;
 mod control;
 mod language;
 mod needs;
 mod notice;
 mod onward;
 mod page;
+mod policy;
 mod sentences;
+mod status;
 mod ways;
 mod words;
 
+pub use admin::{another_host, not_found, only_get, plain};
+use challenge::challenge;
 pub use control::{Fared, control};
 pub use language::Language;
 pub use notice::Notice;
 pub use onward::Carry;
 use page::{Link, Page};
+use policy::{ONWARD_POLICY, POLICY};
 use sentences::Sentences;
+use status::status;
 
 /// What every answer needs to know about its request.
 #[derive(Debug, Clone)]
@@ -163,39 +168,6 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
     answer
 }
 
-/// RFC 9110 §15.5.2 asks for a challenge; `Session` makes no browser show a password box. To a bearer token it is
-/// that of RFC 6750 §3, or of RFC 9470 §3 where the sign-in behind the token was too weak.
-fn challenge(answer: &mut Answer, refusal: &Refusal, context: &Context) {
-    let quoted = |text: &str| text.replace(['"', '\\'], "");
-    let challenge = match refusal {
-        Refusal::Bearer(_) => "Bearer error=\"invalid_token\"".to_owned(),
-        Refusal::RoleMissing { requirement, .. } if requirement.any_scope.is_empty() => return,
-        Refusal::RoleMissing { requirement, .. } => {
-            let scopes = quoted(&requirement.any_scope.join(" "));
-            format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"")
-        }
-        Refusal::Stronger { requirement, bearer: true } => {
-            let mut text = "Bearer error=\"insufficient_user_authentication\"".to_owned();
-            if let Some(acr) = &requirement.min_acr {
-                text += &format!(", acr_values=\"{}\"", quoted(&acr.wanted));
-            }
-            if let Some(age) = requirement.max_auth_age {
-                text += &format!(", max_age=\"{}\"", age.as_secs());
-            }
-            text
-        }
-        _ => "Session".to_owned(),
-    };
-    let headers = answer.headers_mut();
-    // Scopes and classes are the configuration's own words; one that no header can hold is left out.
-    if let Ok(challenge) = HeaderValue::try_from(challenge) {
-        headers.append(WWW_AUTHENTICATE, challenge);
-    }
-    if context.bearer && *refusal == Refusal::LoginRequired {
-        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-}
-
 /// Writes a reply.
 pub fn from_reply(reply: Reply, context: &Context) -> Answer {
     match reply {
@@ -219,81 +191,6 @@ pub fn from_reply(reply: Reply, context: &Context) -> Answer {
         }
         Reply::Text(text) => with_body(StatusCode::OK, "text/plain; charset=utf-8", text, context),
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
-    }
-}
-
-/// What an admin listener answers: a status and a line of text.
-pub fn plain(ok: bool, text: String, content_type: &'static str) -> Answer {
-    let mut answer = Response::new(Body::from(text));
-    *answer.status_mut() = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
-/// What an admin listener answers to anything else.
-pub fn not_found() -> Answer {
-    let mut answer = plain(true, "not found\n".into(), "text/plain");
-    *answer.status_mut() = StatusCode::NOT_FOUND;
-    answer
-}
-
-/// The same to whoever asks with another method than GET.
-pub fn only_get() -> Answer {
-    let mut answer = plain(true, "only GET is answered here\n".into(), "text/plain");
-    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-    answer
-}
-
-/// The same to whoever asks for a host that this is not.
-pub fn another_host(text: String) -> Answer {
-    let mut answer = plain(true, text, "text/plain; charset=utf-8");
-    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
-    answer
-}
-
-fn status(refusal: &Refusal) -> StatusCode {
-    match refusal {
-        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => StatusCode::BAD_REQUEST,
-        Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
-        Refusal::Method | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-        Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
-        Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        // What was asked for is another scheme's (RFC 9110 §15.5.20).
-        Refusal::Misdirected | Refusal::Cleartext => StatusCode::MISDIRECTED_REQUEST,
-        Refusal::LoginRequired | Refusal::Stronger { .. } | Refusal::Bearer(_) => StatusCode::UNAUTHORIZED,
-        Refusal::RoleMissing { .. }
-        | Refusal::MethodNotNamed
-        | Refusal::Address
-        | Refusal::ClientCertificate
-        | Refusal::Origin
-        | Refusal::TokensNotKept
-        | Refusal::SessionTooLarge
-        | Refusal::Nameless(_)
-        | Refusal::Unwritable => StatusCode::FORBIDDEN,
-        Refusal::Outage | Refusal::StoreOutage | Refusal::UpstreamBusy | Refusal::Crowded => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        Refusal::NoEntropy => StatusCode::INTERNAL_SERVER_ERROR,
-        Refusal::NotFound | Refusal::Outside => StatusCode::NOT_FOUND,
-        Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Refusal::Body { slow: true, .. } => StatusCode::REQUEST_TIMEOUT,
-        Refusal::Body { .. } => StatusCode::BAD_REQUEST,
-        Refusal::Upstream { slow: true, .. } => StatusCode::GATEWAY_TIMEOUT,
-        Refusal::Upstream { .. } => StatusCode::BAD_GATEWAY,
-        Refusal::Login(refusal) => match refusal {
-            LoginRefusal::Parameters(_) | LoginRefusal::CookiesOff | LoginRefusal::PoolSaid { .. } => {
-                StatusCode::BAD_REQUEST
-            }
-            LoginRefusal::Denied { .. }
-            | LoginRefusal::NoIdentity(_)
-            | LoginRefusal::TooLarge
-            | LoginRefusal::NotStrongEnough { .. } => StatusCode::FORBIDDEN,
-            LoginRefusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            LoginRefusal::PoolAnswer(_) => StatusCode::BAD_GATEWAY,
-            LoginRefusal::PoolUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        },
     }
 }
 
@@ -359,26 +256,6 @@ fn with_body(status: StatusCode, content_type: &'static str, text: String, conte
         headers.append(SET_COOKIE, cookie.clone());
     }
     answer
-}
-
-/// The pages' one style sheet is allowed by its hash, and nothing else is.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
-
-/// And on the one page that goes on by itself, its one script.
-static ONWARD_POLICY: LazyLock<HeaderValue> =
-    LazyLock::new(|| policy(&format!("script-src 'sha256-{}'; ", hash(onward::SCRIPT))));
-
-fn policy(script: &str) -> HeaderValue {
-    let style = hash(page::STYLE);
-    let policy = format!(
-        "default-src 'none'; {script}style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'"
-    );
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-}
-
-fn hash(text: &str) -> String {
-    STANDARD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// Names the request, in answers and toward the upstream.
