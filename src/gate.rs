@@ -22,7 +22,7 @@ use crate::identity::assertion::{Handed, Who};
 use crate::listen::Peer;
 use crate::login::{Answered, Login, OwnPage, Visitor};
 use crate::refusal::Refusal;
-use crate::reply::{self, Context, Reply};
+use crate::reply::{self, Context, Language, Reply};
 use crate::rule::path::PathRefusal;
 use crate::rule::{Found, Rules};
 use crate::session::cookie::Jar;
@@ -89,8 +89,9 @@ impl Gate {
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let mut trip = self.begin(&request, &peer);
         let traced = trip.record.traced();
+        let (mut head, body) = request.into_parts();
         let passed = {
-            let passing = std::pin::pin!(self.pass(request, &peer, &mut trip));
+            let passing = std::pin::pin!(self.pass((&mut head, body), &peer, &mut trip));
             trace::follow(traced, passing).await
         };
         let answer = match passed {
@@ -99,6 +100,7 @@ impl Gate {
                 trip.record.refused(refusal.code());
                 let context = &mut trip.context;
                 context.target = context.target.take().or(trip.ask.take().map(|ask| ask.target()));
+                context.hear(&head.headers);
                 reply::from_refusal(&refusal, &trip.context)
             }
         };
@@ -112,12 +114,11 @@ impl Gate {
     /// The way of a request. What is not clearly allowed is refused; nothing is forwarded but at the end.
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        (head, body): (&mut http::request::Parts, Incoming),
         peer: &Peer,
         trip: &mut Trip,
     ) -> Result<Answer, Refusal> {
-        let (head, body) = request.into_parts();
-        let (ask, shown) = self.read(&head, peer, trip)?;
+        let (ask, shown) = self.read(head, peer, trip)?;
         let site = ask.origin.map(|index| &self.shared.sites[index]);
         // On a host that is no public origin cookies are not read.
         let jar = site.map(|site| Jar::read(&head.headers, &site.names)).unwrap_or_default();
@@ -131,7 +132,8 @@ impl Gate {
         if let Some(page) = page {
             let carried = self.shared.callers.carried(&head.headers, None);
             // In a box, as all that is rare: every request is moved about with room for it.
-            return Box::pin(self.own_page(page, carried, visitor.as_ref(), &ask, trip)).await;
+            return Box::pin(self.own_page(page, (carried, &head.headers), visitor.as_ref(), &ask, trip))
+                .await;
         }
         let found = cover(&self.shared.rules, &ask).map_err(Refusal::Path)?;
         trip.record.covered(&found);
@@ -164,14 +166,13 @@ impl Gate {
                         None => open,
                     }
                 };
-                let request = Request::from_parts(head, body);
-                self.send(request, plan, (&caller, open), trip).await
+                self.send((head, body), plan, (&caller, open), trip).await
             }
             // A session that only an outage keeps from counting is not sent to sign in anew.
             Decision::Login | Decision::Challenge if let Some(outage) = caller.outage => Err(outage.into()),
             Decision::Login | Decision::StepUp(_) => {
                 let visitor = visitor.as_ref().ok_or(Refusal::Misdirected)?;
-                self.answered(self.shared.login.send_to_pool(visitor), trip)
+                self.answered(self.shared.login.send_to_pool(visitor), &head.headers, trip)
             }
             Decision::Elsewhere => Ok(self.elsewhere(&ask, trip)),
             refused => Err(refused.refusal(person.as_ref())),
@@ -221,7 +222,7 @@ impl Gate {
     async fn own_page(
         &self,
         page: OwnPage,
-        carried: Carried<'_>,
+        (carried, headers): (Carried<'_>, &HeaderMap),
         visitor: Option<&Visitor<'_>>,
         ask: &Ask,
         trip: &mut Trip,
@@ -233,11 +234,12 @@ impl Gate {
         if page == OwnPage::UserInfo && carried != Carried::Nothing {
             let come = self.shared.callers.come(carried, None, false, PassedOn::default()).await;
             let caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
-            return self.answered(self.shared.login.speaker_info(ask, caller.person().as_ref()), trip);
+            let info = self.shared.login.speaker_info(ask, caller.person().as_ref());
+            return self.answered(info, headers, trip);
         }
         match visitor {
             _ if page == OwnPage::Keys => Ok(reply::from_reply(self.shared.vouch.keys(ask)?, &trip.context)),
-            Some(visitor) => self.answered(self.shared.login.answer(page, visitor).await, trip),
+            Some(visitor) => self.answered(self.shared.login.answer(page, visitor).await, headers, trip),
             None if ask.kind == Kind::Navigation && ask.method == http::Method::GET => {
                 Ok(self.elsewhere(ask, trip))
             }
@@ -316,7 +318,7 @@ impl Gate {
 
     async fn send(
         &self,
-        request: Request<Incoming>,
+        request: (&mut http::request::Parts, Incoming),
         plan: Plan,
         (caller, open): (&Caller, impl FnOnce(&HeaderMap) -> Open),
         trip: &mut Trip,
@@ -347,10 +349,13 @@ impl Gate {
     }
 
     /// What the login desk says, or why it does not.
-    fn answered(&self, answered: Answered, trip: &mut Trip) -> Result<Answer, Refusal> {
+    fn answered(&self, answered: Answered, headers: &HeaderMap, trip: &mut Trip) -> Result<Answer, Refusal> {
         match answered {
             Ok((reply, cookies)) => {
                 trip.context.cookies.extend(cookies);
+                if reply.is_read() {
+                    trip.context.hear(headers);
+                }
                 Ok(reply::from_reply(reply, &trip.context))
             }
             Err(refused) => {
@@ -390,6 +395,7 @@ impl Gate {
                 target: None,
                 cookies: vec![],
                 templates: self.shared.config.pages.templates.clone(),
+                language: Language::default(),
             },
             record,
         }

@@ -17,7 +17,7 @@ use crate::body::Answer;
 use crate::config::settings::Config;
 use crate::listen::{Handler, Lost, Peer};
 use crate::refusal::Refusal;
-use crate::reply::{self, Context, Reply};
+use crate::reply::{self, Context, Language, Reply};
 use crate::rule::path::PathRefusal;
 use crate::telemetry::{Record, Telemetry};
 
@@ -34,13 +34,15 @@ pub struct Redirect {
 impl Handler for Redirect {
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let config = self.config.load_full();
-        let context = self.context(&config, &request);
+        let mut context = self.context(&config, &request);
         let (telemetry, request_id) = (self.telemetry.clone(), context.request_id.clone());
         let mut record = Record::begin(telemetry, request_id, request.method(), &peer);
-        let mut answer = match Self::destination(&config, request, peer, &mut record) {
+        let (head, _) = request.into_parts();
+        let mut answer = match Self::destination(&config, &head, peer, &mut record) {
             Ok(to) => reply::from_reply(Reply::Moved(to), &context),
             Err(refusal) => {
                 record.refused(refusal.code());
+                context.hear(&head.headers);
                 reply::from_refusal(&refusal, &context)
             }
         };
@@ -63,16 +65,15 @@ impl Redirect {
     /// The same target at the public origin that Host names, whatever its port; at the first one otherwise.
     fn destination(
         config: &Config,
-        request: Request<Incoming>,
+        head: &http::request::Parts,
         peer: Peer,
         record: &mut Record,
     ) -> Result<String, Refusal> {
         if peer.target_was_cut {
             return Err(Refusal::Path(PathRefusal::Byte));
         }
-        let (head, _) = request.into_parts();
         let sender = Sender { address: peer.address.ip(), nameless: peer.nameless };
-        let ask = Ask::read(&head, sender, false, config)?;
+        let ask = Ask::read(head, sender, false, config)?;
         let client = HeaderValue::try_from(ask.client.to_string()).map_err(|_| Refusal::Host)?;
         let ask = Rc::new(ask);
         record.asked(&ask, &client);
@@ -96,6 +97,7 @@ impl Redirect {
             templates: config.pages.templates.clone(),
             target: None,
             cookies: vec![],
+            language: Language::default(),
         }
     }
 }

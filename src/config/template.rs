@@ -50,6 +50,8 @@ pub enum PageName {
 pub struct Values<'a> {
     /// The page's name, without `.html`.
     pub page: &'a str,
+    /// The language of everything below, as BCP 47 has it.
+    pub language: &'a str,
     /// The built-in page's heading.
     pub title: String,
     /// The HTTP status.
@@ -84,6 +86,9 @@ pub struct Row {
 /// A link of a page.
 #[derive(Debug, Clone, Serialize)]
 pub struct LinkTo {
+    /// What it is for, in one word: `sign_in`, `another_account`, `sign_out`, `sign_out_everywhere`, `start_page` or
+    /// `retry`.
+    pub to: &'static str,
     /// What it says.
     pub text: String,
     /// Where it goes.
@@ -266,6 +271,7 @@ fn much(page: PageName) -> Values<'static> {
     let text = || "a <b>\"text\"</b> & 'more'".to_owned();
     Values {
         page: page.word(),
+        language: "en",
         title: text(),
         status: 403,
         reason: "Forbidden",
@@ -273,7 +279,7 @@ fn much(page: PageName) -> Values<'static> {
         paragraphs: vec![text(), text()],
         rows: vec![Row { name: text(), value: text() }],
         links: ["/", "/oauth2/signout?switch=1&rd=%2F"]
-            .map(|href| LinkTo { text: text(), href: href.into() })
+            .map(|href| LinkTo { to: "start_page", text: text(), href: href.into() })
             .into(),
         request_id: "0123456789abcdef".into(),
         user: text(),

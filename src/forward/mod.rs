@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header, request};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
@@ -190,33 +190,49 @@ impl Blueprint {
 // === impl Forward ===
 
 impl Forward {
-    /// Sends `request` as `plan` has it, and returns once the upstream's answer has begun. Where that is a WebSocket or
-    /// an event stream, `open` says of the request's headers how long it may be; nothing else asks.
+    /// Sends a request as `plan` has it, and returns once the upstream's answer has begun. Where that is a WebSocket or
+    /// an event stream, `open` says of the request's headers how long it may be; nothing else asks. Where nothing came of
+    /// it, `client` is as it was; else its headers have gone into what was sent.
     pub async fn send(
         &self,
-        mut request: Request<Incoming>,
+        (client, body): (&mut request::Parts, Incoming),
         plan: Plan,
         open: impl FnOnce(&HeaderMap) -> Open,
     ) -> Result<Relayed, Fault> {
         // hyper would take a 2xx to it for a tunnel.
-        if request.method() == Method::CONNECT {
+        if client.method == Method::CONNECT {
             return Err(Fault::Tunnel);
         }
-        let tunnel = if plan.upgrade { upgrade::Tunnel::begin(&mut request) } else { None };
-        let (client, body) = request.into_parts();
-        let (method, kept) = (client.method, Kept::of(&client.headers));
-        let mut head = Some(client.headers);
+        let tunnel = if plan.upgrade { upgrade::Tunnel::begin(client) } else { None };
         // Rules and targets are of one configuration; were they not, nothing is sent anywhere.
         let target = self.targets.get(plan.upstream).ok_or(Fault::NoUpstream)?;
-        let mut attempt = target.attempt();
-        let empty = body.is_end_stream();
         let length = body.size_hint().exact();
         if length.zip(self.limits.body).is_some_and(|(length, most)| length > most) {
             return Err(Fault::RequestBodyTooLarge);
         }
+        let kept = Kept::of(&client.headers);
+        let head = std::mem::take(&mut client.headers);
+        let sent = self.attempt((head, &kept, client), body, target, &plan, (tunnel, open)).await;
+        if sent.is_err() {
+            client.headers = kept.head();
+        }
+        sent
+    }
+
+    async fn attempt(
+        &self,
+        (head, kept, client): (HeaderMap, &Kept, &request::Parts),
+        body: Incoming,
+        target: &Target,
+        plan: &Plan,
+        (tunnel, open): (Option<upgrade::Tunnel>, impl FnOnce(&HeaderMap) -> Open),
+    ) -> Result<Relayed, Fault> {
+        let method = &client.method;
+        let mut attempt = target.attempt();
+        let (empty, length) = (body.is_end_stream(), body.size_hint().exact());
         let bounds = (self.limits.body_idle_timeout, self.limits.body);
         let (mut upload, progress) = relay::Upload::new(body, client.version, bounds, &self.timers);
-        let mut fresh_only = false;
+        let (mut head, mut fresh_only) = (Some(head), false);
 
         loop {
             let mut lease = attempt.take(fresh_only).await?;
@@ -225,7 +241,7 @@ impl Forward {
             *outgoing.method_mut() = method.clone();
             *outgoing.uri_mut() = plan.target.clone().into();
             let head = head.take().unwrap_or_else(|| kept.head());
-            *outgoing.headers_mut() = self.scrub.outgoing(head, host, &plan, tunnel.is_some());
+            *outgoing.headers_mut() = self.scrub.outgoing(head, host, plan, tunnel.is_some());
             if lease.speaks_http2() {
                 if tunnel.is_some() {
                     return Err(Fault::NoUpgrade);
@@ -248,11 +264,11 @@ impl Forward {
                 }
                 Some(Ok(response)) => {
                     attempt.answered();
-                    return self.relay(response, (lease, progress), (&method, &kept), &plan, (tunnel, open));
+                    return self.relay(response, (lease, progress), (method, kept), plan, (tunnel, open));
                 }
                 Some(Err(error)) => error,
             };
-            upload = match lease.after(error, &method, (empty, fresh_only)) {
+            upload = match lease.after(error, method, (empty, fresh_only)) {
                 pool::After::Again(unsent) => unsent,
                 pool::After::Over(error) => {
                     let fault = Fault::from_send(error, &progress);

@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, Version, request};
+use http::{Method, Response, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -63,9 +63,9 @@ pub fn is_websocket(request: &request::Parts) -> Websocket {
 
 impl Tunnel {
     /// Takes the client's side out of `request`. `None` if it is not a WebSocket's.
-    pub(super) fn begin(request: &mut Request<Incoming>) -> Option<Self> {
-        let accept = accept(request.headers().get(header::SEC_WEBSOCKET_KEY)?.as_bytes());
-        Some(Self { client: hyper::upgrade::on(request), accept })
+    pub(super) fn begin(request: &mut request::Parts) -> Option<Self> {
+        let accept = accept(request.headers.get(header::SEC_WEBSOCKET_KEY)?.as_bytes());
+        Some(Self { client: request.extensions.remove()?, accept })
     }
 
     /// Whether the upstream switched to what was asked: another accept is an answer to another request.

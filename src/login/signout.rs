@@ -14,10 +14,9 @@ use super::return_to::{self, ReturnTo};
 use super::{Answered, Login, Visitor, only};
 use crate::ask::Kind;
 use crate::clock;
-use crate::config::template::PageName;
 use crate::identity::encode;
 use crate::refusal::{LoginRefusal, Refusal};
-use crate::reply::{Link, Page, Reply};
+use crate::reply::{Notice, Reply};
 use crate::session::Session;
 use crate::session::cookie::Jar;
 use crate::session::revoked::Whose;
@@ -134,32 +133,17 @@ impl Login {
             cookies.extend(forget);
             return Ok((reply, cookies));
         }
-        let prefix = &self.config.auth_prefix;
-        let page = match self.sessions.pass(site, jar) {
-            Some(session) => Page {
-                name: PageName::SignOut,
-                title: "You are signed in".into(),
-                rows: vec![("User".into(), session.user.clone())],
+        let notice = match self.sessions.pass(site, jar) {
+            Some(session) => Notice::SignOut {
                 user: session.user.clone(),
                 roles: session.roles.clone(),
-                links: vec![
-                    Link::new("Sign out", format!("{prefix}/signout")),
-                    Link::new("Start page", format!("{}/", site.origin)),
-                ],
-                ..Page::default()
+                home: format!("{}/", site.origin),
             },
-            None => Page {
-                name: PageName::SignedOut,
-                title: "You are signed out".into(),
-                paragraphs: vec!["There is no session here any more.".into()],
-                links: vec![Link::new(
-                    "Sign in again",
-                    target.unwrap_or_else(|| ReturnTo::home(&site.origin)).as_str(),
-                )],
-                ..Page::default()
+            None => Notice::SignedOut {
+                target: target.unwrap_or_else(|| ReturnTo::home(&site.origin)).as_str().to_owned(),
             },
         };
-        Ok((Reply::Page(page), forget.into_iter().collect()))
+        Ok((Reply::Page(notice), forget.into_iter().collect()))
     }
 
     pub(super) fn afterwards(

@@ -6,9 +6,8 @@ use serde_json::json;
 use super::{Answered, Login, Visitor, only};
 use crate::ask::Ask;
 use crate::authorize::{By, Person};
-use crate::config::template::PageName;
 use crate::refusal::Refusal;
-use crate::reply::{Link, Page, Reply};
+use crate::reply::{Notice, Reply};
 
 impl Login {
     pub(super) async fn user_info(&self, visitor: &Visitor<'_>) -> Answered {
@@ -23,27 +22,10 @@ impl Login {
         }
         let session = visit.session.ok_or(Refusal::LoginRequired)?;
         let reply = if visitor.ask.kind.wants_page() {
-            let prefix = &self.config.auth_prefix;
-            let row = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-            let mut rows = vec![row("User", &session.user)];
-            match session.roles.as_slice() {
-                [] => rows.push(row("Roles", "none")),
-                // One a line: a role may hold whatever would separate them.
-                roles => rows.extend(roles.iter().map(|role| row("Roles", role))),
-            }
-            let mut links =
-                vec![Link::new("Start page", "/"), Link::new("Sign out", format!("{prefix}/signout"))];
-            if self.sessions.store().is_some() {
-                links.push(Link::new("Sign out everywhere", format!("{prefix}/signout?everywhere=1")));
-            }
-            Reply::Page(Page {
-                name: PageName::UserInfo,
-                title: "You are signed in".into(),
-                rows,
+            Reply::Page(Notice::UserInfo {
                 user: session.user.clone(),
                 roles: session.roles.clone(),
-                links,
-                ..Page::default()
+                everywhere: self.sessions.store().is_some(),
             })
         } else {
             Reply::Json(json!({

@@ -3,16 +3,13 @@
 //! All of them are unstorable, unframeable, without forms and (but for `onward`, on demand) without scripts, and
 //! say nothing but what they were handed; text from outside is escaped where it is put in, and nowhere else.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-    RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::ask::Kind;
@@ -20,14 +17,30 @@ use crate::body::{Answer, Body};
 use crate::config::template::{Templates, Values};
 use crate::refusal::{LoginRefusal, Refusal};
 
+mod admin;
+mod challenge;
 mod control;
+mod language;
+mod needs;
+mod notice;
 mod onward;
 mod page;
+mod policy;
+mod sentences;
+mod status;
+mod ways;
 mod words;
 
+pub use admin::{another_host, not_found, only_get, plain};
+use challenge::challenge;
 pub use control::{Fared, control};
+pub use language::Language;
+pub use notice::Notice;
 pub use onward::Carry;
-pub use page::{Link, Page};
+use page::{Link, Page};
+use policy::{ONWARD_POLICY, POLICY};
+use sentences::Sentences;
+use status::status;
 
 /// What every answer needs to know about its request.
 #[derive(Debug, Clone)]
@@ -48,6 +61,8 @@ pub struct Context {
     pub cookies: Vec<HeaderValue>,
     /// The operator's own pages.
     pub templates: Option<Arc<Templates>>,
+    /// That of a page: see `hear`.
+    pub language: Language,
 }
 
 /// In an answer's extensions: the template that should have made the page failed, for this reason, and the
@@ -74,31 +89,54 @@ pub enum Reply {
         key: String,
     },
     /// 200, a page.
-    Page(Page),
+    Page(Notice),
     /// 200, JSON.
     Json(Value),
     /// 200, text.
     Text(String),
 }
 
+// === impl Context ===
+
+impl Context {
+    /// Reads which language a page should be in. Called where one is about to be made and nowhere else: most requests
+    /// never come to that.
+    pub fn hear(&mut self, headers: &HeaderMap) {
+        if self.kind.wants_page() {
+            self.language = Language::asked(headers);
+        }
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// Whether a person reads it.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Page(_) | Self::Onward { .. })
+    }
+}
+
 /// Turns a refusal into its answer.
 pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
     let status = status(refusal);
-    let words = words::of(refusal, context);
     let mut answer = if context.kind.wants_page() {
-        html(status, refusal.code(), &words.page(refusal, status), context)
+        let words = words::of(refusal, context, Sentences::of(context.language));
+        html(status, refusal.code(), &words.page(refusal, status, context), context)
     } else {
+        // Programs compare texts that they should not, so theirs is one language.
+        let words = words::of(refusal, context, Sentences::of(Language::English));
         let request_id = context.request_id.to_str().unwrap_or_default();
         let mut problem = json!({
             "type": "about:blank",
             "title": words.title,
             "status": status.as_u16(),
             "error": refusal.public_code(),
-            "detail": words.detail,
+            "detail": words.detail(),
             "request_id": request_id,
         });
         if matches!(refusal, Refusal::LoginRequired | Refusal::Stronger { bearer: false, .. }) {
-            problem["login_url"] = words::login_url(context).into();
+            problem["login_url"] = ways::login_url(context).into();
         }
         with_body(status, "application/problem+json", problem.to_string(), context)
     };
@@ -130,39 +168,6 @@ pub fn from_refusal(refusal: &Refusal, context: &Context) -> Answer {
     answer
 }
 
-/// RFC 9110 §15.5.2 asks for a challenge; `Session` makes no browser show a password box. To a bearer token it is
-/// that of RFC 6750 §3, or of RFC 9470 §3 where the sign-in behind the token was too weak.
-fn challenge(answer: &mut Answer, refusal: &Refusal, context: &Context) {
-    let quoted = |text: &str| text.replace(['"', '\\'], "");
-    let challenge = match refusal {
-        Refusal::Bearer(_) => "Bearer error=\"invalid_token\"".to_owned(),
-        Refusal::RoleMissing { requirement, .. } if requirement.any_scope.is_empty() => return,
-        Refusal::RoleMissing { requirement, .. } => {
-            let scopes = quoted(&requirement.any_scope.join(" "));
-            format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"")
-        }
-        Refusal::Stronger { requirement, bearer: true } => {
-            let mut text = "Bearer error=\"insufficient_user_authentication\"".to_owned();
-            if let Some(acr) = &requirement.min_acr {
-                text += &format!(", acr_values=\"{}\"", quoted(&acr.wanted));
-            }
-            if let Some(age) = requirement.max_auth_age {
-                text += &format!(", max_age=\"{}\"", age.as_secs());
-            }
-            text
-        }
-        _ => "Session".to_owned(),
-    };
-    let headers = answer.headers_mut();
-    // Scopes and classes are the configuration's own words; one that no header can hold is left out.
-    if let Ok(challenge) = HeaderValue::try_from(challenge) {
-        headers.append(WWW_AUTHENTICATE, challenge);
-    }
-    if context.bearer && *refusal == Refusal::LoginRequired {
-        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-}
-
 /// Writes a reply.
 pub fn from_reply(reply: Reply, context: &Context) -> Answer {
     match reply {
@@ -174,89 +179,18 @@ pub fn from_reply(reply: Reply, context: &Context) -> Answer {
         }
         Reply::Moved(to) => redirect(StatusCode::PERMANENT_REDIRECT, to, context),
         Reply::Onward { to, carry, key } => {
-            let text = onward::document(&to, carry, &key, context.request_id.to_str().unwrap_or_default());
+            let say = Sentences::of(context.language);
+            let request_id = context.request_id.to_str().unwrap_or_default();
+            let text = onward::document(&to, carry, &key, request_id, say);
             let mut answer = with_body(StatusCode::OK, "text/html; charset=utf-8", text, context);
             answer.headers_mut().insert(CONTENT_SECURITY_POLICY, ONWARD_POLICY.clone());
-            answer
+            in_language(answer, say.language)
         }
-        Reply::Page(page) => html(StatusCode::OK, "", &page, context),
+        Reply::Page(notice) => {
+            html(StatusCode::OK, "", &notice.page(context, Sentences::of(context.language)), context)
+        }
         Reply::Text(text) => with_body(StatusCode::OK, "text/plain; charset=utf-8", text, context),
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
-    }
-}
-
-/// What an admin listener answers: a status and a line of text.
-pub fn plain(ok: bool, text: String, content_type: &'static str) -> Answer {
-    let mut answer = Response::new(Body::from(text));
-    *answer.status_mut() = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
-/// What an admin listener answers to anything else.
-pub fn not_found() -> Answer {
-    let mut answer = plain(true, "not found\n".into(), "text/plain");
-    *answer.status_mut() = StatusCode::NOT_FOUND;
-    answer
-}
-
-/// The same to whoever asks with another method than GET.
-pub fn only_get() -> Answer {
-    let mut answer = plain(true, "only GET is answered here\n".into(), "text/plain");
-    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-    answer
-}
-
-/// The same to whoever asks for a host that this is not.
-pub fn another_host(text: String) -> Answer {
-    let mut answer = plain(true, text, "text/plain; charset=utf-8");
-    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
-    answer
-}
-
-fn status(refusal: &Refusal) -> StatusCode {
-    match refusal {
-        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => StatusCode::BAD_REQUEST,
-        Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
-        Refusal::Method | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-        Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
-        Refusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        // What was asked for is another scheme's (RFC 9110 §15.5.20).
-        Refusal::Misdirected | Refusal::Cleartext => StatusCode::MISDIRECTED_REQUEST,
-        Refusal::LoginRequired | Refusal::Stronger { .. } | Refusal::Bearer(_) => StatusCode::UNAUTHORIZED,
-        Refusal::RoleMissing { .. }
-        | Refusal::MethodNotNamed
-        | Refusal::Address
-        | Refusal::ClientCertificate
-        | Refusal::Origin
-        | Refusal::TokensNotKept
-        | Refusal::SessionTooLarge
-        | Refusal::Nameless(_)
-        | Refusal::Unwritable => StatusCode::FORBIDDEN,
-        Refusal::Outage | Refusal::StoreOutage | Refusal::UpstreamBusy | Refusal::Crowded => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        Refusal::NoEntropy => StatusCode::INTERNAL_SERVER_ERROR,
-        Refusal::NotFound | Refusal::Outside => StatusCode::NOT_FOUND,
-        Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Refusal::Body { slow: true, .. } => StatusCode::REQUEST_TIMEOUT,
-        Refusal::Body { .. } => StatusCode::BAD_REQUEST,
-        Refusal::Upstream { slow: true, .. } => StatusCode::GATEWAY_TIMEOUT,
-        Refusal::Upstream { .. } => StatusCode::BAD_GATEWAY,
-        Refusal::Login(refusal) => match refusal {
-            LoginRefusal::Parameters(_) | LoginRefusal::CookiesOff | LoginRefusal::PoolSaid { .. } => {
-                StatusCode::BAD_REQUEST
-            }
-            LoginRefusal::Denied { .. }
-            | LoginRefusal::NoIdentity(_)
-            | LoginRefusal::TooLarge
-            | LoginRefusal::NotStrongEnough { .. } => StatusCode::FORBIDDEN,
-            LoginRefusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            LoginRefusal::PoolAnswer(_) => StatusCode::BAD_GATEWAY,
-            LoginRefusal::PoolUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        },
     }
 }
 
@@ -284,12 +218,18 @@ fn html(status: StatusCode, code: &str, page: &Page, context: &Context) -> Answe
             answer
         }
         Some((Err(why), _)) => {
-            let mut answer = send(page.render(request_id));
+            let mut answer = in_language(send(page.render(request_id)), page.say.language);
             answer.extensions_mut().insert(TemplateFailed(why));
             answer
         }
-        None => send(page.render(request_id)),
+        None => in_language(send(page.render(request_id)), page.say.language),
     }
+}
+
+/// Of the built-in pages alone: which language a template is in, only its author knows.
+fn in_language(mut answer: Answer, language: Language) -> Answer {
+    answer.headers_mut().insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+    answer
 }
 
 fn with_body(status: StatusCode, content_type: &'static str, text: String, context: &Context) -> Answer {
@@ -316,26 +256,6 @@ fn with_body(status: StatusCode, content_type: &'static str, text: String, conte
         headers.append(SET_COOKIE, cookie.clone());
     }
     answer
-}
-
-/// The pages' one style sheet is allowed by its hash, and nothing else is.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
-
-/// And on the one page that goes on by itself, its one script.
-static ONWARD_POLICY: LazyLock<HeaderValue> =
-    LazyLock::new(|| policy(&format!("script-src 'sha256-{}'; ", hash(onward::SCRIPT))));
-
-fn policy(script: &str) -> HeaderValue {
-    let style = hash(page::STYLE);
-    let policy = format!(
-        "default-src 'none'; {script}style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'"
-    );
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-}
-
-fn hash(text: &str) -> String {
-    STANDARD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// Names the request, in answers and toward the upstream.

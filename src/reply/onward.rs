@@ -6,7 +6,8 @@
 //! the server's; of what was kept, the fragment of that address is set and nothing else (URL §4.4, `hash`).
 //! Without scripts the page goes on just so, and the fragment is lost.
 
-use super::page::{STYLE, escape};
+use super::page::{escape, footer, head};
+use super::sentences::Sentences;
 
 /// What becomes of the fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,21 +19,19 @@ pub enum Carry {
 }
 
 /// The whole document.
-pub(super) fn document(to: &str, carry: Carry, key: &str, request_id: &str) -> String {
-    let (to, key, request_id) = (escape(to), escape(key), escape(request_id));
+pub(super) fn document(to: &str, carry: Carry, key: &str, request_id: &str, say: &Sentences) -> String {
+    let (to, key) = (escape(to), escape(key));
     let (word, title) = match carry {
-        Carry::Keep => ("keep", "Signing in"),
-        Carry::PutBack => ("back", "You are signed in"),
+        Carry::Keep => ("keep", say.own.signing_in),
+        Carry::PutBack => ("back", say.own.signed_in),
     };
+    let (title, next, go_on) = (escape(title), escape(say.next), escape(say.links.go_on));
+    let (head, footer) = (head(&title, say), footer(request_id, say));
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
-         <noscript><meta http-equiv=\"refresh\" content=\"0;url={to}\"></noscript>\n</head>\n<body>\n<main>\n\
-         <h1>{title}</h1>\n<nav aria-label=\"What to do next\">\n\
-         <a class=\"first\" id=\"on\" data-{word}=\"{key}\" href=\"{to}\">Go on</a>\n</nav>\n</main>\n\
-         <footer>rolegate · request <code>{request_id}</code></footer>\n<script>{SCRIPT}</script>\n\
-         </body>\n</html>\n"
+        "{head}<noscript><meta http-equiv=\"refresh\" content=\"0;url={to}\"></noscript>\n</head>\n<body>\n<main>\n\
+         <h1>{title}</h1>\n<nav aria-label=\"{next}\">\n\
+         <a class=\"first\" id=\"on\" data-{word}=\"{key}\" href=\"{to}\">{go_on}</a>\n</nav>\n</main>\n\
+         {footer}<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 }
 
@@ -55,14 +54,16 @@ location.replace(on.href)";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reply::Language;
 
     #[test]
     fn the_address_and_the_key_are_escaped_and_never_in_the_script() {
-        let html = document("https://a/\"><script>1</script>&x", Carry::Keep, "\"'><", "<");
+        let say = Sentences::of(Language::German);
+        let html = document("https://a/\"><script>1</script>&x", Carry::Keep, "\"'><", "<", say);
         assert_eq!(html.matches("<script").count(), 1, "{html}");
         assert!(html.contains("href=\"https://a/&quot;&gt;&lt;script&gt;1&lt;/script&gt;&amp;x\""), "{html}");
         assert!(html.contains("data-keep=\"&quot;&#39;&gt;&lt;\""), "{html}");
         assert!(html.contains(&format!("<script>{SCRIPT}</script>")));
-        assert!(document("/", Carry::PutBack, "s1", "").contains("data-back=\"s1\""));
+        assert!(document("/", Carry::PutBack, "s1", "", say).contains("data-back=\"s1\""));
     }
 }

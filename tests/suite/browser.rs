@@ -1,5 +1,5 @@
 //! A real browser at a real gate: each test starts `rolegate dev` on free ports and runs its namesake in
-//! `tests/browser/gate.test.mjs`. What the browser saw is kept in `target/screenshots`.
+//! `tests/browser/gate.test.mjs` or `pages.test.mjs`. What the browser saw is kept in `target/screenshots`.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -92,6 +92,27 @@ fn a_template_of_ones_own_is_shown_with_its_style() {
 #[test]
 fn too_many_sign_ins_are_a_page_that_says_so() {
     with_config("[limits]\nlogin_rate = 1\n", &[], "too_many_sign_ins_are_a_page_that_says_so");
+}
+
+macro_rules! pages_in_the_browser {
+    ($($name:ident),+ $(,)?) => { $(
+        #[test]
+        fn $name() {
+            let folder = tempfile::tempdir().unwrap();
+            let config = folder.path().join("rolegate.toml");
+            std::fs::write(&config, format!("{DEV_RULES}[pages]\nkeep_fragment = true\n")).unwrap();
+            // Port 1 of loopback: nothing listens there, so every page of an upstream that is gone is at hand.
+            let flags = ["--config", config.to_str().unwrap(), "--upstream", "http://127.0.0.1:1"];
+            let gate = Dev::start(&flags);
+            in_node("pages.test.mjs", stringify!($name), &[("GATE", &gate.address)]);
+        }
+    )+ };
+}
+
+pages_in_the_browser! {
+    every_page_passes_axe_wide_and_narrow_light_and_dark,
+    every_page_passes_axe_in_the_other_languages,
+    each_pages_first_link_leads_on_without_scripts,
 }
 
 /// The namesake in the browser, with these tables and files for the gate.
@@ -262,7 +283,7 @@ pub(crate) fn in_node(file: &str, name: &str, values: &[(&str, &str)]) {
 pub(crate) fn node() -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     assert!(
-        folder.join("node_modules/playwright-core").is_dir(),
+        ["playwright-core", "axe-core"].iter().all(|name| folder.join("node_modules").join(name).is_dir()),
         "the browser tests need their packages: `make test` installs them into tests/browser"
     );
     let version = Command::new("node").arg("--version").output();

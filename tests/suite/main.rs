@@ -44,6 +44,7 @@ mod issuers;
 mod key_roll;
 mod keys;
 mod kubernetes;
+mod languages;
 mod login;
 mod logout;
 mod machine;

@@ -24,13 +24,12 @@ pub(super) struct Gate(pub(super) Forward);
 
 impl Handler for Gate {
     async fn answer(&self, request: Request<Incoming>, _: Peer) -> Answer {
-        let (parts, body) = request.into_parts();
-        let upgrade = is_websocket(&parts) == Websocket::Yes;
-        let request = Request::from_parts(parts, body);
+        let (mut head, body) = request.into_parts();
+        let upgrade = is_websocket(&head) == Websocket::Yes;
         let plan = Plan {
             upstream: 0,
             drops_authorization: false,
-            target: request.uri().path_and_query().cloned().unwrap(),
+            target: head.uri.path_and_query().cloned().unwrap(),
             host: HeaderValue::from_static("app.example.com"),
             identity: vec![(HeaderName::from_static("x-user"), HeaderValue::from_static("viewer"))],
             forwarded: Forwarded {
@@ -44,7 +43,8 @@ impl Handler for Gate {
             upgrade,
             cacheability: Cacheability::Keep,
         };
-        match self.0.send(request, plan, |_| Streams::new().open(None, Box::new(|_| true))).await {
+        let open = |_: &http::HeaderMap| Streams::new().open(None, Box::new(|_| true));
+        match self.0.send((&mut head, body), plan, open).await {
             Ok(relayed) => relayed.answer,
             Err(fault) => {
                 let mut answer = Answer::new(Body::from(fault.reason().to_owned()));
