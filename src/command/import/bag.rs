@@ -96,6 +96,9 @@ impl<'a> Bag<'a> {
                 (Some((fate, text)), _) => (*fate, text.clone()),
                 (None, Some(row)) if row.switch && self.on(&one.name) == Some(false) => off(row),
                 (None, Some(row)) => (row.fate, row.says.to_owned()),
+                (None, None) if one.source == Source::Alpha => {
+                    (Fate::Missing, "nothing here is like it".to_owned())
+                }
                 (None, None) => {
                     (Fate::Unknown, "not an option of oauth2-proxy that is known here".to_owned())
                 }
