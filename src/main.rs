@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use listenfd::ListenFd;
-use rolegate::command::{check, doctor, explain, probe, schema, secret, sessions};
+use rolegate::command::{check, doctor, explain, import, probe, schema, secret, sessions};
 use rolegate::run::{dev, serve};
 
 /// An authenticating reverse proxy for Amazon Cognito user pools.
@@ -91,6 +91,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Read another program's configuration, and write ours.
+    Import {
+        #[command(subcommand)]
+        command: import::Command,
+    },
     /// Ask a running gate who is signed in, and end sessions.
     Sessions {
         #[command(subcommand)]
@@ -149,6 +154,7 @@ fn main() -> ExitCode {
             explain::run(config.as_deref(), &env, &question, json)
         }
         Command::Doctor { config, json } => doctor::run(config.as_deref(), &env, json),
+        Command::Import { command } => import::run(&command),
         Command::Sessions { command } => sessions::run(&command, &env),
         Command::Secret => secret::run(),
         Command::Schema => schema::run(),

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod doctor;
 pub mod explain;
+pub mod import;
 pub mod probe;
 pub mod schema;
 pub mod secret;

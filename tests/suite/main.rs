@@ -40,6 +40,7 @@ mod fuzz;
 mod grpc;
 mod headers;
 mod http2;
+mod import;
 mod issuers;
 mod key_roll;
 mod keys;
