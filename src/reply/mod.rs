@@ -79,6 +79,8 @@ pub enum Reply {
     Json(Value),
     /// 200, text.
     Text(String),
+    /// 200 to a gateway: the request may pass, with these headers.
+    Allowed(Vec<(HeaderName, HeaderValue)>),
 }
 
 /// Turns a refusal into its answer.
@@ -181,6 +183,11 @@ pub fn from_reply(reply: Reply, context: &Context) -> Answer {
         }
         Reply::Page(page) => html(StatusCode::OK, "", &page, context),
         Reply::Text(text) => with_body(StatusCode::OK, "text/plain; charset=utf-8", text, context),
+        Reply::Allowed(handed) => {
+            let mut answer = with_body(StatusCode::OK, "text/plain; charset=utf-8", String::new(), context);
+            answer.headers_mut().extend(handed);
+            answer
+        }
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
     }
 }
@@ -218,7 +225,9 @@ pub fn another_host(text: String) -> Answer {
 
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => StatusCode::BAD_REQUEST,
+        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) | Refusal::Gateway(_) => {
+            StatusCode::BAD_REQUEST
+        }
         Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
         Refusal::Method | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -228,6 +237,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::LoginRequired | Refusal::Stronger { .. } | Refusal::Bearer(_) => StatusCode::UNAUTHORIZED,
         Refusal::RoleMissing { .. }
         | Refusal::MethodNotNamed
+        | Refusal::OwnPath
         | Refusal::Address
         | Refusal::ClientCertificate
         | Refusal::Origin

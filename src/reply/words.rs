@@ -62,7 +62,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             links: vec![Link::new("Sign out", format!("{}/signout", context.auth_prefix))],
         },
         Refusal::NoEntropy => say("Something is wrong here", "The system has no randomness to give, so nothing can be signed in."),
-        Refusal::NotFound => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
+        Refusal::NotFound | Refusal::OwnPath => say("There is no such page", "The address lies under the gate's own prefix, and nothing is there."),
         Refusal::Outside => say("There is nothing here", "The address is not one that the application serves."),
         Refusal::MethodNotAllowed { .. } | Refusal::Method => say("This method is not allowed here", "The address does not answer this kind of request."),
         Refusal::Misdirected => say("Wrong address", "This service is reached under another host name."),
@@ -74,7 +74,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context) -> Words {
             links: retry(context),
         },
         Refusal::Expectation => say("Expectation failed", "The request expects something that this service does not do."),
-        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => {
+        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) | Refusal::Gateway(_) => {
             say("This request has no single meaning", "Servers could read this address or request in different ways, so it was refused.")
         }
         Refusal::BodyTooLarge => say("What you sent is too large", "The body of the request is larger than this service accepts."),

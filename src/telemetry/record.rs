@@ -29,7 +29,9 @@ pub struct Record {
     /// Host and path are in it.
     ask: Option<Rc<Ask>>,
     rule: Option<String>,
-    /// `forward`, `login`, `challenge`, `forbid`, `redirect`, `own` or `refuse`.
+    /// What asked, where a gateway did.
+    gateway: Option<&'static str>,
+    /// `forward`, `allow`, `login`, `challenge`, `forbid`, `redirect`, `own` or `refuse`.
     decision: &'static str,
     /// A stable code.
     reason: &'static str,
@@ -62,6 +64,7 @@ impl Record {
             method: method.clone(),
             ask: None,
             rule: None,
+            gateway: None,
             decision: "refuse",
             reason: "unread",
             user: None,
@@ -101,6 +104,12 @@ impl Record {
         self.ask = Some(ask.clone());
     }
 
+    /// A gateway of this kind asks about a request with this method.
+    pub fn asked_by_gateway(&mut self, kind: &'static str, method: &Method) {
+        self.gateway = Some(kind);
+        self.method = method.clone();
+    }
+
     /// One of the gate's own pages answers.
     pub fn own_page(&mut self, page: OwnPage) {
         self.decision = "own";
@@ -110,6 +119,7 @@ impl Record {
             OwnPage::SignOut => "signout",
             OwnPage::UserInfo => "userinfo",
             OwnPage::Keys => "keys",
+            OwnPage::Auth => "auth",
             OwnPage::Unknown => "unknown",
         };
     }
@@ -133,7 +143,11 @@ impl Record {
 
     /// The decision has been made.
     pub fn decided(&mut self, decision: &Decision<'_>, person: Option<&Person<'_>>) {
-        self.decision = decision.name();
+        self.decision = match (decision.name(), self.gateway) {
+            // What becomes of it then is the gateway's affair.
+            ("forward", Some(_)) => "allow",
+            (name, _) => name,
+        };
         self.reason = match decision {
             Decision::Forward if person.is_none() => "public",
             Decision::Forward => "allowed",
@@ -260,6 +274,9 @@ impl Record {
             .number("upstream_status", self.upstream_status.map(u64::from))
             .number("duration_us", Some(self.duration_us))
             .number("upstream_us", self.upstream_us);
+        if self.gateway.is_some() {
+            line.text("gateway", self.gateway);
+        }
         line.end()
     }
 

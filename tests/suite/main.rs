@@ -36,6 +36,7 @@ mod forwarding;
 mod framing;
 mod front;
 mod fuzz;
+mod gateways;
 mod grpc;
 mod headers;
 mod http2;
