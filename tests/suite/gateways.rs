@@ -8,6 +8,8 @@ use crate::support::pool::User;
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::{EVERYBODY, Session, Setup, Who, World, identity_seen};
 
+mod servers;
+
 /// As `[gateway] kind` has them.
 pub const KINDS: [&str; 3] = ["nginx", "forward_auth", "envoy"];
 
