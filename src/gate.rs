@@ -18,6 +18,7 @@ use crate::config::settings::{Config, PassedOn};
 use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
 use crate::forward::{self, Blueprint, Cacheability, Fault, Forward, Forwarded, Plan};
+use crate::gateway::{self, Asked};
 use crate::identity::assertion::{Handed, Who};
 use crate::listen::Peer;
 use crate::login::{Answered, Login, OwnPage, Visitor};
@@ -34,6 +35,7 @@ use crate::tls::clients::NoCertificate;
 use crate::trace;
 use crate::vouch::Vouch;
 
+mod allowed;
 mod spoken;
 pub mod worker;
 
@@ -77,6 +79,8 @@ struct Trip {
     ask: Option<Rc<Ask>>,
     /// The client's address.
     client: HeaderValue,
+    /// A gateway asks, and is told what would be done.
+    asked: Option<Asked>,
 }
 
 // === impl Gate ===
@@ -115,9 +119,14 @@ impl Gate {
     async fn pass(
         &self,
         (head, body): (&mut http::request::Parts, Incoming),
-        peer: &Peer,
+        mut peer: &Peer,
         trip: &mut Trip,
     ) -> Result<Answer, Refusal> {
+        let stand_in;
+        if let Some(gateway) = gateway::asks(head, sender(peer), &self.shared.config) {
+            (*head, stand_in) = self.asked(gateway, head.clone(), peer, trip)?;
+            peer = &stand_in;
+        }
         let (ask, shown) = self.read(head, peer, trip)?;
         let site = ask.origin.map(|index| &self.shared.sites[index]);
         // On a host that is no public origin cookies are not read.
@@ -157,6 +166,9 @@ impl Gate {
                 let shown = shown.filter(|_| decision == Decision::Forward);
                 let known = person.map(|person| (person, &caller, caller.handed(carried)));
                 let plan = self.plan(&ask, &found, (known, shown), trip)?;
+                if let Some(asked) = trip.asked {
+                    return self.allow(asked, &head.headers, plan, trip);
+                }
                 let open = |head: &HeaderMap| {
                     let opener = person.map(|_| &caller);
                     let still = || self.still(&ask, opener, person, peer);
@@ -196,14 +208,18 @@ impl Gate {
             }
         })?;
         let shown = shown(&self.shared.config, peer);
-        let ask = Rc::new(ask.with_certificate(matches!(shown, Ok(Some(_)))));
+        let ask = ask.with_certificate(matches!(shown, Ok(Some(_))));
+        let ask = Rc::new(match trip.asked {
+            Some(asked) => asked.about(ask),
+            None => ask,
+        });
         trip.context.kind = ask.kind;
         if ask.client != peer.address.ip().to_canonical() {
             trip.client = HeaderValue::try_from(ask.client.to_string()).map_err(|_| Refusal::Host)?;
         }
         trip.record.asked(&ask, &trip.client);
         trip.ask = Some(ask.clone());
-        Ok((ask, shown?))
+        Ok((ask, shown?.filter(|_| trip.asked.is_none())))
     }
 
     fn ask(&self, head: &http::request::Parts, peer: &Peer) -> Result<Ask, Refusal> {
@@ -215,8 +231,7 @@ impl Gate {
             None => {}
         }
         let websocket = is_websocket(head) == Websocket::Yes;
-        let sender = Sender { address: peer.address.ip(), nameless: peer.nameless };
-        Ask::read(head, sender, websocket, &self.shared.config)
+        Ask::read(head, sender(peer), websocket, &self.shared.config)
     }
 
     async fn own_page(
@@ -227,6 +242,9 @@ impl Gate {
         ask: &Ask,
         trip: &mut Trip,
     ) -> Result<Answer, Refusal> {
+        if trip.asked.is_some() {
+            return Err(Refusal::OwnPath);
+        }
         trip.record.own_page(page);
         // What such a page should return to is in its own parameters, never its own address.
         trip.ask = None;
@@ -239,6 +257,7 @@ impl Gate {
         }
         match visitor {
             _ if page == OwnPage::Keys => Ok(reply::from_reply(self.shared.vouch.keys(ask)?, &trip.context)),
+            _ if page == OwnPage::Auth => Err(Refusal::NotFound),
             Some(visitor) => self.answered(self.shared.login.answer(page, visitor).await, headers, trip),
             None if ask.kind == Kind::Navigation && ask.method == http::Method::GET => {
                 Ok(self.elsewhere(ask, trip))
@@ -353,6 +372,11 @@ impl Gate {
         match answered {
             Ok((reply, cookies)) => {
                 trip.context.cookies.extend(cookies);
+                let reply = match reply {
+                    // 200 says yes to a gateway.
+                    Reply::Onward { to, .. } if trip.asked.is_some() => Reply::Redirect(to),
+                    reply => reply,
+                };
                 if reply.is_read() {
                     trip.context.hear(headers);
                 }
@@ -386,6 +410,7 @@ impl Gate {
         Trip {
             ask: None,
             client: peer.spelled.clone(),
+            asked: None,
             context: Context {
                 kind: Kind::Other,
                 method: request.method().clone(),
@@ -400,6 +425,11 @@ impl Gate {
             record,
         }
     }
+}
+
+/// Who hands a request over.
+fn sender(peer: &Peer) -> Sender {
+    Sender { address: peer.address.ip(), nameless: peer.nameless }
 }
 
 /// The certificate of a client that showed one, if it counts still.

@@ -32,6 +32,7 @@ pub mod forwarded;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gate;
+pub mod gateway;
 pub mod identity;
 pub mod listen;
 pub mod login;

@@ -24,6 +24,10 @@ pub enum Refusal {
     HeadTooLarge,
     /// A host that is no public origin, where only a session could decide.
     Misdirected,
+    /// A gateway does not say, or not in one way, which request it asks about.
+    Gateway(&'static str),
+    /// A gateway asks about a page of the gate's own, which it has to send here.
+    OwnPath,
     /// Something else than a GET on the cleartext listener beside TLS.
     Cleartext,
     /// No session, and this is not something that can go and sign in by a redirect.
@@ -159,6 +163,7 @@ impl Refusal {
             Self::HeadTooLarge => "head_too_large",
             Self::BodyTooLarge => "request_body_too_large",
             Self::Misdirected => "misdirected",
+            Self::OwnPath => "gateway_own_path",
             Self::Cleartext => "cleartext",
             Self::LoginRequired => "login_required",
             Self::RoleMissing { .. } => "role_missing",
@@ -180,7 +185,8 @@ impl Refusal {
             Self::Login(refusal) => refusal.code(),
             Self::Crowded => "crowded",
             Self::UpstreamBusy => "upstream_busy",
-            Self::Upstream { reason, .. }
+            Self::Gateway(reason)
+            | Self::Upstream { reason, .. }
             | Self::Body { reason, .. }
             | Self::Bearer(reason)
             | Self::Nameless(reason) => reason,

@@ -6,6 +6,7 @@
 mod assertion;
 mod bearer;
 mod duration;
+mod gateway;
 pub(crate) mod identity;
 mod limits;
 mod network;
@@ -119,6 +120,8 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
     requirement::against_sources(&default, &rules, &identity.roles, cx);
     tls::clients::against_identity(tls.as_ref(), &identity, cx);
     let trusted_proxies = network::trusted(raw.trusted_proxies.as_deref().unwrap_or_default(), cx);
+    let gateway = gateway::gateway(raw.gateway.as_ref(), cx);
+    gateway::against_rules(gateway.as_ref(), rules.iter().map(|judged| &judged.rule), &trusted_proxies, cx);
     let proxy_protocol = network::proxy_protocol(raw, cx);
     let trusted_headers = network::trusted_headers(raw, cx);
     let admin_hosts = origin::admin_hosts(raw.admin_hosts.as_deref().unwrap_or_default(), cx);
@@ -147,6 +150,7 @@ fn config(raw: &Raw, cx: &mut Context<'_>) -> Option<Config> {
         identity,
         assertion,
         bearer,
+        gateway,
         trusted_proxies,
         proxy_protocol,
         trusted_headers,

@@ -62,6 +62,8 @@ pub(super) struct Raw {
     pub(super) assertion: Option<Assertion>,
     /// Bearer tokens instead of a session, for programs. The table's presence turns them on.
     pub(super) bearer: Option<Bearer>,
+    /// Gateways that ask for the decision alone, at `/oauth2/auth`, and send requests on by themselves.
+    pub(super) gateway: Option<Gateway>,
     /// Bounds on what a client or an upstream may do.
     pub(super) limits: Option<Limits>,
     /// The gate's own pages: templates of yours, and what a login keeps.
@@ -78,6 +80,28 @@ pub(super) struct Raw {
 pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+/// `[gateway]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Gateway {
+    /// Networks of the gateways: the peers of their connections, whatever headers say. To everybody else `/oauth2/auth` is
+    /// 404. Default: none.
+    pub(super) peers: Option<Vec<String>>,
+    /// How they say what they ask about: `nginx` (`X-Original-Method` and `-URL`), `forward_auth` (`X-Forwarded-Method`,
+    /// `-Proto`, `-Host` and `-Uri`: Traefik, Caddy) or `envoy` (the path after `/oauth2/auth`). Nothing else is read.
+    /// Mandatory with `peers`.
+    pub(super) kind: Option<GatewayKind>,
+}
+
+/// What a gateway is.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum GatewayKind {
+    Nginx,
+    ForwardAuth,
+    Envoy,
 }
 
 /// `[[upstreams]]`

@@ -15,6 +15,7 @@ use super::template::Templates;
 use crate::tls::certificate::Certificate;
 use crate::tls::clients::Clients;
 
+mod gateway;
 mod handed;
 mod identity;
 mod provider;
@@ -23,6 +24,7 @@ mod store;
 mod telemetry;
 mod upstream;
 
+pub use gateway::{Gateway, GatewayKind};
 pub use handed::{Assertion, AssertionKind, PassToken, PassedOn};
 pub use identity::{Asked, ClaimHeader, Grant, Identity, RoleSource, RolesFormat, Test, TokenChoice};
 pub use provider::{LoginParameters, Parameter, Provider, ProviderKind};
@@ -68,6 +70,8 @@ pub struct Config {
     pub assertion: Option<Assertion>,
     /// Bearer tokens; `None`: `Authorization` is no affair of the gate's.
     pub bearer: Option<Bearer>,
+    /// Gateways that ask for the decision alone; `None`: there is no such page.
+    pub gateway: Option<Gateway>,
     /// Peers whose `X-Forwarded-*` are believed. Default: none.
     pub trusted_proxies: Vec<Network>,
     /// Whether connections from those peers begin with a PROXY header. Default false.

@@ -31,9 +31,6 @@ pub(super) enum Shape {
     Any,
 }
 
-/// Keys that are part of rolegate's interface but that this version does not have.
-const LATER: &[&str] = &["gateway"];
-
 // === impl Shape ===
 
 impl Shape {
@@ -112,11 +109,6 @@ impl Shape {
             Self::TextOrList => Some(list()),
         }
     }
-}
-
-/// Whether the key is one that a later version has. Indices are left out of `path`.
-pub(super) fn is_later(path: &str) -> bool {
-    LATER.contains(&path)
 }
 
 /// What was probably meant: the nearest name in this table, or where this very name belongs.

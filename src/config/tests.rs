@@ -374,7 +374,7 @@ fn a_wrong_variable_is_named() {
         ("ROLEGATE_COGNITO_CLIENT_ID", "x"),
         ("ROLEGATE_WORKERS", "many"),
         ("ROLEGATE_RULES", "x"),
-        ("ROLEGATE_GATEWAY__X", "x"),
+        ("ROLEGATE_GATEWAY__KIND", "x"),
         ("ROLEGATE_listen", "x"),
         ("ROLEGATE_LISTEN", "here"),
         ("ROLEGATE_SESSION__MAX_AGE", "long"),
@@ -384,7 +384,7 @@ fn a_wrong_variable_is_named() {
         problems.to_string().lines().collect::<Vec<_>>(),
         [
             "env:ROLEGATE_COGNITO_CLIENT_ID: unknown variable; did you mean ROLEGATE_COGNITO__CLIENT_ID?",
-            "env:ROLEGATE_GATEWAY__X: gateway is not available in this version",
+            "env:ROLEGATE_GATEWAY__KIND: gateway.kind: expected \"nginx\" or \"forward_auth\" or \"envoy\"",
             "env:ROLEGATE_LISTEN: listen: \"here\" is not an address with a port; write it as \"127.0.0.1:4180\" or \"[::]:4180\"",
             "env:ROLEGATE_RULES: rules: tables cannot be written in a variable; write them in the file",
             "env:ROLEGATE_SESSION__MAX_AGE: session.max_age: \"long\" is not a duration; write a number and a unit (ms, s, m, h, d), such as \"15m\" or \"1h30m\"",

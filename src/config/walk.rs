@@ -60,28 +60,23 @@ pub(super) fn variable<'s>(root: &'s Shape, name: &str) -> Option<Result<(Key, &
                 shape = inner;
                 key = key.name(&lower);
             }
-            None => return Some(Err(unknown_variable(root, name, rest, &plain(&key.name(&lower))))),
+            None => return Some(Err(unknown_variable(root, name, rest))),
         }
     }
     Some(Ok((key, shape)))
 }
 
-fn unknown_variable(root: &Shape, name: &str, rest: &str, path: &str) -> Problem {
-    let (message, fix) = if shape::is_later(path) {
-        (format!("{path} is not available in this version"), None)
-    } else {
-        let all = variables(root, "");
-        let wanted = rest.to_ascii_uppercase();
-        let nearest = all.iter().map(|known| (shape::distance(&wanted, known), known)).min();
-        let near = nearest.filter(|(distance, known)| *distance <= (known.len() / 3).clamp(1, 3));
-        let fix = near.map(|(_, known)| format!("did you mean ROLEGATE_{known}?"));
-        ("unknown variable".to_owned(), fix)
-    };
+fn unknown_variable(root: &Shape, name: &str, rest: &str) -> Problem {
+    let all = variables(root, "");
+    let wanted = rest.to_ascii_uppercase();
+    let nearest = all.iter().map(|known| (shape::distance(&wanted, known), known)).min();
+    let near = nearest.filter(|(distance, known)| *distance <= (known.len() / 3).clamp(1, 3));
+    let fix = near.map(|(_, known)| format!("did you mean ROLEGATE_{known}?"));
     Problem {
         severity: Severity::Error,
         place: Place::Source(format!("env:{name}")),
         key: Key::default(),
-        message,
+        message: "unknown variable".to_owned(),
         fix,
     }
 }
@@ -225,20 +220,16 @@ impl Walk<'_> {
     }
 
     fn unknown(&self, fields: &Fields, key: &Key, name: &str) -> Problem {
-        let (message, fix) = if shape::is_later(&plain(key)) {
-            ("not available in this version".to_owned(), Some("leave it out".to_owned()))
-        } else {
-            let fix = match shape::suggestion(self.root, fields, name) {
-                Some(Suggestion::Name(known)) => format!("did you mean {known}?"),
-                Some(Suggestion::Home(table)) => format!("it belongs in {table}"),
-                Some(Suggestion::Top) => "it belongs above all tables".to_owned(),
-                None => {
-                    let known = fields.keys().map(String::as_str).collect::<Vec<_>>();
-                    format!("known here: {}", known.join(", "))
-                }
-            };
-            (UNKNOWN_KEY.to_owned(), Some(fix))
+        let fix = match shape::suggestion(self.root, fields, name) {
+            Some(Suggestion::Name(known)) => format!("did you mean {known}?"),
+            Some(Suggestion::Home(table)) => format!("it belongs in {table}"),
+            Some(Suggestion::Top) => "it belongs above all tables".to_owned(),
+            None => {
+                let known = fields.keys().map(String::as_str).collect::<Vec<_>>();
+                format!("known here: {}", known.join(", "))
+            }
         };
+        let (message, fix) = (UNKNOWN_KEY.to_owned(), Some(fix));
         Problem { severity: Severity::Error, place: self.places.name(key), key: key.clone(), message, fix }
     }
 }

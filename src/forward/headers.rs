@@ -167,7 +167,7 @@ impl Scrub {
     }
 
     /// All `Cookie` lines as one, without the gate's own. `None` if nothing is left.
-    fn cookies(&self, client: &HeaderMap) -> Option<HeaderValue> {
+    pub(super) fn cookies(&self, client: &HeaderMap) -> Option<HeaderValue> {
         let mut lines = client.get_all(header::COOKIE).iter();
         let first = lines.next()?;
         let one_line = lines.next().is_none();

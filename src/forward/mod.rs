@@ -190,6 +190,11 @@ impl Blueprint {
 // === impl Forward ===
 
 impl Forward {
+    /// What of a client's cookies an upstream is sent.
+    pub fn cookies(&self, client: &HeaderMap) -> Option<HeaderValue> {
+        self.scrub.cookies(client)
+    }
+
     /// Sends a request as `plan` has it, and returns once the upstream's answer has begun. Where that is a WebSocket or
     /// an event stream, `open` says of the request's headers how long it may be; nothing else asks. Where nothing came of
     /// it, `client` is as it was; else its headers have gone into what was sent.

@@ -98,6 +98,8 @@ pub enum OwnPage {
     UserInfo,
     /// The keys of what is asserted to the upstream: all of them, or one by its id.
     Keys,
+    /// The decision alone: only gateways ever see it, whose questions never come this far.
+    Auth,
     /// Nothing that there is; never the upstream's.
     Unknown,
 }
@@ -117,6 +119,7 @@ impl OwnPage {
             Some("callback") => Self::Callback,
             Some("signout" | "sign_out") => Self::SignOut,
             Some("userinfo") => Self::UserInfo,
+            Some(page) if page == "auth" || page.starts_with("auth/") => Self::Auth,
             Some(page) if page == "keys" || page.starts_with("keys/") => Self::Keys,
             _ => Self::Unknown,
         })
@@ -173,7 +176,7 @@ impl Login {
             OwnPage::SignOut => self.sign_out(visitor).await,
             OwnPage::UserInfo => self.user_info(visitor).await,
             // Keys are the gate's to show, on any host.
-            OwnPage::Keys | OwnPage::Unknown => Err(Refusal::NotFound.into()),
+            OwnPage::Keys | OwnPage::Auth | OwnPage::Unknown => Err(Refusal::NotFound.into()),
         };
         self.tell(page, visitor, &answered);
         answered

@@ -94,6 +94,8 @@ pub enum Reply {
     Json(Value),
     /// 200, text.
     Text(String),
+    /// 200 to a gateway: the request may pass, with these headers.
+    Allowed(Vec<(HeaderName, HeaderValue)>),
 }
 
 // === impl Context ===
@@ -190,6 +192,11 @@ pub fn from_reply(reply: Reply, context: &Context) -> Answer {
             html(StatusCode::OK, "", &notice.page(context, Sentences::of(context.language)), context)
         }
         Reply::Text(text) => with_body(StatusCode::OK, "text/plain; charset=utf-8", text, context),
+        Reply::Allowed(handed) => {
+            let mut answer = with_body(StatusCode::OK, "text/plain; charset=utf-8", String::new(), context);
+            answer.headers_mut().extend(handed);
+            answer
+        }
         Reply::Json(value) => with_body(StatusCode::OK, "application/json", value.to_string(), context),
     }
 }

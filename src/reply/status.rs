@@ -6,7 +6,9 @@ use crate::refusal::{LoginRefusal, Refusal};
 
 pub(super) fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => StatusCode::BAD_REQUEST,
+        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) | Refusal::Gateway(_) => {
+            StatusCode::BAD_REQUEST
+        }
         Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
         Refusal::Method | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -16,6 +18,7 @@ pub(super) fn status(refusal: &Refusal) -> StatusCode {
         Refusal::LoginRequired | Refusal::Stronger { .. } | Refusal::Bearer(_) => StatusCode::UNAUTHORIZED,
         Refusal::RoleMissing { .. }
         | Refusal::MethodNotNamed
+        | Refusal::OwnPath
         | Refusal::Address
         | Refusal::ClientCertificate
         | Refusal::Origin

@@ -45,7 +45,7 @@ pub(super) fn of(refusal: &Refusal, context: &Context, say: &'static Sentences) 
         Refusal::TokensNotKept => again(&no.tokens_not_kept),
         Refusal::SessionTooLarge => said(&no.session_too_large, vec![ways.sign_out()]),
         Refusal::NoEntropy => plain(&no.no_entropy),
-        Refusal::NotFound => plain(&no.not_found),
+        Refusal::NotFound | Refusal::OwnPath => plain(&no.not_found),
         Refusal::Outside => plain(&no.outside),
         Refusal::MethodNotAllowed { .. } | Refusal::Method => plain(&no.method),
         Refusal::Misdirected => plain(&no.misdirected),
@@ -53,7 +53,9 @@ pub(super) fn of(refusal: &Refusal, context: &Context, say: &'static Sentences) 
         Refusal::TargetTooLong => plain(&no.target_too_long),
         Refusal::HeadTooLarge => again(&no.head_too_large),
         Refusal::Expectation => plain(&no.expectation),
-        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) => plain(&no.ambiguous),
+        Refusal::Framing(_) | Refusal::Host | Refusal::Target | Refusal::Path(_) | Refusal::Gateway(_) => {
+            plain(&no.ambiguous)
+        }
         Refusal::BodyTooLarge => plain(&no.body_too_large),
         Refusal::Body { slow: true, .. } => plain(&no.body_slow),
         Refusal::Body { .. } => plain(&no.body_broke_off),

@@ -30,7 +30,9 @@ pub struct Record {
     /// Host and path are in it.
     ask: Option<Rc<Ask>>,
     rule: Option<Arc<str>>,
-    /// `forward`, `login`, `challenge`, `forbid`, `redirect`, `own` or `refuse`.
+    /// What asked, where a gateway did.
+    gateway: Option<&'static str>,
+    /// `forward`, `allow`, `login`, `challenge`, `forbid`, `redirect`, `own` or `refuse`.
     decision: &'static str,
     /// A stable code.
     reason: &'static str,
@@ -99,6 +101,7 @@ impl Record {
             method: method.clone(),
             ask: None,
             rule: None,
+            gateway: None,
             decision: "refuse",
             reason: "unread",
             who: Known::Nobody,
@@ -136,6 +139,12 @@ impl Record {
         self.ask = Some(ask.clone());
     }
 
+    /// A gateway of this kind asks about a request with this method.
+    pub fn asked_by_gateway(&mut self, kind: &'static str, method: &Method) {
+        self.gateway = Some(kind);
+        self.method = method.clone();
+    }
+
     /// One of the gate's own pages answers.
     pub fn own_page(&mut self, page: OwnPage) {
         self.decision = "own";
@@ -145,6 +154,7 @@ impl Record {
             OwnPage::SignOut => "signout",
             OwnPage::UserInfo => "userinfo",
             OwnPage::Keys => "keys",
+            OwnPage::Auth => "auth",
             OwnPage::Unknown => "unknown",
         };
     }
@@ -173,7 +183,11 @@ impl Record {
         person: Option<&Person<'_>>,
         session: Option<&Arc<Session>>,
     ) {
-        self.decision = decision.name();
+        self.decision = match (decision.name(), self.gateway) {
+            // What becomes of it then is the gateway's affair.
+            ("forward", Some(_)) => "allow",
+            (name, _) => name,
+        };
         self.reason = match decision {
             Decision::Forward if person.is_none() => "public",
             Decision::Forward => "allowed",
@@ -300,6 +314,9 @@ impl Record {
             .number("upstream_status", self.upstream_status.map(u64::from))
             .number("duration_us", Some(self.duration_us))
             .number("upstream_us", self.upstream_us);
+        if self.gateway.is_some() {
+            line.text("gateway", self.gateway);
+        }
         line.end()
     }
 

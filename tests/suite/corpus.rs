@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use crate::support::world::World;
 use crate::{
     bearer, concurrency, configuration, connections, cookies, crowded, drain, floods, forwarded, framing,
-    headers, http2, keys, login, logout, machine, operation, paths, proxy_protocol, rate, redirects, reload,
-    streams, tokens,
+    gateways, headers, http2, keys, login, logout, machine, operation, paths, proxy_protocol, rate,
+    redirects, reload, streams, tokens,
 };
 
 /// A case or a few that are one: its ids, and what holds the gate to them.
@@ -36,6 +36,7 @@ pub struct Section {
 const SECTIONS: &[Section] = &[
     Section { name: "A", bench: World::bench, cases: headers::cases },
     Section { name: "B", bench: paths::bench, cases: paths::cases },
+    Section { name: "B, gateways", bench: World::bench, cases: gateways::cases },
     Section { name: "C", bench: redirects::bench, cases: redirects::cases },
     Section { name: "D", bench: World::bench, cases: framing::cases },
     Section { name: "E", bench: http2::bench, cases: http2::cases },

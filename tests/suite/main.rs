@@ -37,6 +37,7 @@ mod forwarding;
 mod framing;
 mod front;
 mod fuzz;
+mod gateways;
 mod grpc;
 mod headers;
 mod http2;

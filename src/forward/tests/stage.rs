@@ -92,6 +92,7 @@ pub(super) fn config(upstream: impl Into<Destination>, limits: Limits) -> Config
         },
         identity: Identity::default(),
         bearer: None,
+        gateway: None,
         assertion: None,
         trusted_proxies: Vec::new(),
         proxy_protocol: false,
