@@ -46,6 +46,7 @@ mod kubernetes;
 mod login;
 mod logout;
 mod machine;
+mod manual;
 mod metrics;
 mod monitoring;
 mod operation;
