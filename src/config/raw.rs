@@ -11,16 +11,16 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Raw {
-    /// The origin, or list of origins, that browsers use. The callback is this + `/oauth2/callback`.
+    /// The origin, or list of origins, that browsers use. The callback is this + `/oauth2/callback`. Mandatory.
     pub(super) public_url: Option<OneOrMany>,
     /// Where allowed requests go: `http://host:port`, `https://host:port`, `unix:/path`, over HTTP/2 `h2c://host:port` or
-    /// `h2://host:port` (with TLS), or the name of one of `[[upstreams]]`.
+    /// `h2://host:port` (with TLS), or the name of one of `[[upstreams]]`. Mandatory.
     pub(super) upstream: Option<String>,
     /// PEM file that replaces the system's roots for an https:// or h2:// upstream.
     pub(super) upstream_ca_file: Option<String>,
     /// Upstreams by name, for `upstream` here and on rules: several addresses, TLS of their own, another path.
     pub(super) upstreams: Option<Vec<Upstream>>,
-    /// Forward the client's Host (default), or the upstream's own.
+    /// Forward the client's Host, or with `false` the upstream's own. Default `true`.
     pub(super) pass_host: Option<bool>,
     /// Any of these roles is needed where no rule says otherwise; or the word `signed-in`. Mandatory.
     pub(super) required_roles: Option<OneOrMany>,
@@ -42,9 +42,11 @@ pub(super) struct Raw {
     pub(super) trusted_proxies: Option<Vec<String>>,
     /// Connections from `trusted_proxies` begin with a PROXY header, version 1 or 2. Default false.
     pub(super) proxy_protocol: Option<bool>,
-    /// Which headers of `trusted_proxies` are read: `x-forwarded` (default) or `forwarded` (RFC 7239), never both.
+    /// Which headers of `trusted_proxies` are read: `x-forwarded`, or `forwarded` (RFC 7239); never both.
+    /// Default `x-forwarded`.
     pub(super) trusted_headers: Option<TrustedHeaders>,
     /// Hosts that a return address may name beside `public_url`: `host`, `.suffix`, `host:port`, `host:*`.
+    /// Default: none.
     pub(super) allowed_return_hosts: Option<Vec<String>>,
     /// Worker threads. Default: the cores this process may use.
     pub(super) workers: Option<u64>,
@@ -108,11 +110,12 @@ pub(super) enum GatewayKind {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Upstream {
-    /// What `upstream` calls it: lower-case letters, digits, `-` and `_`.
+    /// What `upstream` calls it: lower-case letters, digits, `-` and `_`. Mandatory.
     pub(super) name: Option<String>,
     /// Where it is, each a URL as `upstream` takes it, never a name; any of them answers for the whole.
+    /// Mandatory.
     pub(super) addresses: Option<Vec<String>>,
-    /// Which address gets a request: `least_connections` (default) or `round_robin`.
+    /// Which address gets a request: `least_connections` or `round_robin`. Default `least_connections`.
     pub(super) balance: Option<Balance>,
     /// So many failures in a row and an address is left out for a while; 0: never. Default 3.
     pub(super) max_fails: Option<u64>,
@@ -131,7 +134,7 @@ pub(super) struct Upstream {
     pub(super) client_key_file: Option<String>,
     /// The name that its certificates must cover. Default: each address' host.
     pub(super) server_name: Option<String>,
-    /// As at the top level, which is the default.
+    /// As at the top level. Default: as there.
     pub(super) pass_host: Option<bool>,
     /// A prefix that is taken off the path; a path that does not lie below it is 404.
     pub(super) strip_prefix: Option<String>,
@@ -157,7 +160,7 @@ pub(super) struct UpstreamCheck {
     pub(super) interval: Option<String>,
     /// How long one may take. Default `2s`.
     pub(super) timeout: Option<String>,
-    /// The statuses that are well: `200`, or `200-399` (default).
+    /// The statuses that are well: one, such as `200`, or from one to another. Default `200-399`.
     pub(super) status: Option<String>,
     /// So many that fail in a row and an address is left out; one that passes brings it back. Default 2.
     pub(super) fails: Option<u64>,
@@ -167,13 +170,13 @@ pub(super) struct UpstreamCheck {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Tls {
-    /// PEM file with the certificate and, after it, those that lead to its authority.
+    /// PEM file with the certificate and, after it, those that lead to its authority. Mandatory.
     pub(super) cert_file: Option<String>,
-    /// PEM file with the certificate's private key: PKCS#8, SEC1 or PKCS#1.
+    /// PEM file with the certificate's private key: PKCS#8, SEC1 or PKCS#1. Mandatory.
     pub(super) key_file: Option<String>,
     /// Further certificates. The first whose names cover the host that a client asks for is shown, else the first.
     pub(super) certificates: Option<Vec<TlsCertificate>>,
-    /// The oldest version spoken: `1.2` (default) or `1.3`.
+    /// The oldest version spoken: `1.2` or `1.3`. Default `1.2`.
     pub(super) min_version: Option<TlsVersion>,
     /// Offer HTTP/2 beside HTTP/1.1. Default true.
     pub(super) http2: Option<bool>,
@@ -183,7 +186,8 @@ pub(super) struct Tls {
     pub(super) client_ca_file: Option<String>,
     /// PEM file with their lists of revoked certificates. Default: none is looked at.
     pub(super) client_crl_file: Option<String>,
-    /// Whether a handshake ends well without one: `optional` (default; rules may ask for it) or `required`.
+    /// Whether a handshake ends well without one: `optional` (rules may ask for it) or `required`.
+    /// Default `optional`.
     pub(super) client_certificates: Option<ClientCertificates>,
     /// The header with the verified certificate's subject. Default `X-Client-Subject`.
     pub(super) client_subject_header: Option<String>,
@@ -203,9 +207,9 @@ pub(super) enum ClientCertificates {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TlsCertificate {
-    /// As in `[tls]`.
+    /// As in `[tls]`. Mandatory.
     pub(super) cert_file: Option<String>,
-    /// As in `[tls]`.
+    /// As in `[tls]`. Mandatory.
     pub(super) key_file: Option<String>,
 }
 
@@ -222,7 +226,7 @@ pub(super) enum TlsVersion {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Cognito {
-    /// The pool's id, such as `eu-central-1_AbCdEf123`. The issuer is derived from it.
+    /// The pool's id, such as `eu-central-1_AbCdEf123`. The issuer is derived from it. Mandatory.
     pub(super) user_pool_id: Option<String>,
     /// Replaces the derived issuer: a dev pool, or a private endpoint.
     pub(super) issuer: Option<String>,
@@ -230,7 +234,7 @@ pub(super) struct Cognito {
     pub(super) domain: Option<String>,
     /// Further issuers that tokens may name.
     pub(super) additional_issuers: Option<Vec<String>>,
-    /// The app client's id.
+    /// The app client's id. Mandatory.
     pub(super) client_id: Option<String>,
     /// The app client's secret. Better: `client_secret_file`.
     pub(super) client_secret: Option<String>,
@@ -260,9 +264,9 @@ pub(super) struct Cognito {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Oidc {
-    /// The provider's issuer, exactly as its discovery document has it.
+    /// The provider's issuer, exactly as its discovery document has it. Mandatory.
     pub(super) issuer: Option<String>,
-    /// The client's id.
+    /// The client's id. Mandatory.
     pub(super) client_id: Option<String>,
     /// The client's secret. Better: `client_secret_file`.
     pub(super) client_secret: Option<String>,
@@ -293,10 +297,11 @@ pub(super) struct Session {
     /// Sealing keys, 32 random bytes each as base64 or hex; the first seals, all open. Better: `keys_file`.
     pub(super) keys: Option<Vec<String>>,
     /// A file with a key a line; the first seals, all open. `rolegate secret` makes one.
+    /// Mandatory, unless `keys` is written.
     pub(super) keys_file: Option<String>,
     /// A session ends this long after the login. Default `12h`.
     pub(super) max_age: Option<String>,
-    /// A session ends this long after its last use, or `off`. Default `off`.
+    /// A session ends this long after its last use, such as `30m`, or `off`. Default `off`.
     pub(super) idle: Option<String>,
     /// Roles older than this are asked for anew. Default `15m`.
     pub(super) max_role_age: Option<String>,
@@ -307,7 +312,7 @@ pub(super) struct Session {
     /// A Redis or Valkey that all replicas share: `redis://host:6379/0`, or `rediss://…` for TLS; a list for Sentinel
     /// and Cluster. Default: none, cookies alone.
     pub(super) store: Option<OneOrMany>,
-    /// What stands at these addresses: `single` (default), `sentinel` or `cluster`.
+    /// What stands at these addresses: `single`, `sentinel` or `cluster`. Default `single`.
     pub(super) store_mode: Option<StoreMode>,
     /// The name of the master that the sentinels watch.
     pub(super) store_service: Option<String>,
@@ -329,7 +334,8 @@ pub(super) struct Session {
     pub(super) store_prefix: Option<String>,
     /// How long one call to the store may take. Default `1s`.
     pub(super) store_timeout: Option<String>,
-    /// While the store is away: `refuse` (default) what needs it, or `serve-fresh`: passes that are still fresh count.
+    /// While the store is away: `refuse` what needs it, or `serve-fresh`: passes that are still fresh count.
+    /// Default `refuse`.
     pub(super) store_outage: Option<StoreOutage>,
 }
 
@@ -364,7 +370,7 @@ pub(super) struct Identity {
     pub(super) user_headers: Option<Vec<String>>,
     /// Further headers with the roles, beside X-Roles.
     pub(super) roles_headers: Option<Vec<String>>,
-    /// How roles are written: `list` (default, comma-separated) or `json` (an array).
+    /// How roles are written: `list` (comma-separated) or `json` (an array). Default `list`.
     pub(super) roles_format: Option<RolesFormat>,
     /// Authentication context classes from the weakest to the strongest, for `min_acr`. Not needed for
     /// `urn:cognito:loa:1` to `:4`.
@@ -383,9 +389,9 @@ pub(super) enum RolesFormat {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RoleSource {
-    /// The claim's literal name; never a path.
+    /// The claim's literal name; never a path. Mandatory.
     pub(super) claim: Option<String>,
-    /// Which token it is read from. Default `either`: every verified token that carries it.
+    /// Which token it is read from; `either`: every verified token that carries it. Default `either`.
     pub(super) token: Option<Token>,
     /// Cut a string at this separator.
     pub(super) split: Option<String>,
@@ -414,9 +420,9 @@ pub(super) enum Token {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ClaimHeader {
-    /// The claim's literal name.
+    /// The claim's literal name. Mandatory.
     pub(super) claim: Option<String>,
-    /// The header's name as the upstream sees it.
+    /// The header's name as the upstream sees it. Mandatory.
     pub(super) header: Option<String>,
     /// Which token it is read from. Default `either`.
     pub(super) token: Option<Token>,
@@ -426,11 +432,11 @@ pub(super) struct ClaimHeader {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Rule {
-    /// `/exact`, or `/prefix/**`, which covers `/prefix` too.
+    /// `/exact`, or `/prefix/**`, which covers `/prefix` too. Mandatory.
     pub(super) path: Option<String>,
     /// Only on this host. Default: any.
     pub(super) host: Option<String>,
-    /// Only these methods; `GET` covers `HEAD`. Methods that no rule of the path names are refused.
+    /// Only these methods; `GET` covers `HEAD`. Methods that no rule of the path names are refused. Default: every method.
     pub(super) methods: Option<Vec<String>>,
     /// At least one of these roles.
     pub(super) any_role: Option<Vec<String>>,
@@ -446,28 +452,30 @@ pub(super) struct Rule {
     pub(super) min_acr: Option<String>,
     /// Signed in with credentials no longer ago than this, such as `10m`; else a step-up login.
     pub(super) max_auth_age: Option<String>,
-    /// Anybody, without a session.
+    /// Anybody, without a session. Default false.
     pub(super) public: Option<bool>,
-    /// What a navigation without a session gets: `login` (default) or `401`.
+    /// What a navigation without a session gets: `login` or `401`. Default `login`.
     pub(super) unauthenticated: Option<Unauthenticated>,
     /// Says that this public rule lies inside a rule that asks for more (a role, a certificate, an address), and is
-    /// meant to.
+    /// meant to. Default false.
     pub(super) over_role: Option<bool>,
-    /// Let true CORS preflights through without identity.
+    /// Let true CORS preflights through without identity. Default false.
     pub(super) preflight: Option<bool>,
     /// Only from these networks, in addition to everything else.
     pub(super) from: Option<Vec<String>>,
     /// `required`: only with a verified client certificate (`[tls] client_ca_file`), in addition to everything else.
     pub(super) client_certificate: Option<ClientCertificate>,
-    /// Leave the answer's cacheability alone.
+    /// Leave the answer's cacheability alone. Default false.
     pub(super) cacheable: Option<bool>,
-    /// Hand the upstream this token of the person as `Authorization: Bearer`: `access` or `id`.
+    /// Hand the upstream this token of the person as `Authorization: Bearer`: `access` or `id`. Default: none.
     pub(super) pass_token: Option<PassToken>,
     /// Which bearer tokens count here instead of what `[bearer] tokens` says; or `off`: `Authorization` passes untouched.
+    /// Default: as there.
     pub(super) bearer: Option<RuleBearer>,
-    /// `refuse` (default) or `keep` an escaped slash (`%2F`) in a path.
+    /// `refuse` or `keep` an escaped slash (`%2F`) in a path. Default `refuse`.
     pub(super) encoded_slash: Option<EncodedSlash>,
     /// Where allowed requests go instead of the top level's `upstream`, written the same way: a URL, or a name.
+    /// Default: that one.
     pub(super) upstream: Option<String>,
 }
 
@@ -517,8 +525,8 @@ pub(super) enum Unauthenticated {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Assertion {
-    /// `rolegate` (default): `X-Rolegate-Assertion`. `alb`: `x-amzn-oidc-data`, `-identity` and `-accesstoken`, as
-    /// an Application Load Balancer writes them.
+    /// `rolegate`: `X-Rolegate-Assertion`. `alb`: `x-amzn-oidc-data`, `-identity` and `-accesstoken`, as an
+    /// Application Load Balancer writes them. Default `rolegate`.
     pub(super) kind: Option<AssertionKind>,
     /// PEM file with EC P-256 private keys: the first signs, all are published. Default: a key made at the start.
     pub(super) key_file: Option<String>,
@@ -542,7 +550,7 @@ pub(super) enum AssertionKind {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Bearer {
-    /// Which tokens count: `access` (default), `id` or `either`.
+    /// Which tokens count: `access`, `id` or `either`. Default `access`.
     pub(super) tokens: Option<Token>,
     /// The app clients whose tokens count. Default: the one that people sign in with.
     pub(super) clients: Option<Vec<String>>,
@@ -592,7 +600,7 @@ pub(super) struct Limits {
     pub(super) drain_delay: Option<String>,
     /// How long a stop waits for open requests, after that. Default `20s`.
     pub(super) drain: Option<String>,
-    /// A WebSocket or event stream on which nothing moves is ended after this, or `off` (default).
+    /// A WebSocket or event stream on which nothing moves is ended after this, such as `30m`, or `off`. Default `off`.
     pub(super) stream_idle: Option<String>,
     /// Logins that one client address may begin, and finish, a minute, before 429. Default: any number.
     pub(super) login_rate: Option<u64>,
@@ -630,7 +638,8 @@ pub(super) struct Telemetry {
     pub(super) service_name: Option<String>,
     /// How many of the traces that begin here are recorded: 0 to 1. Default 1.
     pub(super) sample_ratio: Option<f64>,
-    /// Whose `traceparent` goes on: that of `trusted_proxies` (`trusted`, default), of `any`, or of `none`.
+    /// Whose `traceparent` goes on: that of `trusted_proxies` (`trusted`), of `any`, or of `none`.
+    /// Default `trusted`.
     pub(super) trace_parent: Option<TraceParent>,
 }
 
@@ -647,7 +656,7 @@ pub(super) enum TraceParent {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Log {
-    /// `json` (default) or `text`.
+    /// How log lines look: `json` or `text`. Default `json`.
     pub(super) format: Option<Format>,
     /// How much is said. Default `info`.
     pub(super) level: Option<Level>,

@@ -8,6 +8,8 @@ use super::settings::{
 };
 use super::*;
 
+mod reference;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -50,6 +50,7 @@ mod languages;
 mod login;
 mod logout;
 mod machine;
+mod manual;
 mod metrics;
 mod monitoring;
 mod operation;
