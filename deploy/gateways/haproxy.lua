@@ -17,7 +17,9 @@ core.register_action("rolegate", { "http-req" }, function(txn)
       for _, value in pairs(values) do table.insert(headers[name], value) end
     end
   end
-  local scheme = txn.f:ssl_fc() == 1 and "https" or "http"
+  -- A number before HAProxy 3.1, a boolean since.
+  local tls = txn.f:ssl_fc()
+  local scheme = (tls == 1 or tls == true) and "https" or "http"
   headers["x-original-method"] = { txn.f:method() }
   headers["x-original-url"] = { scheme .. "://" .. (txn.f:req_hdr("host") or "") .. (txn.f:pathq() or "") }
 
