@@ -123,7 +123,10 @@ impl Ask {
         if path.holds_slash() && !config.keeps_slashes() {
             return Err(Refusal::Path(PathRefusal::AmbiguousEscape));
         }
-        let as_came = head.uri.path_and_query().filter(|target| target.path() == path.as_str()).cloned();
+        // `http://app.test?x` has a path that its text lacks.
+        let spelled =
+            |target: &&PathAndQuery| target.as_str().starts_with('/') && target.path() == path.as_str();
+        let as_came = head.uri.path_and_query().filter(spelled).cloned();
         // `app.example.com.` is the same host to rules, but not to a browser's cookies: it is sent to the other.
         let rooted = authority.split(':').next().is_some_and(|name| name.ends_with('.'));
         let origin = config.origins.iter().position(|origin| {

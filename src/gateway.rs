@@ -5,13 +5,15 @@
 
 use std::net::IpAddr;
 
-use http::header::{HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
 
 use crate::ask::{Ask, Kind, Sender};
-use crate::config::settings::{Config, Gateway, GatewayKind, Scheme, TrustedHeaders};
+use crate::config::settings::{Config, Gateway, GatewayKind, METHOD_OVERRIDES, Scheme, TrustedHeaders};
 use crate::forwarded;
 use crate::refusal::Refusal;
 use crate::rule::path::{PathRefusal, canonical_with_slashes};
@@ -57,6 +59,9 @@ impl Question {
     /// Reads what `gateway` asks at `peer`.
     pub fn read(mut head: Parts, peer: IpAddr, gateway: &Gateway, config: &Config) -> Result<Self, Refusal> {
         let client = client(&head.headers, peer.to_canonical(), config)?;
+        if overrides(&head.headers, gateway.kind, config) {
+            return Err(Refusal::Gateway("gateway_override"));
+        }
         let written = match gateway.kind {
             GatewayKind::Nginx => Written::by_url(&head)?,
             GatewayKind::ForwardAuth => Written::by_parts(&head)?,
@@ -154,6 +159,13 @@ impl Written {
     }
 }
 
+/// What a gateway has to take off a request that goes on: everything of a client's that would be read as the gate's word,
+/// or that makes another request of it.
+pub fn not_the_clients(config: &Config) -> impl Iterator<Item = HeaderName> {
+    let always = SPEAKS.into_iter().chain(TARGET_OVERRIDES);
+    config.stripped_headers().chain(always.map(HeaderName::from_static))
+}
+
 /// The value of a header that stands there once.
 fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut lines = headers.get_all(name).iter();
@@ -204,6 +216,27 @@ fn client(headers: &HeaderMap, peer: IpAddr, config: &Config) -> Result<IpAddr, 
     Ok(if trusted { forwarded::read(headers, peer, config).client } else { peer })
 }
 
+/// Whether an application may take this request for another than the one that is asked about: the gateway sends its client's
+/// headers on. Names are compared by what CGI makes of them: `X_Rewrite_URL` is `X-Rewrite-URL`.
+fn overrides(headers: &HeaderMap, kind: GatewayKind, config: &Config) -> bool {
+    if kind == GatewayKind::Envoy {
+        // It hands few of its client's headers on, and is told what to take off.
+        return false;
+    }
+    let methods = if config.names_methods() { &METHOD_OVERRIDES[..] } else { &[] };
+    headers.keys().map(HeaderName::as_str).any(|name| {
+        // The gateway's own word, which it has written over its client's.
+        let source = kind == GatewayKind::Nginx && name == TARGET_OVERRIDES[0];
+        let is = |other: &&str| same_to_applications(name, other);
+        !source && (TARGET_OVERRIDES.iter().any(is) || methods.iter().any(is))
+    })
+}
+
+fn same_to_applications(name: &str, other: &str) -> bool {
+    let [name, other] = [name, other].map(|name| name.bytes().filter(u8::is_ascii_alphanumeric));
+    name.eq(other)
+}
+
 /// Whether only escapes were respelled to make this path canonical. Where segments were merged or resolved, what the
 /// gateway sends on is not what was decided on.
 fn is_plain(raw: &str) -> bool {
@@ -220,6 +253,18 @@ fn names_websocket(headers: &HeaderMap) -> bool {
         || headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
         || headers.get("sec-fetch-mode").is_some_and(|mode| mode == "websocket")
 }
+
+/// Headers by which some frameworks route instead of by the target.
+const TARGET_OVERRIDES: [&str; 2] = ["x-original-url", "x-rewrite-url"];
+/// What speaks for a person or a certificate whatever is configured.
+const SPEAKS: [&str; 6] = [
+    "x-rolegate-assertion",
+    "x-amzn-oidc-data",
+    "x-amzn-oidc-identity",
+    "x-amzn-oidc-accesstoken",
+    "client-cert",
+    "client-cert-chain",
+];
 
 #[cfg(test)]
 mod tests;

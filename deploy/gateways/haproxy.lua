@@ -1,7 +1,8 @@
 -- rolegate's decision for HAProxy: asks for it, and says what the application hears. See haproxy.cfg.
 
 local ROLEGATE = "http://127.0.0.1:4180/oauth2/auth"
--- What the application is told; add those of identity.headers. Cookie: without the gate's own.
+-- What the application is told; add those of identity.headers, user_headers, roles_headers and [assertion]. Cookie: without
+-- the gate's own.
 local HANDED = { "x-user", "x-roles", "cookie", "x-request-id" }
 -- Headers of the connection, and of a body that is not sent.
 local KEPT_BACK = {
@@ -21,7 +22,7 @@ core.register_action("rolegate", { "http-req" }, function(txn)
   local tls = txn.f:ssl_fc()
   local scheme = (tls == 1 or tls == true) and "https" or "http"
   headers["x-original-method"] = { txn.f:method() }
-  headers["x-original-url"] = { scheme .. "://" .. (txn.f:req_hdr("host") or "") .. (txn.f:pathq() or "") }
+  headers["x-original-url"] = { scheme .. "://" .. (txn.f:req_fhdr("host") or "") .. (txn.f:pathq() or "") }
 
   local answer = core.httpclient():get({ url = ROLEGATE, headers = headers, timeout = 5000 })
   -- Whatever is not a yes is a no; so is an error, which ends this function before the variable is set.

@@ -153,3 +153,19 @@ fn connect_and_trace_are_for_nobody() {
         assert_eq!(ask_with("", method, "/", &[("host", "app.test")]), Err(Refusal::Method));
     }
 }
+
+#[test]
+fn what_is_sent_begins_with_its_path() {
+    for (target, sent) in [
+        ("/a?b", "/a?b"),
+        ("/?b", "/?b"),
+        ("/%61?b", "/a?b"),
+        ("http://app.test/a?b", "/a?b"),
+        ("http://app.test?b", "/?b"),
+        ("http://app.test", "/"),
+    ] {
+        let ask = ask(target, &[("host", "app.test")]).unwrap();
+        assert_eq!(ask.sent(&Rewrite::default()).unwrap().as_str(), sent, "{target}");
+        assert!(ask.as_came.is_none_or(|came| came.as_str() == sent), "{target}");
+    }
+}

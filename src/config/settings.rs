@@ -25,7 +25,7 @@ mod telemetry;
 mod upstream;
 
 pub use gateway::{Gateway, GatewayKind};
-pub use handed::{Assertion, AssertionKind, PassToken, PassedOn};
+pub use handed::{Assertion, AssertionKind, METHOD_OVERRIDES, PassToken, PassedOn};
 pub use identity::{Asked, ClaimHeader, Grant, Identity, RoleSource, RolesFormat, Test, TokenChoice};
 pub use provider::{LoginParameters, Parameter, Provider, ProviderKind};
 pub use rule::{Access, Bearer, BearerUse, MinAcr, Requirement, Rule, Unauthenticated};

@@ -10,7 +10,7 @@ use crate::ask::Kind;
 use crate::body::Answer;
 use crate::config::settings::{Gateway, GatewayKind};
 use crate::forward::Plan;
-use crate::gateway::{Asked, Question};
+use crate::gateway::{Asked, Question, not_the_clients};
 use crate::listen::Peer;
 use crate::refusal::Refusal;
 use crate::reply::{self, Reply};
@@ -56,11 +56,11 @@ impl Gate {
         let mut handed = plan.identity;
         match asked.kind {
             GatewayKind::Envoy => {
-                let absent = |name: &&HeaderName| !handed.iter().any(|(there, _)| there == *name);
-                let names = self.shared.config.identity.header_names();
-                let mut remove: Vec<_> = names.filter(absent).map(HeaderName::as_str).collect();
-                remove.extend(cookies.is_none().then_some(COOKIE.as_str()));
-                remove.extend(plan.drops_authorization.then_some(AUTHORIZATION.as_str()));
+                let absent = |name: &HeaderName| !handed.iter().any(|(there, _)| there == name);
+                let mut remove: Vec<_> = not_the_clients(&self.shared.config).filter(absent).collect();
+                remove.extend(cookies.is_none().then_some(COOKIE));
+                remove.extend(plan.drops_authorization.then_some(AUTHORIZATION).filter(absent));
+                let remove: Vec<_> = remove.iter().map(HeaderName::as_str).collect();
                 let remove = HeaderValue::try_from(remove.join(",")).map_err(|_| Refusal::Unwritable)?;
                 handed.push((REMOVE, remove));
             }

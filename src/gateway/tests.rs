@@ -4,6 +4,10 @@ use super::*;
 use crate::config::{Overrides, from_text};
 
 fn config(kind: &str) -> Config {
+    config_with(kind, "")
+}
+
+fn config_with(kind: &str, more: &str) -> Config {
     let text = format!(
         r#"
         public_url = "https://app.test"
@@ -17,6 +21,7 @@ fn config(kind: &str) -> Config {
         [gateway]
         peers = ["10.0.0.0/8"]
         kind = {kind:?}
+        {more}
         "#
     );
     from_text("test.toml", &text, &[], &Overrides::default()).unwrap().config
@@ -96,4 +101,62 @@ fn a_path_is_plain_where_only_escapes_were_respelled() {
     ] {
         assert!(!is_plain(bent), "{bent}");
     }
+}
+
+#[test]
+fn nothing_that_is_handed_on_makes_another_request_of_it() {
+    const METHODS: &str = "[[rules]]\npath = \"/read/**\"\nmethods = [\"GET\"]\npublic = true";
+    let url: &[_] = &[("x-original-method", "GET"), ("x-original-url", "https://app.test/x")];
+    let parts: &[_] = &[
+        ("x-forwarded-method", "GET"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "app.test"),
+        ("x-forwarded-uri", "/x"),
+    ];
+    // Whether a question with this header is refused: without rules that name methods, and with one.
+    for (kind, source, name, refused) in [
+        ("nginx", url, "x-http-method-override", [false, true]),
+        ("nginx", url, "x-http-method", [false, true]),
+        ("nginx", url, "x-method-override", [false, true]),
+        ("nginx", url, "x_http_method_override", [false, true]),
+        ("nginx", url, "x-rewrite-url", [true, true]),
+        ("nginx", url, "x_rewrite_url", [true, true]),
+        ("nginx", url, "x_original_url", [true, true]),
+        ("nginx", url, "x-rewrite", [false, false]),
+        ("forward_auth", parts, "x-http-method-override", [false, true]),
+        ("forward_auth", parts, "x.method.override", [false, true]),
+        ("forward_auth", parts, "x-rewrite-url", [true, true]),
+        ("forward_auth", parts, "x-original-url", [true, true]),
+        ("forward_auth", parts, "x-original-urls", [false, false]),
+    ] {
+        for (rules, refused) in ["", METHODS].into_iter().zip(refused) {
+            let config = config_with(kind, rules);
+            let gateway = config.gateway.clone().unwrap();
+            let head = head("/oauth2/auth", &[source, &[(name, "/admin")]].concat());
+            let read = Question::read(head, "10.1.2.3".parse().unwrap(), &gateway, &config);
+            let wrong = read.err();
+            assert_eq!(
+                wrong,
+                refused.then_some(Refusal::Gateway("gateway_override")),
+                "{kind} {name} {rules}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_the_clients_is_all_that_the_gate_says() {
+    let rules = "[identity]\nuser_headers = [\"x-person\"]\n[[identity.headers]]\nclaim = \"email\"\nheader = \"x-mail\"\n\
+                 [[rules]]\npath = \"/read/**\"\nmethods = [\"GET\"]\npublic = true";
+    let names: Vec<_> = not_the_clients(&config_with("envoy", rules)).collect();
+    for name in ["x-user", "x-person", "x-roles", "x-mail"]
+        .into_iter()
+        .chain(METHOD_OVERRIDES)
+        .chain(SPEAKS)
+        .chain(TARGET_OVERRIDES)
+    {
+        assert!(names.iter().any(|own| own == name), "{name}: {names:?}");
+    }
+    let plain = config("envoy");
+    assert!(not_the_clients(&plain).all(|name| !METHOD_OVERRIDES.contains(&name.as_str())));
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::HeaderName;
 
 use super::{StartError, other, sessions};
 use crate::background::Background;
@@ -88,7 +87,8 @@ impl Standing {
         let sites = sites(&config, &self.keyring);
         let mut bases: Vec<_> = sites.iter().map(|site| site.names.pass.clone()).collect();
         bases.dedup();
-        let forward = Blueprint::new(&config, OwnCookies { bases }, &stripped(&config), &self.caps);
+        let stripped: Vec<_> = config.stripped_headers().collect();
+        let forward = Blueprint::new(&config, OwnCookies { bases }, &stripped, &self.caps);
         let forward = forward.map_err(other)?;
         let forward = forward.counting(self.telemetry.metrics.tally());
         let forward = match before {
@@ -111,17 +111,3 @@ impl Standing {
 fn rules(config: &Config) -> Arc<Rules> {
     Arc::new(Rules::new(config.rules.clone(), config.default.clone()))
 }
-
-/// What no client may send on, beside what never passes.
-fn stripped(config: &Config) -> Vec<HeaderName> {
-    let mut names: Vec<_> = config.identity.header_names().cloned().collect();
-    names.extend(config.client_certificates().map(|asked| asked.subject_header.clone()));
-    // Where a method decides, an upstream must not be told to act on another one.
-    if config.rules.iter().any(|rule| rule.methods.is_some()) {
-        names.extend(METHOD_OVERRIDES.map(HeaderName::from_static));
-    }
-    names
-}
-
-/// Headers that make some frameworks take a POST for something else.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];

@@ -305,13 +305,54 @@ fn a_refresh_and_the_clients_own_cookies_reach_the_gateway() {
 
 #[test]
 fn envoy_is_told_what_to_take_off_a_request() {
-    let world = asked_by("envoy").start();
-    let removed = |who, target| {
-        let answer = ask(&world, "envoy", &world.session(who), Kind::Fetch, target);
-        answer.header("x-envoy-auth-headers-to-remove").unwrap().to_owned()
-    };
-    assert_eq!(removed(Who::Nobody, "/public/x"), "x-user,x-roles,cookie");
-    assert_eq!(removed(Who::User, "/public/x"), "cookie");
+    let others = "x-amzn-oidc-data,x-amzn-oidc-identity,x-amzn-oidc-accesstoken,client-cert,client-cert-chain,\
+                  x-original-url,x-rewrite-url,cookie";
+    let methods = "x-http-method-override,x-http-method,x-method-override";
+    let rules = "[[rules]]\npath = \"/read/**\"\nmethods = [\"GET\"]\npublic = true";
+    let assertion = "[assertion]\naudience = \"app\"";
+    for (setup, nobodys, users) in [
+        (
+            asked_by("envoy"),
+            format!("x-user,x-roles,x-rolegate-assertion,{others}"),
+            format!("x-rolegate-assertion,{others}"),
+        ),
+        (
+            asked_by("envoy").rules(rules).tables(assertion),
+            format!("x-user,x-roles,{methods},x-rolegate-assertion,{others}"),
+            format!("{methods},{others}"),
+        ),
+    ] {
+        let world = setup.start();
+        let removed = |who| {
+            let answer = ask(&world, "envoy", &world.session(who), Kind::Fetch, "/public/x");
+            answer.header("x-envoy-auth-headers-to-remove").unwrap().to_owned()
+        };
+        assert_eq!((removed(Who::Nobody), removed(Who::User)), (nobodys, users));
+    }
+}
+
+/// Through the gate these are taken off; a gateway sends on what its client sent.
+#[test]
+fn what_names_another_method_or_target_is_refused_where_gateways_would_send_it_on() {
+    let rules = "[[rules]]\npath = \"/read/**\"\nmethods = [\"GET\"]\npublic = true";
+    for kind in ["nginx", "forward_auth"] {
+        let world = asked_by(kind).rules(rules).start();
+        let session = world.session(Who::User).line();
+        for line in [
+            "X-HTTP-Method-Override: DELETE",
+            "X-HTTP-Method: DELETE",
+            "x-method-override: DELETE",
+            "X_Method_Override: DELETE",
+            "X-Rewrite-URL: /admin/x",
+            "X_Original_URL: /admin/x",
+        ] {
+            let mark = world.gate.stdout().count();
+            let lines = format!("{session}{line}\r\n");
+            assert_eq!(send(&world, &question(kind, "GET", "/read/x", &lines)).status, 400, "{kind} {line}");
+            let told = |line: &str| line.contains("\"gateway_override\"").then_some(());
+            world.gate.stdout().wait_since(mark, told).expect("a record with the reason");
+        }
+    }
 }
 
 /// The page that keeps a fragment is a 200.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::Config;
 use crate::config::secret::Secret;
 
@@ -64,6 +66,20 @@ impl Config {
     pub fn passed_on(&self) -> PassedOn {
         self.rules.iter().fold(self.passed_on_always(), |all, rule| all.with(rule.pass_token))
     }
+
+    /// What no client may send on, beside what never passes.
+    pub fn stripped_headers(&self) -> impl Iterator<Item = HeaderName> {
+        let certificate = self.client_certificates().map(|asked| asked.subject_header.clone());
+        // Where a method decides, an upstream must not be told to act on another one.
+        let methods = if self.names_methods() { &METHOD_OVERRIDES[..] } else { &[] };
+        let methods = methods.iter().map(|name| HeaderName::from_static(name));
+        self.identity.header_names().cloned().chain(certificate).chain(methods)
+    }
+
+    /// Whether some rule is for certain methods.
+    pub fn names_methods(&self) -> bool {
+        self.rules.iter().any(|rule| rule.methods.is_some())
+    }
 }
 
 // === impl PassedOn ===
@@ -83,3 +99,6 @@ impl PassedOn {
         }
     }
 }
+
+/// Headers that make some frameworks take a POST for something else.
+pub const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];

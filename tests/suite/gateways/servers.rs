@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use super::asked_by;
 use crate::support::browser::{Browser, Kind, address};
 use crate::support::until;
+use crate::support::upstream::switches_protocols;
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::{Setup, World, identity_seen};
 
@@ -123,6 +124,8 @@ fn holds_behind(way: &Way, setup: Setup, leads: bool) {
     let seen = world.seen_since(mark);
     assert_eq!((seen[0].target(), identity_seen(&seen[0])), ("/public/x?a=1", Ok(None)), "{seen:#?}");
 
+    stays_what_was_asked_about(&server, &world);
+
     // For the rest they are sent to sign in.
     let mark = world.mark();
     for target in ["/x", "/admin/x", "/oauth2/auth", "/oauth2/auth/public/x"] {
@@ -204,6 +207,63 @@ fn holds_behind(way: &Way, setup: Setup, leads: bool) {
     assert!(answer.status >= 500, "{answer:?}");
     assert!(upstream.since(mark).is_empty());
 }
+
+/// What reaches the application is the request that was decided on, and nothing makes another of it.
+fn stays_what_was_asked_about(server: &Server, world: &World) {
+    let open = |target: &str, host: &str, lines: &str| {
+        let mut wire = Wire::connect(server.address);
+        wire.write(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n").as_bytes());
+        wire
+    };
+
+    // By another protocol (h2c) a client could go on and ask for anything.
+    for lines in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n",
+        "Connection: upgrade\r\nUpgrade: TLS/1.0\r\n",
+        "Connection: upgrade\r\nUpgrade: h2c, websocket\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket, h2c\r\n",
+        "Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+    ] {
+        let mark = world.mark();
+        let answer = open("/public/x", "app.test", lines).answer(false).unwrap();
+        for seen in world.seen_since(mark) {
+            let to = seen.head.all("upgrade");
+            assert!(matches!(to[..], [] | ["websocket"]), "{lines}: {seen:#?} {answer:?}");
+        }
+    }
+    let handshake = "Connection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n\
+                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://app.test\r\n";
+    let accepted = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    world.upstream.at("/public/socket", switches_protocols(accepted));
+    let head = open("/public/socket", "app.test", handshake).head().unwrap();
+    assert!(head.start.starts_with("HTTP/1.1 101 "), "a WebSocket is one: {head:?}");
+
+    // Some applications would go by these.
+    for name in OVERRIDES.iter().flat_map(|name| [(*name).to_owned(), name.replace('-', "_")]) {
+        let mark = world.mark();
+        let lines = format!("{name}: /admin/x\r\nConnection: close\r\n");
+        let answer = open("/public/x", "app.test", &lines).answer(false).unwrap();
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+        let seen = world.seen_since(mark);
+        let spelled = |(name, _): &&(String, String)| {
+            OVERRIDES.iter().any(|other| name.replace('_', "-").eq_ignore_ascii_case(other))
+        };
+        assert_eq!((seen.len(), seen[0].head.headers.iter().find(spelled)), (1, None), "{seen:#?}");
+    }
+
+    // Of a host with a comma no part is asked about.
+    let mark = world.mark();
+    for host in ["evil.test, app.test", "evil.test,app.test", "app.test, evil.test"] {
+        let answer = open("/public/x", host, "Connection: close\r\n").answer(false).unwrap();
+        assert!(answer.status >= 400, "{host}: {answer:?}");
+    }
+    assert!(world.seen_since(mark).is_empty(), "{:#?}", world.seen_since(mark));
+}
+
+/// What no application hears behind a gateway, whatever its rules are.
+const OVERRIDES: [&str; 5] =
+    ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"];
 
 #[test]
 fn people_sign_in_through_nginx() {
