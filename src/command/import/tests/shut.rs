@@ -1,0 +1,105 @@
+//! What was shut stays shut, whoever was kept out stays out, and no secret is shown.
+
+use super::*;
+
+/// Everything that comes out: the file, and what is said of it.
+fn all_of(import: &Import) -> String {
+    format!("{}\n{}", import.toml, import.report)
+}
+
+/// Nobody comes in before somebody has written who may.
+fn is_shut(import: &Import) -> bool {
+    import.toml.contains("#required_roles =") && !import.toml.contains("\nrequired_roles")
+}
+
+/// An alpha configuration with these lines in its provider.
+fn alpha(provider: &str) -> String {
+    format!(
+        "upstreamConfig:\n  upstreams:\n    - {{id: a, path: /, uri: 'http://127.0.0.1:8080'}}\n\
+         providers:\n  - id: p\n    clientID: a\n{provider}---\nargs: ['--email-domain=*']\n"
+    )
+}
+
+#[test]
+fn a_flag_takes_the_next_word_whatever_it_begins_with() {
+    for text in [
+        "oauth2-proxy --provider=oidc --cookie-secret -Zm9vYmFyYmF6Zm9vYmFyYmF6Zm9vYmFyYmF6c= --scope openid",
+        "oauth2-proxy --client-secret --Zm9vYmFyYmF6 --scope openid",
+        "args: [--client-secret, --Zm9vYmFyYmF6, --scope, openid]\n",
+        "args:\n  - --cookie-secret\n  - -Zm9vYmFyYmF6=\n  - --scope openid\n",
+        "args:\n  - --client-secret\n  - --Zm9v YmFyYmF6 --Zm9v\n  - --scope\n  - openid\n",
+        "command: oauth2-proxy --cookie-secret --Zm9vYmFyYmF6= --scope openid\n",
+    ] {
+        let import = imported(text);
+        assert!(!all_of(&import).contains("Zm9v"), "{text}\n{}", import.report);
+        assert!(import.toml.contains("scopes = [\"openid\"]"), "{text}\n{}", import.toml);
+        assert!(import.report.entries.iter().all(|entry| entry.fate != Fate::Unknown), "{}", import.report);
+    }
+}
+
+#[test]
+fn an_unknown_flag_is_named_only_where_it_looks_like_a_name() {
+    for text in [
+        "--scope=openid --Zm9vYmFyYmF6==",
+        "--scope=openid --hush4711hush=hush",
+        "--scope=openid --zhushhushhushhushhushhushhushhushhush",
+        "extraArgs:\n  scope: openid\n  client-secret=hush-Zm9v: ''\n",
+        "environment:\n  - OAUTH2_PROXY_SCOPE=openid\n  - OAUTH2_PROXY_CLIENT_SECRET=Zm9v: hush\n",
+        "environment:\n  OAUTH2_PROXY_SCOPE: openid\n  OAUTH2_PROXY_CLIENT_SECRET=Zm9v: hush\n",
+    ] {
+        let said = all_of(&imported(text));
+        assert!(!said.contains("Zm9v") && !said.contains("hush"), "{text}\n{said}");
+    }
+    let report = imported("--scope=openid --made-up=hush").report.to_string();
+    assert!(report.contains("--made-up: not an option"), "{report}");
+}
+
+#[test]
+fn a_flag_without_a_value_asks_for_something_that_is_not_known() {
+    assert!(is_shut(&imported("oauth2-proxy --email-domain='*' --allowed-group")));
+}
+
+#[test]
+fn a_file_inside_a_manifest_is_read_or_refused_with_its_line() {
+    let map = |key: &str, broken: &str| {
+        format!(
+            "kind: ConfigMap\ndata:\n  {key}: |\n    {broken}\n---\nargs: [--client-id=a, '--email-domain=*']\n"
+        )
+    };
+    for (key, inner, line) in [
+        (
+            "oauth2_proxy.yaml",
+            "a: &a [staff]\n    providers:\n      - clientID: a\n        allowedGroups: *a",
+            7,
+        ),
+        ("alpha", "upstreamConfig: {}\n    providers:\n      - allowedGroups: [hush\n    x: y", 7),
+        ("proxy-config", "a: b\n    c: [hush\n    d: e", 6),
+    ] {
+        let error = read(&map(key, inner), None).unwrap_err();
+        assert_eq!(error.line, line, "{key}: {error}");
+        assert!(!error.to_string().contains("hush"), "{error}");
+    }
+    let text =
+        "data:\n  x.cfg: |\n\n    client_id = 'a'\n    scope = 'b'\n  y.yaml: |\n    upstreamConfig: {}\n";
+    let lines: Vec<usize> = read(text, None).unwrap().iter().map(|one| one.line).collect();
+    assert_eq!(lines, [4, 5]);
+    // Neither a file by its name nor by what it says.
+    read(&map("note", "a: b\n    c: [d\n    e: f"), None).unwrap();
+}
+
+#[test]
+fn an_element_of_a_list_keeps_its_commas() {
+    for (text, roles) in [
+        (
+            format!("{WHOLE}email_domains = [\"*\"]\nallowed_groups = [\"CN=admins,OU=x\"]\n"),
+            "[\"CN=admins,OU=x\"]",
+        ),
+        (format!("{WHOLE}email_domains = [\"*\"]\nallowed_groups = \"a,b\"\n"), "[\"a\", \"b\"]"),
+        (alpha("    allowedGroups: ['CN=admins,OU=x']\n"), "[\"CN=admins,OU=x\"]"),
+        ("oauth2-proxy --email-domain='*' --allowed-group=a,b".to_owned(), "[\"a\", \"b\"]"),
+        ("OAUTH2_PROXY_EMAIL_DOMAINS=*\nOAUTH2_PROXY_ALLOWED_GROUPS=a,b\n".to_owned(), "[\"a\", \"b\"]"),
+    ] {
+        let import = imported(&text);
+        assert!(import.toml.contains(&format!("required_roles = {roles}\n")), "{text}\n{}", import.toml);
+    }
+}
