@@ -26,6 +26,13 @@ impl<'a> Bag<'a> {
         self.given.iter().any(|one| one.name == flag)
     }
 
+    /// Whether a field about one kind of provider is here that no flag is known for: it may keep people out.
+    pub(super) fn has_unread_provider_field(&self) -> bool {
+        let table = |name: &str| name.split('.').next().is_some_and(|table| table.ends_with("config"));
+        let mut unread = self.given.iter().filter(|one| one.source == Source::Alpha);
+        unread.any(|one| one.name.strip_prefix("providers.").is_some_and(table))
+    }
+
     /// Whether the structured configuration is here, which has no defaults of the flags'.
     pub(super) fn is_alpha(&self) -> bool {
         self.given.iter().any(|one| one.source == Source::Alpha)

@@ -60,6 +60,83 @@ fn a_flag_without_a_value_asks_for_something_that_is_not_known() {
 }
 
 #[test]
+fn every_restriction_of_an_alpha_provider_shuts_the_gate() {
+    let open = imported(&alpha("    provider: gitlab\n"));
+    assert!(!is_shut(&open), "{}", open.toml);
+    for lines in [
+        "    gitlabConfig: {projects: [corp/app]}\n",
+        "    githubConfig: {repo: corp/app}\n",
+        "    githubConfig: {users: [somebody]}\n",
+        "    bitbucketConfig: {team: corp}\n",
+        "    bitbucketConfig: {repository: corp/app}\n",
+        "    gitlabConfig: {madeUp: corp}\n",
+        "    madeUpConfig: {group: corp}\n",
+        "    githubconfig: {org: corp}\n",
+        "    githubConfig: [corp]\n",
+    ] {
+        let import = imported(&alpha(lines));
+        assert!(is_shut(&import), "{lines}\n{}\n{}", import.toml, import.report);
+    }
+    let folded = imported(&alpha("    allowedgroups: [staff]\n"));
+    assert!(folded.toml.contains("required_roles = [\"staff\"]"), "{}", folded.toml);
+    // What only says how somebody is asked shuts nothing.
+    let asked = imported(&alpha(
+        "    provider: gitlab\n    githubConfig: {token: x}\n    oidcConfig: {emailClaim: email}\n",
+    ));
+    assert!(!is_shut(&asked), "{}", asked.toml);
+}
+
+#[test]
+fn a_group_of_keycloak_is_no_role_of_the_same_name() {
+    let of_keycloak = "provider = \"keycloak-oidc\"\noidc_issuer_url = \"https://login.example.com/realms/main\"\n\
+        redirect_url = \"https://app.example.com/oauth2/callback\"\nupstreams = [\"http://127.0.0.1:8080\"]\n\
+        client_id = \"app-1\"\nemail_domains = [\"*\"]\nallowed_roles = [\"admin\"]\n";
+    let roles = imported(of_keycloak);
+    assert!(roles.toml.contains("required_roles = [\"admin\"]"), "{}", roles.toml);
+    assert!(roles.toml.contains("claim = \"roles\""), "{}", roles.toml);
+    assert!(!roles.toml.contains("claim = \"groups\""), "{}", roles.toml);
+    loaded(&roles.toml);
+    let both = imported(&format!("{of_keycloak}allowed_groups = [\"staff\"]\n"));
+    assert!(both.toml.contains("required_roles = [\"staff\", \"role:admin\"]"), "{}", both.toml);
+    assert!(
+        both.toml.contains("claim = \"roles\"\ncontains = \"admin\"\nrole = \"role:admin\"\n"),
+        "{}",
+        both.toml
+    );
+    assert!(both.toml.contains("claim = \"groups\""), "{}", both.toml);
+    assert!(!both.toml.contains("\"admin\","), "{}", both.toml);
+    loaded(&both.toml);
+}
+
+#[test]
+fn beside_open_paths_no_header_carries_an_address_that_nobody_verified() {
+    let open = "email_domains = [\"*\"]\nskip_auth_routes = [\"^/a$\"]\n";
+    let header = "header = \"X-Forwarded-Email\"";
+    let import = imported(&format!("{WHOLE}{open}"));
+    assert!(!import.toml.contains(header), "{}", import.toml);
+    assert!(import.report.todo.iter().any(|text| text.contains("X-Forwarded-Email")), "{}", import.report);
+    loaded(&import.toml);
+    for kept in [
+        "email_domains = [\"*\"]\n".to_owned(),
+        format!("{open}insecure_oidc_allow_unverified_email = true\n"),
+        "email_domains = [\"*\"]\nskip_auth_routes = [\"\\\\.css$\"]\n".to_owned(),
+    ] {
+        let import = imported(&format!("{WHOLE}{kept}"));
+        assert!(import.toml.contains(header), "{kept}\n{}", import.toml);
+    }
+    let injected = format!(
+        "{}injectRequestHeaders:\n  - {{name: X-Mail, values: [{{claim: email}}]}}\n  - {{name: X-Plan, values: [{{claim: plan}}]}}\n",
+        alpha("").replace("---\nargs: ['--email-domain=*']\n", "")
+    );
+    let injected = format!("{injected}---\nargs: ['--email-domain=*', '--skip-auth-route=^/a$']\n");
+    let import = imported(&injected);
+    assert!(!import.toml.contains("claim = \"email\"") && import.toml.contains("X-Plan"), "{}", import.toml);
+    // Or else a client's own would come by.
+    assert!(import.toml.contains("claim = \"fill-in\"\nheader = \"X-Mail\""), "{}", import.toml);
+    assert!(import.report.todo.iter().any(|text| text.contains("X-Mail")), "{}", import.report);
+}
+
+#[test]
 fn a_file_inside_a_manifest_is_read_or_refused_with_its_line() {
     let map = |key: &str, broken: &str| {
         format!(
