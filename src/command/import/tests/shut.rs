@@ -137,6 +137,37 @@ fn beside_open_paths_no_header_carries_an_address_that_nobody_verified() {
 }
 
 #[test]
+fn no_part_of_a_store_s_address_that_may_be_a_password_is_written() {
+    for url in [
+        "admin:hunter2@redis:6379",
+        "hunter2@redis:6379",
+        "http://u:hunter2@redis:6379",
+        "redis:hunter2@redis",
+        "redis://u:12/hunter2@redis:6379",
+        "redis://u:12?hunter2@redis:6379",
+        "redis://u:12#hunter2@redis:6379",
+        "redis:///hunter2",
+        "hunter2",
+    ] {
+        let said = all_of(&imported(&format!(
+            "{WHOLE}session_store_type = \"redis\"\nredis_connection_url = \"{url}\"\n"
+        )));
+        assert!(!said.contains("hunter2") && !said.contains("redis:6379"), "{url}\n{said}");
+        assert!(said.contains("redis_connection_url: no URL of a server"), "{url}\n{said}");
+        assert!(said.contains("[session] store: the sessions were in Redis"), "{url}\n{said}");
+    }
+    for (url, store) in [
+        ("redis://u:hunter2@redis:6379/2", "store = \"redis://redis:6379/2\""),
+        ("rediss://:hunter2,hunter2@redis:6379", "store = \"rediss://redis:6379\""),
+        ("redis://redis:6379/0?dial_timeout=hunter2", "store = \"redis://redis:6379/0\""),
+    ] {
+        let import = imported(&format!("{WHOLE}redis_connection_url = \"{url}\"\n"));
+        let said = all_of(&import);
+        assert!(!said.contains("hunter2") && import.toml.contains(store), "{url}\n{said}");
+    }
+}
+
+#[test]
 fn a_file_inside_a_manifest_is_read_or_refused_with_its_line() {
     let map = |key: &str, broken: &str| {
         format!(
@@ -179,4 +210,51 @@ fn an_element_of_a_list_keeps_its_commas() {
         let import = imported(&text);
         assert!(import.toml.contains(&format!("required_roles = {roles}\n")), "{text}\n{}", import.toml);
     }
+}
+
+#[test]
+fn each_path_of_an_upstream_has_its_rule_or_is_named_as_left_out() {
+    let of = |more: &str| {
+        let whole = WHOLE.replace("\"http://127.0.0.1:8080\"", &format!("\"http://127.0.0.1:8080\", {more}"));
+        imported(&format!("{whole}email_domains = [\"*\"]\n"))
+    };
+    let import = of("\"http://127.0.0.1:9/caf%c3%a9/\"");
+    assert!(import.toml.contains("path = \"/caf%C3%A9/**\""), "{}", import.toml);
+    assert!(import.toml.contains("upstream = \"http://127.0.0.1:9\""), "{}", import.toml);
+    loaded(&import.toml);
+    for more in
+        ["\"http://127.0.0.1:9/a%2fb/\"", "\"http://127.0.0.1:9/a;b/\"", "\"http://127.0.0.1:9/a*b/\""]
+    {
+        let import = of(more);
+        assert!(!import.toml.contains("127.0.0.1:9\""), "{}", import.toml);
+        assert!(
+            import.report.to_string().contains(
+                "upstreams: upstream, and a rule for each path that has one of its own; left out: "
+            ),
+            "{}",
+            import.report
+        );
+    }
+    let folded = of("\"http://127.0.0.1:9/App/\", \"http://127.0.0.1:10/app/\"");
+    assert!(folded.report.to_string().contains("a second one for the same path"), "{}", folded.report);
+}
+
+#[test]
+fn a_provider_whose_value_is_elsewhere_is_no_other_one() {
+    for text in [
+        "provider = \"gitlab\"\noidc_issuer_url = \"$ISSUER\"\n",
+        "provider = \"$P\"\n",
+        "oidc_issuer_url = \"$ISSUER\"\n",
+        "provider = \"azure\"\nazure_tenant = \"t-1\"\noidc_issuer_url = \"${ISSUER}\"\n",
+    ] {
+        let import = imported(text);
+        assert!(import.toml.contains("#issuer = "), "{text}\n{}", import.toml);
+        assert!(!import.toml.contains("\nissuer = "), "{text}\n{}", import.toml);
+        assert!(
+            import.report.todo.iter().any(|text| text.starts_with("[oidc] issuer: ")),
+            "{}",
+            import.report
+        );
+    }
+    assert!(imported("provider = \"gitlab\"\n").toml.contains("issuer = \"https://gitlab.com\""));
 }
