@@ -91,16 +91,12 @@ fn text_of(file: &Path) -> io::Result<String> {
     if file.as_os_str() == "-" {
         io::stdin().lock().take(LONGEST + 1).read_to_end(&mut bytes)?;
     } else {
-        open(file)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+        std::fs::File::open(file)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
     }
     if bytes.len() as u64 > LONGEST {
         return Err(io::Error::other("longer than 1 MiB, which no configuration is"));
     }
     String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
-}
-
-fn open(file: &Path) -> io::Result<std::fs::File> {
-    std::fs::File::open(file)
 }
 
 /// A file that is there may be the only copy of what somebody has written by hand.

@@ -92,12 +92,20 @@ const PROVIDER: &[(&str, &str)] = &[
     ("googleConfig.group", "google-group"),
     ("githubConfig.org", "github-org"),
     ("githubConfig.team", "github-team"),
+    ("githubConfig.repo", "github-repo"),
+    ("githubConfig.token", "github-token"),
+    ("githubConfig.users", "github-user"),
     ("gitlabConfig.group", "gitlab-group"),
+    ("gitlabConfig.projects", "gitlab-project"),
+    ("bitbucketConfig.team", "bitbucket-team"),
+    ("bitbucketConfig.repository", "bitbucket-repository"),
 ];
 
 /// The fields of a table, down to the texts, under the flags that mean the same.
 fn fields(node: &Node, path: &str, known: &[(&str, &str)], found: &mut Vec<Given>) {
-    walk(node, "", 0, &mut |field, line, values| match known.iter().find(|(name, _)| *name == field) {
+    // In any case, as Go reads a field's name.
+    let flag = |field: &str| known.iter().find(|(name, _)| name.eq_ignore_ascii_case(field));
+    walk(node, "", 0, &mut |field, line, values| match flag(field) {
         Some((_, "")) => {}
         Some((_, flag)) => found.push(given(flag, values, line, Source::Alpha)),
         None => found.push(given(&format!("{path}.{field}"), Vec::new(), line, Source::Alpha)),

@@ -26,6 +26,13 @@ impl<'a> Bag<'a> {
         self.given.iter().any(|one| one.name == flag)
     }
 
+    /// Whether a field about one kind of provider is here that no flag is known for: it may keep people out.
+    pub(super) fn has_unread_provider_field(&self) -> bool {
+        let table = |name: &str| name.split('.').next().is_some_and(|table| table.ends_with("config"));
+        let mut unread = self.given.iter().filter(|one| one.source == Source::Alpha);
+        unread.any(|one| one.name.strip_prefix("providers.").is_some_and(table))
+    }
+
     /// Whether the structured configuration is here, which has no defaults of the flags'.
     pub(super) fn is_alpha(&self) -> bool {
         self.given.iter().any(|one| one.source == Source::Alpha)
@@ -45,16 +52,29 @@ impl<'a> Bag<'a> {
             .filter(|value| !value.is_empty() && !is_blank(value))
     }
 
-    /// All of its values; one text may hold several, with commas.
+    /// All of its values; one text may hold several, with commas, unless it is an element of a list itself.
     pub(super) fn list(&self, flag: &str) -> Vec<String> {
-        let mut found = self.values(flag, |_| true);
+        let mut found = self.expressions(flag);
         found.retain(|value| !is_blank(value));
         found
     }
 
-    /// The same of expressions, in which an element of a list may have a comma of its own.
+    /// The same of expressions, whose `$` is none of a shell's.
     pub(super) fn expressions(&self, flag: &str) -> Vec<String> {
-        self.values(flag, |source| source != Source::File)
+        let mut found: Vec<String> = Vec::new();
+        for one in self.of(flag) {
+            let whole = one.listed || one.source == Source::Alpha;
+            for value in &one.values {
+                let value = clean(value);
+                let parts: Vec<&str> = if whole { vec![value] } else { value.split(',').collect() };
+                for part in parts.into_iter().map(clean).filter(|part| !part.is_empty()) {
+                    if !found.iter().any(|known| known == part) {
+                        found.push(part.to_owned());
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// `None` where it is not given, or is neither true nor false.
@@ -113,22 +133,6 @@ impl<'a> Bag<'a> {
         let named: Vec<&Given> = self.given.iter().filter(|one| one.name == flag).collect();
         let wins = named.iter().map(|one| one.source).max();
         named.into_iter().filter(|one| Some(one.source) == wins).collect()
-    }
-
-    fn values(&self, flag: &str, cut: impl Fn(Source) -> bool) -> Vec<String> {
-        let mut found: Vec<String> = Vec::new();
-        for one in self.of(flag) {
-            for value in &one.values {
-                let value = clean(value);
-                let parts: Vec<&str> = if cut(one.source) { value.split(',').collect() } else { vec![value] };
-                for part in parts.into_iter().map(clean).filter(|part| !part.is_empty()) {
-                    if !found.iter().any(|known| known == part) {
-                        found.push(part.to_owned());
-                    }
-                }
-            }
-        }
-        found
     }
 }
 

@@ -20,12 +20,12 @@ pub(super) fn read(text: &str) -> Result<Vec<Given>, Unreadable> {
     let mut found = Vec::new();
     for (name, item) in document.iter() {
         let at = document.key(name).and_then(toml_edit::Key::span).map_or(0, |span| span.start);
-        let values = match item {
-            Item::Value(Value::Array(list)) => list.iter().filter_map(text_of).collect(),
-            Item::Value(value) => text_of(value).into_iter().collect(),
-            _ => Vec::new(),
+        let (values, listed) = match item {
+            Item::Value(Value::Array(list)) => (list.iter().filter_map(text_of).collect(), true),
+            Item::Value(value) => (text_of(value).into_iter().collect(), false),
+            _ => (Vec::new(), false),
         };
-        found.push(given(name, values, line_of(text, at), Source::File));
+        found.push(Given { listed, ..given(name, values, line_of(text, at), Source::File) });
     }
     found.sort_by_key(|one| one.line);
     Ok(found)

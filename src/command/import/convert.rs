@@ -24,7 +24,7 @@ pub struct Import {
 const HEAD: &str = "Made by `rolegate import oauth2-proxy`. docs/moving-from-oauth2-proxy.md says what to look at before it runs.
 Secrets are not in it: each *_file must be put in place. config/rolegate.toml has every key there is.";
 
-/// A role that nobody has: who may pass is not known yet.
+/// A role that nobody has, where who may pass is not known yet; a claim that no token has.
 const FILL_IN: &str = "fill-in";
 
 /// Everything at once.
@@ -34,8 +34,8 @@ pub fn convert(given: &[Given]) -> Import {
     let place = places::places(&mut bag, &mut page);
     session::session(&mut bag, &mut page);
     let asked = people::asked(&provider, &mut bag);
-    let asks = rules::rules(&asked, &place, &mut bag, &mut page);
-    people::identity(&provider, &asked, asks, &mut bag, &mut page);
+    let rules = rules::rules(&asked, &place, &mut bag, &mut page);
+    people::identity(&provider, &asked, &rules, &mut bag, &mut page);
     log(&mut bag, &mut page);
     Import { toml: page.text(HEAD), report: bag.report() }
 }

@@ -33,12 +33,14 @@ pub enum Source {
 /// One option with what it was given.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Given {
-    /// As it was written, without its value.
+    /// As it was written, without its value; `--…` for a flag that may be a value itself.
     pub written: String,
     /// In small letters with hyphens, without `OAUTH2_PROXY_`.
     pub name: String,
     /// None where the value is elsewhere (`valueFrom`).
     pub values: Vec<String>,
+    /// A list of the file's, each of whose elements is one; any other text is a list with commas where a list is asked for.
+    pub listed: bool,
     /// From 1.
     pub line: usize,
     /// Where it stood.
@@ -111,8 +113,18 @@ pub(super) fn told(text: &str) -> Option<Format> {
 pub(super) fn given(written: &str, values: Vec<String>, line: usize, source: Source) -> Given {
     let bare = written.trim_start_matches('-');
     let bare = bare.strip_prefix("OAUTH2_PROXY_").unwrap_or(bare);
-    let name = options::find(bare).map_or_else(|| options::plain(bare), |row| row.flag.to_owned());
-    Given { written: written.to_owned(), name, values, line, source }
+    let row = options::find(bare);
+    let name = row.map_or_else(|| options::plain(bare), |row| row.flag.to_owned());
+    let shown = written.split('=').next().unwrap_or_default();
+    let shown = if row.is_none() && source == Source::Flag && !is_named(bare) { "--…" } else { shown };
+    Given { written: shown.to_owned(), name, values, listed: false, line, source }
+}
+
+/// Whether it is words with hyphens. Anything else may be a value, and so a secret, that a hand has put at a flag's place.
+fn is_named(bare: &str) -> bool {
+    let word = |word: &str| word.len() <= 16 && word.bytes().all(|b| b.is_ascii_lowercase());
+    let bare = bare.split('=').next().unwrap_or_default();
+    bare.len() <= 60 && bare.split(['-', '_']).all(word)
 }
 
 // === impl Given ===

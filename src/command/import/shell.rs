@@ -91,21 +91,24 @@ pub(super) fn arguments(words: &[(usize, &str)]) -> Vec<Given> {
             continue;
         }
         let known = options::find(bare);
-        let next = rest.get(at).map(|(_, next)| *next).filter(|next| !next.starts_with('-'));
-        let value = match (known, next) {
-            (Some(row), Some(next)) if !row.switch => {
-                at += 1;
-                next.to_owned()
-            }
-            // Without a value it is a switch that is on.
-            _ => "true".to_owned(),
+        let values = if takes_next(word) {
+            // Whatever it begins with, as pflag reads it: a secret may begin with a hyphen.
+            at += 1;
+            rest.get(at - 1).map(|(_, next)| (*next).to_owned()).into_iter().collect()
+        } else {
+            vec!["true".to_owned()]
         };
         // A word with one hyphen that nobody knows belongs to another program.
         if known.is_some() || word.starts_with("--") {
-            found.push(given(&format!("--{bare}"), vec![value], *line, Source::Flag));
+            found.push(given(&format!("--{bare}"), values, *line, Source::Flag));
         }
     }
     found
+}
+
+/// Whether the word behind this one is its value.
+pub(super) fn takes_next(word: &str) -> bool {
+    word.starts_with('-') && options::find(word.trim_start_matches('-')).is_some_and(|row| !row.switch)
 }
 
 /// The name in `--name=value`.

@@ -128,7 +128,12 @@ fn look(node: &Node, key: &str, found: &mut Vec<Given>) -> Result<(), Unreadable
             };
             let mut cut: Vec<(usize, String)> = Vec::new();
             for (line, word) in words {
-                cut.extend(several(line, word)?);
+                // What a flag before it takes is one text, whatever it looks like.
+                if cut.last().is_some_and(|(_, before)| shell::takes_next(before)) {
+                    cut.push((line, word.to_owned()));
+                } else {
+                    cut.extend(several(line, word)?);
+                }
             }
             list(&cut.iter().map(|(line, word)| (*line, word.as_str())).collect::<Vec<_>>(), found);
         }
@@ -178,15 +183,20 @@ fn list(words: &[(usize, &str)], found: &mut Vec<Given>) {
 
 /// A file or a command line inside a text.
 fn written(text: &str, line: usize, key: &str, found: &mut Vec<Given>) -> Result<(), Unreadable> {
-    let moved = |inner: Vec<Given>| inner.into_iter().map(move |one| Given { line: one.line + line, ..one });
-    let there = |error: Unreadable| Unreadable { line: error.line + line, ..error };
+    // A block begins, to the parser, where its first line with something on it does.
+    let before = (line - 1).saturating_sub(text.bytes().take_while(|byte| *byte == b'\n').count());
+    let moved =
+        |inner: Vec<Given>| inner.into_iter().map(move |one| Given { line: one.line + before, ..one });
+    let there = |error: Unreadable| Unreadable { line: error.line + before, ..error };
     if matches!(key, "command" | "args" | "entrypoint") {
         let flat = text.replace("\\\n", " ").replace("\\ ", " ").replace('\n', " ");
         let words = shell::words(&flat, line)?;
         list(&words.iter().map(|word| (line, word.as_str())).collect::<Vec<_>>(), found);
         return Ok(());
     }
-    let file = key.ends_with(".cfg") || key.to_ascii_lowercase().contains("config") || key == "conf";
+    let file = [".cfg", ".yaml", ".yml"].iter().any(|end| key.ends_with(end))
+        || key.to_ascii_lowercase().contains("config")
+        || key == "conf";
     if !text.contains('\n') && !file {
         return Ok(());
     }
@@ -197,8 +207,13 @@ fn written(text: &str, line: usize, key: &str, found: &mut Vec<Given>) -> Result
             found.extend(moved(shell::read(text).map_err(there)?));
         }
         Some(Format::Yaml) if text.contains('\n') => {
-            for document in documents(text).unwrap_or_default().iter().filter(|inner| alpha::is_alpha(inner))
-            {
+            let documents = match documents(text) {
+                Ok(documents) => documents,
+                // Half of a configuration may be without what keeps people out.
+                Err(error) if file || ALPHA.iter().any(|key| text.contains(key)) => return Err(there(error)),
+                Err(_) => return Ok(()),
+            };
+            for document in documents.iter().filter(|inner| alpha::is_alpha(inner)) {
                 let mut inner = Vec::new();
                 alpha::read(document, &mut inner);
                 found.extend(moved(inner));
@@ -208,6 +223,9 @@ fn written(text: &str, line: usize, key: &str, found: &mut Vec<Given>) -> Result
     }
     Ok(())
 }
+
+/// What a text with an alpha configuration in it cannot do without.
+const ALPHA: [&str; 2] = ["providers", "upstreamConfig"];
 
 /// How many lines begin with a key of oauth2-proxy's own; two words that everybody uses do not count.
 fn keys(text: &str) -> usize {

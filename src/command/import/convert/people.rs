@@ -8,6 +8,7 @@ use super::super::options::Fate;
 use super::super::page::{Page, list};
 use super::FILL_IN;
 use super::provider::Provider;
+use super::rules::Written;
 
 /// A role of whoever has a verified address: oauth2-proxy refuses everybody else.
 const VERIFIED: &str = "verified-email";
@@ -27,11 +28,17 @@ pub(super) struct Asked {
 
 pub(super) fn asked(provider: &Provider, bag: &mut Bag<'_>) -> Asked {
     let mut roles = bag.list("allowed-group");
-    for flag in ["keycloak-group", "allowed-role"] {
-        roles.extend(bag.list(flag).into_iter().filter(|role| !roles.contains(role)).collect::<Vec<_>>());
+    for group in bag.list("keycloak-group") {
+        if !roles.contains(&group) {
+            roles.push(group);
+        }
+    }
+    let apart = groups_count(bag);
+    for role in bag.list("allowed-role") {
+        roles.push(if apart { prefixed(&role) } else { role });
     }
     let (domains, emails) = domains(bag);
-    let elsewhere = RESTRICTIONS.iter().any(|flag| bag.has(flag));
+    let elsewhere = RESTRICTIONS.iter().any(|flag| bag.has(flag)) || bag.has_unread_provider_field();
     // Named, and not a word of what is asked for: less would be asked for than before.
     let unread = ["allowed-group", "keycloak-group", "allowed-role"]
         .iter()
@@ -49,6 +56,16 @@ pub(super) fn asked(provider: &Provider, bag: &mut Bag<'_>) -> Asked {
     let lax = bag.on("insecure-oidc-allow-unverified-email") == Some(true);
     let verified = !lax && !provider.silent_on_email && domains.is_empty();
     Asked { known, roles, domains, verified, issuer: provider.issuer.is_some() }
+}
+
+/// Whether groups let people in, beside whom a realm role of the same name must not be a role.
+fn groups_count(bag: &Bag<'_>) -> bool {
+    bag.has("allowed-group") || bag.has("keycloak-group")
+}
+
+/// A realm role's name among groups, as oauth2-proxy has it.
+fn prefixed(role: &str) -> String {
+    format!("role:{role}")
 }
 
 /// Restrictions of providers that nothing here can check.
@@ -147,8 +164,14 @@ impl Asked {
     }
 }
 
-/// `[identity]` with its sources, and `[bearer]`. `asks`: a rule asks for somebody.
-pub(super) fn identity(provider: &Provider, asked: &Asked, asks: bool, bag: &mut Bag<'_>, page: &mut Page) {
+/// `[identity]` with its sources, and `[bearer]`.
+pub(super) fn identity(
+    provider: &Provider,
+    asked: &Asked,
+    rules: &Written,
+    bag: &mut Bag<'_>,
+    page: &mut Page,
+) {
     asked.required(page);
     let by_email = bag.on("prefer-email-to-user") == Some(true);
     if by_email {
@@ -161,15 +184,20 @@ pub(super) fn identity(provider: &Provider, asked: &Asked, asks: bool, bag: &mut
             "What X-Forwarded-User was; \"cognito:username\" is the default here.",
         );
     }
-    sources(provider, asked, asks, bag, page);
+    sources(provider, asked, rules.asks, bag, page);
+    let email = bag.text("oidc-email-claim").unwrap_or_else(|| "email".to_owned());
+    // Open paths are told who has a session, and that may be somebody whose address nobody verified.
+    let unverified = rules.open && bag.on("insecure-oidc-allow-unverified-email") != Some(true);
+    let kept_back = |claim: &str| unverified && (claim == "email" || claim == email);
     if bag.is_alpha() {
-        injected(bag, page);
+        injected(&kept_back, bag, page);
     } else if bag.on("pass-user-headers") != Some(false) || bag.on("pass-basic-auth") != Some(false) {
         page.key(TABLE, "user_headers", list(["X-Forwarded-User"]), "Beside X-User and X-Roles.");
         page.key(TABLE, "roles_headers", list(["X-Forwarded-Groups"]), "");
-        let email = bag.text("oidc-email-claim").unwrap_or_else(|| "email".to_owned());
-        if !by_email {
-            header(page, &email, "X-Forwarded-Email");
+        match (by_email, kept_back(&email)) {
+            (true, _) => {}
+            (_, false) => header(page, &email, "X-Forwarded-Email"),
+            (_, true) => keep_back("X-Forwarded-Email", bag, page),
         }
         header(page, "preferred_username", "X-Forwarded-Preferred-Username");
     }
@@ -185,13 +213,22 @@ fn sources(provider: &Provider, asked: &Asked, asks: bool, bag: &mut Bag<'_>, pa
     if claim.contains('.') && !claim.contains('/') {
         bag.say("oidc-groups-claim", Fate::Missing, "a claim's name is taken as it is, and never as a path: let the provider write the groups into a claim of their own");
     }
-    page.block(SOURCE, "", vec![("claim", claim.into())]);
-    if bag.has("allowed-role") {
-        page.block(
-            SOURCE,
-            "A mapper of Keycloak's must write the realm roles there.",
-            vec![("claim", "roles".into())],
-        );
+    const MAPPER: &str = "A mapper of Keycloak's must write the realm roles there.";
+    let (groups, by_role) = (groups_count(bag), bag.has("allowed-role"));
+    if groups || !by_role {
+        page.block(SOURCE, "", vec![("claim", claim.into())]);
+    } else {
+        // Else a group of that name would let people in.
+        page.block(SOURCE, MAPPER, vec![("claim", "roles".into())]);
+        bag.say("allowed-role", Fate::Taken, "required_roles, from a claim `roles`: a mapper of Keycloak's must write realm roles there; groups are no roles then");
+    }
+    for role in bag.list("allowed-role").iter().filter(|_| groups) {
+        let keys = vec![
+            ("claim", "roles".into()),
+            ("contains", role.as_str().into()),
+            ("role", prefixed(role).into()),
+        ];
+        page.block(SOURCE, MAPPER, keys);
     }
     if asked.known && asked.verified {
         page.block(
@@ -213,12 +250,20 @@ fn sources(provider: &Provider, asked: &Asked, asks: bool, bag: &mut Bag<'_>, pa
     }
 }
 
+fn keep_back(name: &str, bag: &mut Bag<'_>, page: &mut Page) {
+    // The gate drops a client's own copies of the names that it knows: all of X-Forwarded-*, and those written here.
+    if !name.to_ascii_lowercase().starts_with("x-forwarded-") {
+        header(page, FILL_IN, name);
+    }
+    bag.todo(format!("{name}: left out, since open paths would be told addresses that nobody verified; write [[identity.headers]] if no application takes it for more than a hint"));
+}
+
 fn header(page: &mut Page, claim: &str, name: &str) {
     page.block("[[identity.headers]]", "", vec![("claim", claim.into()), ("header", name.into())]);
 }
 
 /// The structured configuration's headers.
-fn injected(bag: &mut Bag<'_>, page: &mut Page) {
+fn injected(kept_back: &dyn Fn(&str) -> bool, bag: &mut Bag<'_>, page: &mut Page) {
     let (mut users, mut roles, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     for pair in bag.list(alpha::HEADERS_FLAG) {
         let Some((name, claim)) = pair.split_once('=') else { continue };
@@ -228,6 +273,7 @@ fn injected(bag: &mut Bag<'_>, page: &mut Page) {
             "" | "access_token" | "id_token" | "refresh_token" | "created_at" | "expires_on" => {
                 left_out.push(name.to_owned())
             }
+            claim if kept_back(claim) => keep_back(name, bag, page),
             claim => header(page, claim, name),
         }
     }

@@ -7,6 +7,7 @@ use url::Url;
 use super::super::bag::Bag;
 use super::super::options::Fate;
 use super::super::page::{Page, duration, list};
+use crate::rule::path::{Pattern, PatternProblem};
 
 /// Where requests go: paths that have an upstream of their own, the longest first.
 pub(super) struct Places {
@@ -69,7 +70,9 @@ fn upstreams(bag: &mut Bag<'_>, page: &mut Page) -> Places {
     for text in bag.list("upstream") {
         match upstream(&text) {
             Ok((None, address)) if first.is_none() => first = Some(address),
-            Ok((Some(path), address)) if !mapped.iter().any(|(known, _)| *known == path) => {
+            Ok((Some(path), address))
+                if !mapped.iter().any(|(known, _)| known.eq_ignore_ascii_case(&path)) =>
+            {
                 mapped.push((path, address))
             }
             Ok(_) => left_out.push("a second one for the same path"),
@@ -120,7 +123,11 @@ fn upstream(text: &str) -> Result<(Option<String>, String), &'static str> {
     let url = Url::parse(text).map_err(|_| "what is no URL")?;
     match url.scheme() {
         "file" => return Err("files, which a web server must serve"),
-        "static" => return Err("a fixed answer, which a gateway that asks at /oauth2/auth does not need"),
+        "static" => {
+            return Err(
+                "a fixed answer, which a proxy that asks at /oauth2/auth does not need ([gateway] peers and kind)",
+            );
+        }
         "http" | "https" => {}
         _ => return Err("another kind of address"),
     }
@@ -129,10 +136,19 @@ fn upstream(text: &str) -> Result<(Option<String>, String), &'static str> {
     }
     let path = match url.path() {
         "/" => None,
-        path if path.ends_with('/') => Some(format!("{path}**")),
-        path => Some(path.to_owned()),
+        path if path.ends_with('/') => Some(pattern(&format!("{path}**"))?),
+        path => Some(pattern(path)?),
     };
     Ok((path, url.origin().ascii_serialization()))
+}
+
+/// In the spelling that requests are brought to.
+fn pattern(written: &str) -> Result<String, &'static str> {
+    let spelled = match Pattern::parse(written) {
+        Err(PatternProblem::NotCanonical(spelled)) => spelled,
+        _ => written.to_owned(),
+    };
+    Pattern::parse(&spelled).map(|_| spelled).map_err(|_| "one for a path that no rule can name")
 }
 
 fn listeners(bag: &mut Bag<'_>, page: &mut Page) {

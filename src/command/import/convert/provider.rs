@@ -17,12 +17,19 @@ pub(super) struct Provider {
 }
 
 pub(super) fn provider(bag: &mut Bag<'_>, page: &mut Page) -> Provider {
-    let kind = bag.text("provider").unwrap_or_else(|| "google".to_owned());
+    let unread = |flag| bag.has(flag) && bag.text(flag).is_none();
+    let elsewhere = unread("provider") || unread("oidc-issuer-url");
+    // A value that is elsewhere is not the one that holds where there is none.
+    let kind = match bag.text("provider") {
+        None if !bag.has("provider") => "google".to_owned(),
+        kind => kind.unwrap_or_default(),
+    };
     let written = bag.text("oidc-issuer-url");
     let pool = written.as_deref().and_then(pool_id);
     let issuer = match &pool {
         Some(_) => written.as_deref().map(|text| text.trim_end_matches('/').to_owned()),
-        None => written.or_else(|| known_issuer(&kind, bag)),
+        None if bag.has("oidc-issuer-url") => written,
+        None => known_issuer(&kind, bag),
     };
     let table = if pool.is_some() { "[cognito]" } else { "[oidc]" };
     match (&pool, &issuer) {
@@ -31,8 +38,17 @@ pub(super) fn provider(bag: &mut Bag<'_>, page: &mut Page) -> Provider {
             bag.say("oidc-issuer-url", Fate::Taken, format!("[cognito] user_pool_id = {pool:?}"));
         }
         (None, Some(issuer)) => page.key(table, "issuer", issuer.as_str(), ""),
+        (None, None) if elsewhere => {
+            page.open(table, ISSUER, "");
+            bag.todo("[oidc] issuer: it is not in what was read; for a user pool write [cognito] user_pool_id instead");
+            for flag in ["provider", "oidc-issuer-url"] {
+                if bag.has(flag) && bag.text(flag).is_none() {
+                    bag.say(flag, Fate::Missing, "its value is elsewhere");
+                }
+            }
+        }
         (None, None) => {
-            page.open(table, "issuer = \"https://…\"", "Write it exactly as the discovery document has it.");
+            page.open(table, ISSUER, "Write it exactly as the discovery document has it.");
             bag.todo(format!(
                 "[oidc] issuer: nothing says it. The provider {kind:?} may speak no OpenID Connect; then put its accounts \
                  behind a user pool, or behind another provider that does"
@@ -111,6 +127,7 @@ fn client(table: &'static str, bag: &mut Bag<'_>, page: &mut Page) -> Option<Str
     id
 }
 
+const ISSUER: &str = "issuer = \"https://…\"";
 const SECRET: &str = "/run/secrets/client-secret";
 
 /// What goes along with a login, and what verifies the provider.

@@ -34,8 +34,16 @@ struct Everywhere {
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const ALL: &str = "/**";
 
-/// Writes them; says whether one asks for somebody.
-pub(super) fn rules(asked: &Asked, places: &Places, bag: &mut Bag<'_>, page: &mut Page) -> bool {
+/// What the rules are about, taken together.
+pub(super) struct Written {
+    /// One asks for somebody.
+    pub(super) asks: bool,
+    /// One is open, be it for some methods.
+    pub(super) open: bool,
+}
+
+/// Writes them.
+pub(super) fn rules(asked: &Asked, places: &Places, bag: &mut Bag<'_>, page: &mut Page) -> Written {
     let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
     let mut all = Everywhere {
         preflight: bag.on("skip-auth-preflight") == Some(true),
@@ -65,7 +73,7 @@ pub(super) fn rules(asked: &Asked, places: &Places, bag: &mut Bag<'_>, page: &mu
         let Ok(pattern) = Pattern::parse(path) else { continue };
         write(path, &pattern, draft, &closed, asked, places, &all, page);
     }
-    !closed.is_empty()
+    Written { asks: !closed.is_empty(), open: drafts.values().any(|draft| draft.open.is_some()) }
 }
 
 /// A rule that asks for somebody owns its path in any case, with and without a final slash: beside it no other can.

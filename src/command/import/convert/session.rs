@@ -93,17 +93,35 @@ fn cookie_name(written: &str) -> Option<String> {
     (!bare.is_empty() && bare.len() <= 40 && bare.bytes().all(plain)).then(|| bare.to_owned())
 }
 
+/// An address of Redis, and the same without what a password can be part of. An unescaped `/`, `?` or `#` in one ends the
+/// host for whoever parses it, and leaves the rest of the password, up to an `@`, at another place.
+fn server(text: &str) -> Option<(Url, String)> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "redis" | "rediss"))?;
+    let number = url.path().trim_start_matches('/');
+    let torn = url.fragment().is_some() || url.query().is_some_and(|query| query.contains('@'));
+    if !url.has_host() || torn || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let mut bare = url.clone();
+    bare.set_query(None);
+    bare.set_username("").ok()?;
+    bare.set_password(None).ok()?;
+    let address = bare.as_str().trim_end_matches('/').to_owned();
+    Some((url, address))
+}
+
 fn store(bag: &mut Bag<'_>, page: &mut Page) {
     let (mode, flag) = match (bag.on("redis-use-sentinel"), bag.on("redis-use-cluster")) {
         (Some(true), _) => (Some("sentinel"), "redis-sentinel-connection-urls"),
         (_, Some(true)) => (Some("cluster"), "redis-cluster-connection-urls"),
         _ => (None, "redis-connection-url"),
     };
-    let written = bag.list(flag);
+    // One address is no list: a comma in it may be part of a password.
+    let written = if mode.is_some() { bag.list(flag) } else { bag.text(flag).into_iter().collect() };
     let mut addresses = Vec::new();
     let (mut user, mut password, mut tls) = (bag.text("redis-username"), bag.has("redis-password"), false);
     for text in &written {
-        let Ok(mut url) = Url::parse(text) else {
+        let Some((url, address)) = server(text) else {
             bag.say(flag, Fate::Missing, "no URL of a server");
             continue;
         };
@@ -112,9 +130,7 @@ fn store(bag: &mut Bag<'_>, page: &mut Page) {
         }
         password |= url.password().is_some();
         tls |= url.scheme() == "rediss";
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        addresses.push(url.to_string().trim_end_matches('/').to_owned());
+        addresses.push(address);
     }
     if addresses.is_empty() {
         page.open(TABLE, "store = \"rediss://…:6379/0\"", "");

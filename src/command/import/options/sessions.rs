@@ -5,8 +5,7 @@ use super::{Row, row, switch};
 
 const CSRF: &str = "each login has a cookie of its own, a few at most, for as long as it lasts";
 const KEY: &str = "[session] keys_file, with a fresh key from `rolegate secret`";
-const RESPONSE: &str =
-    "what a gateway that asks is told is X-User, X-Roles and the mapped headers; no browser is told them";
+const RESPONSE: &str = "with [gateway] peers and kind, a proxy that asks at /oauth2/auth is told X-User, X-Roles and the mapped headers; no browser is";
 const BASIC: &str = "no password is sent to the upstream: it trusts X-User, or verifies [assertion]";
 
 pub(super) const ROWS: &[Row] = &[
