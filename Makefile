@@ -1,4 +1,4 @@
-# The commands of the project; `make help` lists them. Continuous integration runs `make test` and nothing else.
+# The commands of the project; `make help` lists them. Continuous integration runs `make test`, and on GitHub `make deny sbom` beside it.
 
 CARGO ?= cargo
 NPM   ?= npm
@@ -69,7 +69,8 @@ browser:
 ifeq ($(CHROMIUM),)
 	@command -v apt-get >/dev/null || { echo "The browser tests need Chromium: install it, or set CHROMIUM=/path/to/it." >&2; exit 1; }
 	$(SUDO) apt-get update
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-liberation
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-liberation || { \
+		echo "No chromium by apt-get here (Ubuntu has it as a snap): install Chrome or Chromium, or set CHROMIUM=/path/to/it." >&2; exit 1; }
 endif
 
 # What comes in over TLS in the tests beside the suite's own client.

@@ -1,7 +1,7 @@
 //! One request, head to answer: every step is one call, in the order in which it must happen.
 
 use std::rc::Rc;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::SET_COOKIE;
@@ -9,26 +9,24 @@ use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 
 use crate::ask::{Ask, Kind, SEC_FETCH_SITE, Sender, is_part_of_a_page, is_prefetch};
-use crate::authorize::{By, Decision, Person, cover, decide};
-use crate::bearer::Carried;
+use crate::authorize::{Decision, cover, decide};
 use crate::body::Answer;
-use crate::caller::{Caller, Callers, person_of, person_of_speaker};
+use crate::caller::{Caller, Callers};
 use crate::clock;
-use crate::config::settings::{Config, PassedOn};
+use crate::config::settings::Config;
 use crate::forward::fault::Blame;
 use crate::forward::upgrade::{Websocket, is_websocket};
-use crate::forward::{self, Blueprint, Cacheability, Fault, Forward, Forwarded, Plan};
+use crate::forward::{self, Blueprint, Fault, Forward, Plan};
 use crate::gateway::{self, Asked};
-use crate::identity::assertion::{Handed, Who};
 use crate::listen::Peer;
-use crate::login::{Answered, Login, OwnPage, Visitor};
+use crate::login::{Login, OwnPage, Visitor};
 use crate::refusal::Refusal;
-use crate::reply::{self, Context, Language, Reply};
+use crate::reply::{self, Context, Language};
+use crate::rule::Rules;
 use crate::rule::path::PathRefusal;
-use crate::rule::{Found, Rules};
 use crate::session::cookie::Jar;
 use crate::site::Site;
-use crate::streams::{May, Open};
+use crate::streams::Open;
 use crate::telemetry::{Record, Telemetry};
 use crate::tls::client_certificate::ClientCertificate;
 use crate::tls::clients::NoCertificate;
@@ -36,6 +34,8 @@ use crate::trace;
 use crate::vouch::Vouch;
 
 mod allowed;
+mod pages;
+mod plan;
 mod spoken;
 pub mod worker;
 
@@ -234,107 +234,6 @@ impl Gate {
         Ask::read(head, sender(peer), websocket, &self.shared.config)
     }
 
-    async fn own_page(
-        &self,
-        page: OwnPage,
-        (carried, headers): (Carried<'_>, &HeaderMap),
-        visitor: Option<&Visitor<'_>>,
-        ask: &Ask,
-        trip: &mut Trip,
-    ) -> Result<Answer, Refusal> {
-        if trip.asked.is_some() {
-            return Err(Refusal::OwnPath);
-        }
-        trip.record.own_page(page);
-        // What such a page should return to is in its own parameters, never its own address.
-        trip.ask = None;
-        // Beside a bearer token no cookie is read; the other pages are for browsers, and decide nothing by either.
-        if page == OwnPage::UserInfo && carried != Carried::Nothing {
-            let come = self.shared.callers.come(carried, None, false, PassedOn::default()).await;
-            let caller = come.inspect_err(|refusal| trip.record.turned_away(refusal))?;
-            let info = self.shared.login.speaker_info(ask, caller.person().as_ref());
-            return self.answered(info, headers, trip);
-        }
-        match visitor {
-            _ if page == OwnPage::Keys => Ok(reply::from_reply(self.shared.vouch.keys(ask)?, &trip.context)),
-            _ if page == OwnPage::Auth => Err(Refusal::NotFound),
-            Some(visitor) => self.answered(self.shared.login.answer(page, visitor).await, headers, trip),
-            None if ask.kind == Kind::Navigation && ask.method == http::Method::GET => {
-                Ok(self.elsewhere(ask, trip))
-            }
-            None => Err(Refusal::Misdirected),
-        }
-    }
-
-    /// Everything that is decided about a request before it leaves.
-    fn plan(
-        &self,
-        ask: &Ask,
-        found: &Found<'_>,
-        (person, shown): (Option<(&Person<'_>, &Caller, Handed<'_>)>, Option<&ClientCertificate>),
-        trip: &Trip,
-    ) -> Result<Plan, Refusal> {
-        let config = &self.shared.config;
-        let mut identity = match person {
-            Some((person @ Person { sub, user, roles, .. }, caller, handed)) => {
-                let named = self.spoken.of_person(person, caller.session(), &config.identity);
-                let mut headers = named.ok_or(Refusal::Unwritable)?;
-                headers.extend(self.shared.vouch.headers(ask, found, &Who { sub, user, roles, handed })?);
-                headers
-            }
-            None => vec![],
-        };
-        identity.extend(self.shared.vouch.of_certificate(shown)?);
-        let by_bearer = person.is_some_and(|(person, ..)| person.by != By::Session);
-        let cacheability = match found {
-            _ if !trip.context.cookies.is_empty() => Cacheability::PrivateNoStore,
-            Found::Rule(rule) if rule.cacheable || (found.is_public() && !rule.client_certificate) => {
-                Cacheability::Keep
-            }
-            _ => Cacheability::Private,
-        };
-        let host = self.spoken.of_host(&ask.authority).ok_or(Refusal::Host)?;
-        let rewrite = &config.destination(found.rule()).ok_or(Refusal::Outside)?.rewrite;
-        let prefix = rewrite.stripped().map(HeaderValue::try_from).transpose();
-        Ok(Plan {
-            target: ask.sent(rewrite)?,
-            identity,
-            drops_authorization: by_bearer && config.bearer.as_ref().is_some_and(|bearer| !bearer.pass),
-            forwarded: Forwarded {
-                for_: trip.client.clone(),
-                proto: ask.scheme.as_str(),
-                host: host.clone(),
-                prefix: prefix.map_err(|_| Refusal::Target)?,
-            },
-            host,
-            request_id: trip.context.request_id.clone(),
-            trace: trip.record.outgoing(),
-            upgrade: ask.websocket,
-            upstream: found.rule().map_or(0, |rule| rule.upstream),
-            cacheability,
-        })
-    }
-
-    /// Whether what `person` opens with `ask` may stay open once their session is another, or the rules are: by what
-    /// decides then, and while what the upstream was told still holds.
-    fn still(&self, ask: &Ask, caller: Option<&Caller>, person: Option<&Person<'_>>, peer: &Peer) -> May {
-        let (current, ask, peer) = (self.current.clone(), ask.lasting(), peer.clone());
-        let speaker = caller.and_then(Caller::speaker).cloned();
-        let (user, roles) =
-            person.map(|person| (person.user.to_owned(), person.roles.to_vec())).unwrap_or_default();
-        Box::new(move |session| {
-            let told = session.is_none_or(|session| {
-                session.user == user && roles.iter().all(|role| session.roles.contains(role))
-            });
-            let person = session.map(person_of).or(speaker.as_deref().map(person_of_speaker));
-            let current = current.load();
-            let Ok(shown) = shown(&current.config, &peer) else { return false };
-            let ask = ask.clone().with_certificate(shown.is_some());
-            let forwards = |found| decide(&found, person.as_ref(), &ask, clock::now()) == Decision::Forward;
-            told && cover(&current.rules, &ask).is_ok_and(forwards)
-        })
-    }
-
     async fn send(
         &self,
         request: (&mut http::request::Parts, Incoming),
@@ -365,41 +264,6 @@ impl Gate {
             answer.headers_mut().append(SET_COOKIE, cookie.clone());
         }
         Ok(answer)
-    }
-
-    /// What the login desk says, or why it does not.
-    fn answered(&self, answered: Answered, headers: &HeaderMap, trip: &mut Trip) -> Result<Answer, Refusal> {
-        match answered {
-            Ok((reply, cookies)) => {
-                trip.context.cookies.extend(cookies);
-                let reply = match reply {
-                    // 200 says yes to a gateway.
-                    Reply::Onward { to, .. } if trip.asked.is_some() => Reply::Redirect(to),
-                    reply => reply,
-                };
-                if reply.is_read() {
-                    trip.context.hear(headers);
-                }
-                Ok(reply::from_reply(reply, &trip.context))
-            }
-            Err(refused) => {
-                trip.context.cookies.extend(refused.cookies);
-                trip.context.target = refused.target;
-                Err(refused.refusal)
-            }
-        }
-    }
-
-    /// The same target at the first public origin.
-    fn elsewhere(&self, ask: &Ask, trip: &Trip) -> Answer {
-        // A balancer in front that does not pass Host on makes this an endless way; the log says so once.
-        static SAID: Once = Once::new();
-        let origin = &self.shared.sites[0].origin;
-        SAID.call_once(|| {
-            tracing::warn!(host = %ask.authority, %origin, "a browser asked for a host that is no public_url, and was \
-                 sent there; if it was not the browser's own Host, the proxy in front must pass that on");
-        });
-        reply::from_reply(Reply::Redirect(format!("{origin}{}", ask.target())), &trip.context)
     }
 
     fn begin(&self, request: &Request<Incoming>, peer: &Peer) -> Trip {

@@ -21,7 +21,7 @@ variable "name" {
   type        = string
   default     = "rolegate"
   validation {
-    # The role's name has this in front, and ends with 32 characters of Terraform's.
+    # The role's name has this and "-roles-" in front; Terraform takes 38 characters there and adds 26.
     condition     = can(regex("^[A-Za-z0-9-]{1,24}$", var.name))
     error_message = "Up to 24 letters, digits and hyphens."
   }

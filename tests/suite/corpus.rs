@@ -75,7 +75,6 @@ pub fn case(ids: &'static [&'static str], run: impl Fn(&World) + Send + 'static)
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Run,
-    Later(String),
     Property(String),
     NotHere(String),
 }
@@ -93,7 +92,7 @@ fn every_case_of_the_corpus_that_is_to_be_run_is_run_and_holds() {
             (State::Run, false) if wanted(id) && !failures.iter().any(|f| f.starts_with(id.as_str())) => {
                 failures.push(format!("{id}: is to be run and was not"));
             }
-            (State::Later(_) | State::NotHere(_), true) => {
+            (State::NotHere(_), true) => {
                 failures.push(format!("{id}: was run, but tests/cases.toml says {state:?}"));
             }
             _ => {}
@@ -246,11 +245,10 @@ fn states() -> BTreeMap<String, State> {
         let table = item.as_inline_table().unwrap_or_else(|| panic!("{id}: neither \"run\" nor a table"));
         let mut pairs = table.iter().map(|(key, value)| (key, value.as_str().unwrap_or_default()));
         let (Some((key, value)), None) = (pairs.next(), pairs.next()) else {
-            panic!("{id}: exactly one of later, property, not_here");
+            panic!("{id}: exactly one of property, not_here");
         };
         assert!(!value.trim().is_empty(), "{id}: {key} says nothing");
         match key {
-            "later" => State::Later(value.to_owned()),
             "property" => State::Property(value.to_owned()),
             "not_here" => State::NotHere(value.to_owned()),
             other => panic!("{id}: {other}?"),

@@ -140,12 +140,8 @@ fn nobody_ends_a_session_without_its_cookie(world: &World) {
     let sub = info["sub"].as_str().unwrap().to_owned();
     let told = |line: &str| line.contains("signed in").then(|| line.to_owned());
     let signed_in = world.gate.stderr().wait_since(from, told).expect("a line of the sign-in");
-    let after = signed_in
-        .split("session")
-        .nth(1)
-        .unwrap_or_default()
-        .trim_start_matches(|c: char| !c.is_alphanumeric());
-    let sid = after.split(|c: char| !c.is_alphanumeric() && !"-_".contains(c)).next().unwrap();
+    let said: serde_json::Value = serde_json::from_str(&signed_in).unwrap();
+    let sid = said["session"].as_str().unwrap();
     assert_eq!(sid.len(), 22, "the session's id, as nobody else knows it: {signed_in}");
     let (issuer, revoked) = (world.pool.issuer(), world.pool.revoked().len());
     let query = format!("iss={issuer}&sid={sid}&sub={sub}&logout_token=x&token=x&session={sid}&id={sid}");

@@ -35,7 +35,10 @@ fn at_the_provider(config: &Config) -> Vec<Finding> {
             "attributes",
             format!("needs an AWS account: who may write {}, which roles come from", writable.join(" ")),
         )
-        .fix(format!("no client may list {}; null lists every standard attribute:", writable.join(" or ")))
+        .fix(format!(
+            "no client may list {}, and none may have no list at all (null), which can mean every attribute:",
+            writable.join(" or ")
+        ))
         .fix(aws.write_attributes())
     };
     let life = hours(config.session.max_age);

@@ -283,7 +283,8 @@ fn class(name: &str) -> String {
 
 /// A name of a class that is dropped, spelled at random.
 fn aliases() -> impl Strategy<Value = String> {
-    let classes: Vec<&'static [u8]> = STRIPPED.iter().chain(PREFIXES).chain(MESSAGE).copied().collect();
+    let classes: Vec<&'static [u8]> =
+        GATES.iter().chain(STRIPPED).chain(PREFIXES).chain(MESSAGE).copied().collect();
     let joint = "[-_.!'~+*&#$^`%|]{0,2}";
     (proptest::sample::select(classes), proptest::collection::vec((joint, any::<bool>()), 32)).prop_map(
         |(class, spelling)| {
@@ -319,7 +320,7 @@ proptest! {
         for (name, value) in &sent {
             let class = class(name.as_str());
             let bytes = class.as_bytes();
-            let dropped = STRIPPED.contains(&bytes) || PREFIXES.iter().any(|prefix| bytes.starts_with(prefix));
+            let dropped = GATES.contains(&bytes) || STRIPPED.contains(&bytes) || PREFIXES.iter().any(|prefix| bytes.starts_with(prefix));
             prop_assert!(!dropped || value != "forged");
         }
     }

@@ -176,7 +176,7 @@ pub(super) static SENTENCES: Sentences = Sentences {
         signed_in_as: |user| format!("You are signed in as {user}."),
         role: |role| format!("This page needs the role {role}."),
         one_of_roles: |roles| format!("This page needs one of the roles {roles}."),
-        all_roles: |roles| format!("This page needs all of the roles {roles}."),
+        all_roles: |roles| format!("This page needs each of these roles: {roles}."),
         scope: |scope| format!("This page needs the scope {scope}."),
         one_of_scopes: |scopes| format!("This page needs one of the scopes {scopes}."),
         certain_people: "This page is for certain people.",

@@ -188,7 +188,7 @@ pub(super) static SENTENCES: Sentences = Sentences {
         signed_in_as: |user| format!("Sie sind als {user} angemeldet."),
         role: |role| format!("Diese Seite erfordert die Rolle {role}."),
         one_of_roles: |roles| format!("Diese Seite erfordert eine der Rollen {roles}."),
-        all_roles: |roles| format!("Diese Seite erfordert jede der Rollen {roles}."),
+        all_roles: |roles| format!("Diese Seite erfordert jede dieser Rollen: {roles}."),
         scope: |scope| format!("Diese Seite erfordert den Scope {scope}."),
         one_of_scopes: |scopes| format!("Diese Seite erfordert einen der Scopes {scopes}."),
         certain_people: "Diese Seite ist bestimmten Personen vorbehalten.",
