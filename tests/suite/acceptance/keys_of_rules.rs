@@ -95,7 +95,7 @@ fn any_user_any_scope_and_all_roles_take_whole_names_and_add_up() {
     browser.sign_in("dan");
     let told = browser.fetch("/every/x").json();
     assert_eq!(told["error"], "role_missing");
-    assert!(told["detail"].as_str().unwrap().ends_with("needs each of these roles: two."), "{told}");
+    assert!(told["detail"].as_str().unwrap().ends_with("needs the role two."), "{told}");
     assert!(!browser.fetch("/named/x").text().contains("ann"));
 }
 
