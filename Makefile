@@ -99,12 +99,17 @@ package-tools:
 		command -v apt-get >/dev/null || { echo "The Debian package needs dpkg-dev, binutils and lintian." >&2; exit 1; }; \
 		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dpkg-dev binutils lintian; }
 
+# $(call by-apt,PROGRAM,PACKAGE,SENTENCE): installs the package where the program is missing; without apt it says the sentence.
+define by-apt
+@command -v $(1) >/dev/null || { \
+	command -v apt-get >/dev/null || { echo "$(3)" >&2; exit 1; }; \
+	$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(2); }
+endef
+
 # What sends PROXY headers in the tests. The service that comes with the package is not used.
 .PHONY: balancer
 balancer:
-	@command -v haproxy >/dev/null || { \
-		command -v apt-get >/dev/null || { echo "The tests of the PROXY protocol need haproxy." >&2; exit 1; }; \
-		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends haproxy; }
+	$(call by-apt,haproxy,haproxy,The tests of the PROXY protocol need haproxy.)
 
 # An empty root to start the program in, as a container would.
 .PHONY: namespaces
@@ -114,23 +119,17 @@ namespaces:
 # What counts instructions and system calls: of the release build, so `test` builds that as well.
 .PHONY: counter
 counter:
-	@command -v valgrind >/dev/null || { \
-		command -v apt-get >/dev/null || { echo "The tests of what a request costs need valgrind." >&2; exit 1; }; \
-		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends valgrind; }
+	$(call by-apt,valgrind,valgrind,The tests of what a request costs need valgrind.)
 
 # What judges shell scripts.
 .PHONY: shellcheck
 shellcheck:
-	@command -v shellcheck >/dev/null || { \
-		command -v apt-get >/dev/null || { echo "The tests of the scripts need shellcheck." >&2; exit 1; }; \
-		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends shellcheck; }
+	$(call by-apt,shellcheck,shellcheck,The tests of the scripts need shellcheck.)
 
 # One of the gateways in the tests. The service that comes with the package is not used.
 .PHONY: nginx
 nginx:
-	@[ -x /usr/sbin/nginx ] || { \
-		command -v apt-get >/dev/null || { echo "The tests of gateways need nginx." >&2; exit 1; }; \
-		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nginx; }
+	$(call by-apt,/usr/sbin/nginx,nginx,The tests of gateways need nginx.)
 
 target/gateways/usr/bin/caddy:
 	@command -v apt-get >/dev/null || { echo "The tests of gateways need caddy." >&2; exit 1; }

@@ -105,9 +105,9 @@ impl Ask {
         let said =
             if trusted { forwarded::read(&head.headers, peer, config) } else { Trusted::nothing(peer) };
         let own_host = one_host(&head.headers)?.to_ascii_lowercase();
-        let (own, own_port) = host_and_port(&own_host).ok_or(Refusal::Host)?;
+        let own = host_and_port(&own_host).ok_or(Refusal::Host)?;
         let (authority, (host, port)) = match said.host {
-            None => (own_host, (own, own_port)),
+            None => (own_host, own),
             Some(said) => {
                 let read = host_and_port(&said).ok_or(Refusal::Host)?;
                 (said, read)

@@ -27,7 +27,7 @@ pub struct OwnCookies {
 #[derive(Debug, Clone)]
 pub struct Scrub {
     pub(super) own: OwnCookies,
-    /// Folded names of the identity headers beyond [`STRIPPED`].
+    /// Folded names of the identity headers beyond [`GATES`].
     identity: Vec<Box<[u8]>>,
     /// How classes begin that are dropped: most names are decided by it.
     openings: Openings,
@@ -129,11 +129,10 @@ impl Scrub {
         let speaks_authorization = plan.identity.iter().any(|(name, _)| *name == header::AUTHORIZATION);
         let no_authorization = plan.drops_authorization || speaks_authorization;
         let replaced = |name: &HeaderName| matches!(*name, header::HOST | header::COOKIE);
-        let names = client.keys().filter(|name| {
-            let stays = !self.drops(name) && !is_listed(&listed, name);
-            !replaced(name) && !(stays && !(no_authorization && is_authorization(name)))
-        });
-        names.cloned().collect()
+        let dropped = |name: &HeaderName| {
+            self.drops(name) || is_listed(&listed, name) || (no_authorization && is_authorization(name))
+        };
+        client.keys().filter(|name| !replaced(name) && dropped(name)).cloned().collect()
     }
 
     /// Whether a client's header of this name stays here: identity, forwarding, hop-by-hop, framing, cookies,

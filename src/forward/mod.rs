@@ -211,10 +211,6 @@ impl Forward {
         let tunnel = if plan.upgrade { upgrade::Tunnel::begin(client) } else { None };
         // Rules and targets are of one configuration; were they not, nothing is sent anywhere.
         let target = self.targets.get(plan.upstream).ok_or(Fault::NoUpstream)?;
-        let length = body.size_hint().exact();
-        if length.zip(self.limits.body).is_some_and(|(length, most)| length > most) {
-            return Err(Fault::RequestBodyTooLarge);
-        }
         let kept = Kept::of(&client.headers);
         let head = std::mem::take(&mut client.headers);
         let sent = self.attempt((head, &kept, client), body, target, &plan, (tunnel, open)).await;
@@ -233,8 +229,11 @@ impl Forward {
         (tunnel, open): (Option<upgrade::Tunnel>, impl FnOnce(&HeaderMap) -> Open),
     ) -> Result<Relayed, Fault> {
         let method = &client.method;
-        let mut attempt = target.attempt();
         let (empty, length) = (body.is_end_stream(), body.size_hint().exact());
+        if length.zip(self.limits.body).is_some_and(|(length, most)| length > most) {
+            return Err(Fault::RequestBodyTooLarge);
+        }
+        let mut attempt = target.attempt();
         let bounds = (self.limits.body_idle_timeout, self.limits.body);
         let (mut upload, progress) = relay::Upload::new(body, client.version, bounds, &self.timers);
         let (mut head, mut fresh_only) = (Some(head), false);
