@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::engine::EngineFault;
 use super::{Store, StoreFault};
 use crate::clock;
 use crate::config::settings::StoreOutage;
@@ -58,6 +59,12 @@ struct Entry {
 #[derive(Default)]
 struct Reading {
     last: u64,
+    /// What stands first under that number: another log has something else there.
+    mark: Vec<u8>,
+    /// Both as they were before, while nobody could say whether they still are.
+    unproved: Option<(u64, Vec<u8>)>,
+    /// What has a lower number may be missing, as the entries say.
+    over_before: u64,
     /// To its end, since the beginning or the last fault.
     whole: bool,
     /// By whose it is.
@@ -88,49 +95,64 @@ impl Store {
     pub async fn follow(self: Arc<Self>, streams: Arc<Streams>) {
         let mut reading = Reading::default();
         loop {
-            // Once it has been read to its end, new entries are waited for.
-            let wait = if reading.whole { WAIT } else { Duration::ZERO };
-            // An answer may be under way for long: it tells of no later moment than this.
-            let asked = clock::now_millis();
-            match self.engine.log_after(reading.last, wait).await {
-                Ok(entries) => {
-                    self.tally.store_called("log", "ok", None);
-                    let at_its_end = entries.is_empty();
-                    for (number, entry) in entries {
-                        self.read(&mut reading, number, &entry, &streams);
-                    }
-                    // A long log is read in many pieces, and others have work on this thread as well.
-                    tokio::task::yield_now().await;
-                    if reading.gap && reading.whole {
-                        reading = self.begin_anew();
-                        continue;
-                    }
-                    if at_its_end && !reading.whole {
-                        self.caught_up(&mut reading);
-                    } else if at_its_end && self.is_cut(reading.last).await {
-                        tracing::warn!("the store's log of sign-outs was cut: it is written anew");
-                        reading = self.begin_anew();
-                        continue;
-                    }
-                    if reading.whole {
-                        self.heard.store(asked, Ordering::Relaxed);
-                        self.log.known().forget(clock::now());
-                    }
+            if let Err(fault) = self.hear(&mut reading, &streams).await {
+                if !reading.faulty {
+                    tracing::warn!(reason = fault.code(), %fault, "the store cannot be reached or does not answer");
                 }
-                Err(fault) => {
-                    self.tally.store_called("log", fault.code(), None);
-                    if !reading.faulty {
-                        tracing::warn!(reason = fault.code(), %fault, "the store cannot be reached or does not answer");
-                    }
-                    // What a failover lost may be written again under numbers that were read already.
-                    reading = Reading { faulty: true, ..self.begin_anew() };
-                    if self.outage == StoreOutage::Refuse && self.unheard() > ABANDONED {
-                        streams.abandon_sessions();
-                    }
-                    tokio::time::sleep(PAUSE).await;
+                // What a failover lost may be written again under numbers that were read already.
+                reading = Reading { faulty: true, ..self.begin_anew() };
+                if self.outage == StoreOutage::Refuse && self.unheard() > ABANDONED {
+                    streams.abandon_sessions();
                 }
+                tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+
+    /// What is new in the log, or that nothing is. A log that is not the one that was read begins anew.
+    async fn hear(&self, reading: &mut Reading, streams: &Streams) -> Result<(), EngineFault> {
+        // Once it has been read to its end, new entries are waited for.
+        let wait = if reading.whole { WAIT } else { Duration::ZERO };
+        // An answer may be under way for long: it tells of no later moment than this.
+        let asked = clock::now_millis();
+        let entries = self.engine.log_after(reading.last, wait).await;
+        self.tally.store_called("log", entries.as_ref().map_or_else(EngineFault::code, |_| "ok"), None);
+        let entries = entries?;
+        let at_its_end = entries.is_empty();
+        let before = reading.unproved.take().unwrap_or_else(|| (reading.last, reading.mark.clone()));
+        for (number, entry) in entries {
+            self.read(reading, number, &entry, streams);
+        }
+        // A long log is read in many pieces, and others have work on this thread as well.
+        tokio::task::yield_now().await;
+        if reading.gap && reading.whole {
+            *reading = self.begin_anew();
+            return Ok(());
+        }
+        match self.is_another(&before, reading.over_before).await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!(
+                    "the store's log of sign-outs is not the one that was read: it is read from its beginning"
+                );
+                *reading = Reading { faulty: reading.faulty, ..self.begin_anew() };
+                return Ok(());
+            }
+            // Nothing is known, and nothing was heard.
+            Err(_) => {
+                reading.unproved = Some(before);
+                tokio::time::sleep(PAUSE).await;
+                return Ok(());
+            }
+        }
+        if at_its_end && !reading.whole {
+            self.caught_up(reading);
+        }
+        if reading.whole {
+            self.heard.store(asked, Ordering::Relaxed);
+            self.log.known().forget(clock::now());
+        }
+        Ok(())
     }
 
     /// Writes what is published, for ever, one after the other; what the log has lost comes behind what is new.
@@ -212,9 +234,13 @@ impl Store {
         Reading::default()
     }
 
-    /// Whether the log ends before what was read of it: somebody emptied the store, or put an old copy back.
-    async fn is_cut(&self, last: u64) -> bool {
-        self.counted("log", self.engine.log_last()).await.is_ok_and(|now_last| now_last < last)
+    /// Whether the log has something else, or nothing, where it was read last: somebody emptied the store, or put an old
+    /// copy back, or a replica took over that had not heard all. Other gates may have written to it since, as many entries
+    /// as there were and more, so that its end alone says nothing.
+    async fn is_another(&self, before: &(u64, Vec<u8>), over_before: u64) -> Result<bool, EngineFault> {
+        // Asked in any case: a connection that nobody uses would be found dead by whoever needs it.
+        let next = self.counted("log", self.engine.log_next(before.0.saturating_sub(1))).await?;
+        Ok(differs(before, next.as_ref(), over_before))
     }
 
     fn enqueue(&self, revocation: Revocation) -> Option<oneshot::Receiver<()>> {
@@ -243,6 +269,9 @@ impl Store {
     fn read(&self, reading: &mut Reading, number: u64, entry: &[u8], streams: &Streams) {
         let opened = self.open_under::<Entry>(Purpose::Revocation, &number.to_string(), entry);
         let before = std::mem::replace(&mut reading.last, number);
+        if before != number {
+            reading.mark = entry.to_vec();
+        }
         if number == u64::MAX {
             self.cannot_be_written();
         }
@@ -257,6 +286,9 @@ impl Store {
         if before > 0 && number > before + 1 && trimmed < number && trimmed <= before {
             tracing::error!(after = before, number, "sign-outs are missing from the store's log");
             reading.gap = true;
+        }
+        if trimmed < number {
+            reading.over_before = reading.over_before.max(trimmed);
         }
         let now = clock::now();
         streams.revoke(&revocation, now);
@@ -318,6 +350,16 @@ impl Known {
     }
 }
 
+/// Whether the entry that was read last is not there any more; `next` is what comes first from its number on. One that was
+/// over may have been trimmed, if those that came since say so.
+fn differs((last, mark): &(u64, Vec<u8>), next: Option<&(u64, Vec<u8>)>, over_before: u64) -> bool {
+    match next {
+        _ if *last == 0 => false,
+        Some((number, entry)) if number == last => entry != mark,
+        _ => over_before <= *last,
+    }
+}
+
 /// How long new entries are waited for, and how often at least the log is heard.
 const WAIT: Duration = Duration::from_millis(300);
 /// Milliseconds after which what sessions have open ends, where what cannot be known is refused: a failover is shorter.
@@ -330,25 +372,4 @@ const MINUTE: u64 = 60;
 const PAUSE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_beginning_that_is_over_is_trimmed() {
-        let mut known = Known { ends: BTreeMap::from([(3, 10), (4, 30), (5, 10)]), ..Known::default() };
-        for (now, over_before) in [(9, 0), (10, 4), (29, 4), (30, 6), (99, 6)] {
-            known.forget(now);
-            assert_eq!(known.over_before, over_before, "at {now}: what is over behind one that is not stays");
-        }
-    }
-
-    #[test]
-    fn what_is_over_is_forgotten() {
-        let whose = |id: &str| Whose::Session(id.into());
-        let revocations =
-            [("a", 100), ("b", 300)].map(|(id, ends)| (whose(id), Revocation { whose: whose(id), ends }));
-        let mut known = Known { revocations: HashMap::from(revocations), ..Known::default() };
-        known.forget(100);
-        assert_eq!(known.revocations.keys().collect::<Vec<_>>(), [&whose("b")]);
-    }
-}
+mod tests;

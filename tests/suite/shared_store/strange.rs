@@ -81,6 +81,42 @@ fn an_emptied_store_costs_a_silent_trip_and_who_signed_out_before_stays_out_at_a
 }
 
 #[test]
+fn a_gate_that_stood_still_while_the_log_was_emptied_and_written_anew_misses_no_sign_out() {
+    let server = Server::start();
+    let kind = Kind::on(&server);
+    let house = Replicas::start(&kind, 2, Setup::bench());
+    let log = format!("{}log", prefix(&kind));
+    let entries = |count: usize| {
+        eventually("so much is in the log", || {
+            (server.says(&["XLEN", &log]) == count.to_string()).then_some(())
+        });
+    };
+    for _ in 0..EARLIER {
+        signs_out(&house, house.signed_in("user", 3600));
+    }
+    let leaving: Vec<Browser> = (0..LEAVING).map(|_| house.signed_in("user", 3600)).collect();
+    let mut copies = leaving.clone();
+    entries(EARLIER);
+    for copy in &mut copies {
+        assert_eq!(fetch(copy, 1, "/x").status, 200);
+    }
+
+    let still = house.gates[1].as_ref().unwrap();
+    still.signal("STOP");
+    for mut browser in leaving {
+        assert_eq!(once(&mut browser, Request::Navigate, 0, "/oauth2/signout").status, 302);
+    }
+    entries(EARLIER + LEAVING);
+    server.ask(&["DEL", &log]);
+    // In any order: some of those who left stand where the other gate has read already.
+    entries(EARLIER + LEAVING);
+    still.signal("CONT");
+    for copy in &mut copies {
+        eventually("whoever left counts no more", || (fetch(copy, 1, "/x").status == 401).then_some(()));
+    }
+}
+
+#[test]
 fn foreign_entries_in_the_log_call_nobody_off_and_keep_no_sign_out_from_being_heard() {
     let server = Server::start();
     let kind = Kind::on(&server);
@@ -160,3 +196,7 @@ fn goes_on(browser: &mut Browser, user: &str, roles: &str) {
     assert_eq!(answer.status, 200, "{answer:#?}");
     assert_eq!(identity(&answer), (user.into(), roles.into()));
 }
+
+/// Sign-outs that both gates have heard of, and those that one of them has not.
+const EARLIER: usize = 4;
+const LEAVING: usize = 4;

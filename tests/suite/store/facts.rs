@@ -187,6 +187,9 @@ async fn log(engine: &Engine) {
     assert_eq!(after, [(9, b"nine".to_vec()), (10, b"\0\xff".to_vec())]);
     assert_eq!(engine.log_after(9, none).await.unwrap(), [(10, b"\0\xff".to_vec())]);
     assert_eq!(engine.log_after(10, none).await.unwrap(), []);
+    assert_eq!(engine.log_next(0).await.unwrap(), Some((9, b"nine".to_vec())));
+    assert_eq!(engine.log_next(9).await.unwrap(), Some((10, b"\0\xff".to_vec())));
+    assert_eq!(engine.log_next(10).await.unwrap(), None);
 
     engine.log_trim(10).await.unwrap();
     assert_eq!(engine.log_after(0, none).await.unwrap().first().unwrap().0, 10);

@@ -159,6 +159,7 @@ fn what_is_no_redis_is_a_fault_and_no_more() {
             run(engine.noted("p")).map(drop),
             run(engine.everyone_noted()).map(drop),
             run(engine.log_last()).map(drop),
+            run(engine.log_next(0)).map(drop),
             run(engine.log_after(0, Duration::from_millis(1))).map(drop),
         ] {
             // `:1` and `*0` are answers to some of them.
@@ -190,6 +191,7 @@ fn what_others_put_at_our_keys_is_a_fault() {
     assert_eq!(code(run(engine.log_after(0, Duration::ZERO))), "store_answer");
     assert_eq!(code(run(engine.log_add(1, b""))), "store_answer");
     assert_eq!(code(run(engine.log_last())), "store_answer");
+    assert_eq!(code(run(engine.log_next(0))), "store_answer");
     assert_eq!(code(run(engine.log_trim(1))), "store_answer");
     run(engine.create("text", 1, b"x", later())).unwrap();
     assert!(run(engine.load("text")).unwrap().is_some());

@@ -31,7 +31,8 @@ impl Engine {
     /// for the first, and is empty if there was none. It has a connection of its own, so nothing else waits for it; one
     /// caller at a time shares it over calls.
     ///
-    /// After a failover the log may lack its last entries: compare [`log_last`](Self::log_last).
+    /// After a failover the log may lack its last entries, or have others there: compare what
+    /// [`log_next`](Self::log_next) says of the last one.
     pub async fn log_after(&self, number: u64, wait: Duration) -> Result<Vec<(u64, Vec<u8>)>, EngineFault> {
         let key = self.keys.log();
         let deadline = self.deadline();
@@ -44,8 +45,7 @@ impl Engine {
             // 0 would be for ever.
             command.arg("BLOCK").arg(wait.as_millis().max(1).to_string());
         }
-        // Behind whatever else has this number: a stranger's entry there would come again and again.
-        command.arg("STREAMS").arg(&key).arg(format!("{number}-{}", u64::MAX));
+        command.arg("STREAMS").arg(&key).arg(behind(number));
         // From here on the line is nobody's until the answer is there: if the caller goes away, it is closed, and the
         // server waits no longer.
         let answer = link.ask_on(&reader.line, reader.line.ask(&command), now() + wait + self.timeout).await;
@@ -56,6 +56,14 @@ impl Engine {
         let entries = answer::entries(value)?;
         *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
         Ok(entries)
+    }
+
+    /// The first entry after `number`, where there is one now.
+    pub async fn log_next(&self, number: u64) -> Result<Option<(u64, Vec<u8>)>, EngineFault> {
+        let key = self.keys.log();
+        let mut command = cmd("XREAD");
+        command.arg("COUNT").arg(1).arg("STREAMS").arg(&key).arg(behind(number));
+        Ok(answer::entries(self.ask(&key, &command).await?)?.into_iter().next())
     }
 
     /// The last number ever added, whether or not its entry is still there; 0 if none was.
@@ -91,4 +99,9 @@ impl Engine {
         let line = timeout_at(deadline, link.own_line()).await.map_err(late)??;
         Ok(Reader { line, beside })
     }
+}
+
+/// Behind whatever else has this number: a stranger's entry there would come again and again.
+fn behind(number: u64) -> String {
+    format!("{number}-{}", u64::MAX)
 }
