@@ -26,8 +26,10 @@
 //! at a callback. So long after a fault as the gate waits before it asks again, and a little, they are its errors still.
 //!
 //! The store falls silent for a while, and is killed and comes back with what it had: one that loses its data signs
-//! people out by design. While gates cannot hear of each other, and shortly after, nobody demands that they know.
+//! people out by design. While gates cannot hear of each other, and shortly after, nobody demands that they know. Nor does
+//! a session that was called off itself call off others.
 
+mod called_off;
 mod echo;
 mod faults;
 mod house;
@@ -184,6 +186,11 @@ impl Over {
             "token calls of all gates that the pool did not refuse at once",
         );
         text += &ledger.report(*seconds);
+        let concerned = house.people.iter().filter(|account| ledger.concerns(&account.name));
+        for account in concerned.take(MOST_CONCERNED) {
+            let _ = writeln!(text, "what the gates last said of {}", account.name);
+            house.said_of(&account.name).iter().for_each(|line| text.extend(["  ", line, "\n"]));
+        }
         text.push_str("what the gates warned of\n");
         for (reason, count) in house.warnings() {
             row(&mut text, "", count, &reason);
@@ -203,5 +210,7 @@ impl Over {
     }
 }
 
+/// What went wrong for a few is told in full.
+const MOST_CONCERNED: usize = 3;
 /// After the last first sign-in, before memory is looked at: by then most connections are open.
 const WARM_UP: Duration = Duration::from_secs(20);

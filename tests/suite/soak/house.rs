@@ -1,5 +1,6 @@
 //! The programs that run: the dev user pool with all its people, the gates, their store, an upstream.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -11,7 +12,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Plan;
+use super::called_off::CallOffs;
 use super::echo;
+use crate::support::browser::Jar;
 use crate::support::gate::{Gate, Start};
 use crate::support::store::Server;
 use crate::support::token::random;
@@ -41,15 +44,10 @@ pub struct Account {
     pub roles: String,
     /// When all of their refresh tokens were last revoked.
     pub revoked: Mutex<Option<Instant>>,
-    /// When they last signed out everywhere.
-    pub called_off: Mutex<Option<CalledOff>>,
-}
-
-/// A sign-out of all sessions of somebody: it was asked for, and that was answered.
-#[derive(Clone, Copy)]
-pub struct CalledOff {
-    pub asked: Instant,
-    pub answered: Instant,
+    /// Their sign-outs everywhere.
+    pub called_off: Mutex<CallOffs>,
+    /// The newest cookies of each of their browsers, and when it had signed in for them.
+    pub cookies: Mutex<BTreeMap<usize, (Jar, Instant)>>,
 }
 
 // === impl House ===
@@ -111,9 +109,36 @@ impl House {
         self.gates.iter().map(Gate::rss_kib).collect()
     }
 
+    /// What the gates' logs have last of somebody and their sessions, the oldest first.
+    pub fn said_of(&self, name: &str) -> Vec<String> {
+        let mut events: Vec<(Value, usize)> = Vec::new();
+        for (gate, log) in self.gates.iter().enumerate() {
+            let lines = log.stderr().since(0).into_iter();
+            events.extend(lines.filter_map(|line| Some((serde_json::from_str(&line).ok()?, gate))));
+        }
+        let when = |event: &Value| event["timestamp"].as_str().unwrap_or_default().to_owned();
+        events.sort_by_key(|(event, _)| when(event));
+        let mut sessions = BTreeSet::new();
+        let mut said = Vec::new();
+        for (mut event, gate) in events {
+            let session = event["session"].as_str();
+            if event["user"] == *name || session.is_some_and(|session| sessions.contains(session)) {
+                sessions.extend(session.map(str::to_owned));
+                let when = when(&event);
+                if let Some(event) = event.as_object_mut() {
+                    event.retain(|field, _| {
+                        !["level", "roles", "target", "timestamp", "user"].contains(&&**field)
+                    });
+                }
+                said.push(format!("{when} gate {gate} {event}"));
+            }
+        }
+        said.split_off(said.len().saturating_sub(MOST_SAID))
+    }
+
     /// What the gates warned of, by reason.
-    pub fn warnings(&self) -> std::collections::BTreeMap<String, u64> {
-        let mut reasons = std::collections::BTreeMap::new();
+    pub fn warnings(&self) -> BTreeMap<String, u64> {
+        let mut reasons = BTreeMap::new();
         for line in self.gates.iter().flat_map(|gate| gate.stderr().since(0)) {
             let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
             let field = |name: &str| event.get(name).or_else(|| event.get("fields")?.get(name))?.as_str();
@@ -195,6 +220,7 @@ impl Account {
             roles,
             revoked: Mutex::default(),
             called_off: Mutex::default(),
+            cookies: Mutex::default(),
         }
     }
 }
@@ -223,6 +249,8 @@ fn seed(people: &[Account]) -> String {
     seed
 }
 
+/// So many lines of one person are enough to see how it came to something.
+const MOST_SAID: usize = 15;
 const CLIENT: &str = "devclient4the4soak";
 const SECRET: &str = "the-secret-of-the-client-that-soaks";
 const TEAMS: usize = 17;

@@ -26,6 +26,8 @@ pub enum Count {
     Passwords,
     SignOuts,
     SignOutsEverywhere,
+    /// Of these: with a session that somebody may have called off before.
+    ProvedNothing,
     LookedBack,
     EndedByAge,
     EndedByRevocation,
@@ -85,6 +87,16 @@ impl Ledger {
         }
     }
 
+    /// The same once more, of which the words are told already.
+    pub fn wrong_again(&self, what: Wrong) {
+        *self.entries().wrongs.entry(what).or_default() += 1;
+    }
+
+    /// Whether something went wrong for this person, in words.
+    pub fn concerns(&self, name: &str) -> bool {
+        self.entries().told.iter().any(|words| words.contains(&format!(" {name}, ")))
+    }
+
     /// Whether nothing happened that must not.
     pub fn is_clean(&self) -> bool {
         self.entries().wrongs.is_empty()
@@ -104,8 +116,10 @@ impl Ledger {
         );
         row(&mut text, "sign-ins", of(Count::SignIns), &format!("{} passwords typed", of(Count::Passwords)));
         let outs = format!(
-            "{} of them everywhere; {} cookies of before shown again",
+            "{} of them everywhere, {} of these with a session that may have been over; {} cookies of before \
+             shown again",
             of(Count::SignOutsEverywhere),
+            of(Count::ProvedNothing),
             of(Count::LookedBack)
         );
         row(&mut text, "sign-outs", of(Count::SignOuts), &outs);

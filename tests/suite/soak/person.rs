@@ -2,6 +2,7 @@
 //! and in, opens streams, goes away in the middle; what answers mean is `judging`'s.
 
 mod judging;
+mod signing_out;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,6 @@ use url::Url;
 
 use super::Soak;
 use super::echo;
-use super::house::CalledOff;
 use super::ledger::{Count, Wrong};
 use crate::forwarding::websocket::UPGRADE;
 use crate::support::browser::{Jar, Kind, ORIGIN};
@@ -28,10 +28,14 @@ pub struct Person {
     since: Option<Instant>,
     /// When that was answered, last.
     begun: Option<Instant>,
-    /// Cookies from before each sign-out of late, and when that was answered: for when every gate knows.
-    before: Vec<(Jar, Instant)>,
+    /// When the last sign-out was answered.
+    left: Option<Instant>,
+    /// Cookies from before each sign-out of late, whose browser's, and when that was answered: for when every gate knows.
+    before: Vec<(Jar, usize, Instant)>,
     /// Sent to sign in since then, which is told once.
     out: bool,
+    /// Sessions that went on after a sign-out everywhere, and at which gate: it is told once.
+    outlived: Vec<(Instant, usize)>,
 }
 
 /// A sequence of numbers that looks random and is the same for the same seed (SplitMix64).
@@ -60,8 +64,10 @@ impl Person {
             chance,
             since: None,
             begun: None,
+            left: None,
             before: Vec::new(),
             out: false,
+            outlived: Vec::new(),
         }
     }
 
@@ -104,9 +110,9 @@ impl Person {
     }
 
     fn receive_fetched(&mut self, sent: Sent) {
-        let asked = sent.at;
+        let (asked, gate) = (sent.at, sent.gate);
         match self.receive(sent) {
-            Ok(answer) if answer.status == 200 => self.is_me(&answer.head, asked),
+            Ok(answer) if answer.status == 200 => self.is_me(&answer.head, (asked, gate)),
             Ok(answer) => self.refused("a fetch", asked, &answer),
             Err(ended) => self.failed("a fetch", asked, &format!("{ended:?}")),
         }
@@ -123,7 +129,7 @@ impl Person {
         }
         self.soak.ledger.count(Count::LeftInTheMiddle);
         match sent.wire.head() {
-            Ok(head) => drop(self.begun(sent.at, "a download", head, 200)),
+            Ok(head) => drop(self.begun(&sent, "a download", head, 200)),
             // As an idle connection may be.
             Err(Ended::Closed) if sent.reused => {}
             Err(ended) => self.failed("a download", sent.at, &format!("{ended:?}")),
@@ -137,7 +143,7 @@ impl Person {
         let Ok(head) = sent.wire.head() else {
             return self.failed("an event stream", sent.at, "no answer");
         };
-        if !self.begun(sent.at, "an event stream", head, 200) {
+        if !self.begun(&sent, "an event stream", head, 200) {
             return;
         }
         self.soak.ledger.count(Count::EventStreams);
@@ -161,7 +167,7 @@ impl Person {
         let bytes = self.request(Kind::Program, "GET", &at(echo::SOCKET), &lines);
         let mut sent = self.send_on_a_new_connection(bytes);
         let Ok(head) = sent.wire.head() else { return self.failed("a WebSocket", sent.at, "no answer") };
-        if !self.begun(sent.at, "a WebSocket", head, 101) {
+        if !self.begun(&sent, "a WebSocket", head, 101) {
             return;
         }
         self.soak.ledger.count(Count::Sockets);
@@ -174,86 +180,6 @@ impl Person {
                 _ => return self.soak.ledger.count(Count::StreamsEndedByGate),
             }
             std::thread::sleep(Duration::from_millis(500));
-        }
-    }
-
-    /// Signs out, now and then while something else is under way; the cookies of before must count no more.
-    fn sign_out(&mut self) {
-        // Who came too late for it is signed out already.
-        if self.jar.named("__Host-rolegate").is_empty() {
-            return;
-        }
-        let before = self.jar.clone();
-        let fetch = (self.chance.below(2) == 0).then(|| {
-            let bytes = self.request(Kind::Fetch, "GET", &at("/part/late"), "");
-            self.send(bytes)
-        });
-        // In all browsers of this person, where they have several.
-        let everywhere = self.soak.plan.shares && self.chance.below(3) == 0;
-        let path = if everywhere { "/oauth2/signout?everywhere=1" } else { "/oauth2/signout" };
-        let bytes = self.request(Kind::Navigate, "GET", &at(path), "");
-        let asked = Instant::now();
-        if everywhere {
-            // Before it is so: the other one may be sent away at once.
-            *self.account().called_off.lock().unwrap() =
-                Some(CalledOff { asked, answered: asked + PATIENCE });
-        }
-        let sent = self.send(bytes);
-        let answer = match self.receive(sent) {
-            Ok(answer) if answer.status == 302 => answer,
-            Ok(answer) => return self.refused("a sign-out", asked, &answer),
-            Err(ended) => return self.failed("a sign-out", asked, &format!("{ended:?}")),
-        };
-        self.since = None;
-        self.soak.ledger.count(Count::SignOuts);
-        if everywhere {
-            self.soak.ledger.count(Count::SignOutsEverywhere);
-            let answered = Instant::now();
-            *self.account().called_off.lock().unwrap() = Some(CalledOff { asked, answered });
-        }
-        if let Some(fetch) = fetch {
-            // Whatever it brings: no session.
-            let asked = fetch.at;
-            if let Err(ended) = self.receive(fetch) {
-                self.failed("a fetch beside a sign-out", asked, &format!("{ended:?}"));
-            }
-        }
-        let left = self.pool(Kind::Navigate, "GET", &at(answer.location()), "");
-        if left.is_none_or(|left| left.status != 302) {
-            self.failed("a sign-out", asked, "the pool did not lead back");
-        }
-        self.before.push((before, Instant::now()));
-        self.look_back();
-    }
-
-    /// Shows the cookies from before sign-outs again, at each gate that must have heard of them by now.
-    fn look_back(&mut self) {
-        let told = if self.soak.plan.gates() == 1 { Duration::ZERO } else { TOLD };
-        // Gates that could not hear of each other learn of it afterwards.
-        let now = Instant::now();
-        let apart = self.soak.plan.shares && self.soak.faults.kept_apart(now - told, now);
-        let (due, early): (Vec<_>, Vec<_>) = std::mem::take(&mut self.before)
-            .into_iter()
-            .partition(|(_, out)| out.elapsed() >= told && !apart);
-        self.before = early;
-        for (before, out) in due {
-            let after = std::mem::replace(&mut self.jar, before.clone());
-            for gate in 0..self.soak.plan.gates() {
-                self.jar = before.clone();
-                let bytes = self.request(Kind::Fetch, "GET", &at("/part/stolen"), "");
-                let sent = self.send_to(gate, bytes);
-                let asked = sent.at;
-                let counts = self.receive(sent).is_ok_and(|answer| answer.status == 200);
-                self.soak.ledger.count(Count::LookedBack);
-                if counts {
-                    let words = format!(
-                        "signed out {:.1?} ago, and its cookie still counts at gate {gate}",
-                        asked - out
-                    );
-                    self.soak.ledger.wrong(Wrong::Outlived, &self.tell(&words));
-                }
-            }
-            self.jar = after;
         }
     }
 
@@ -274,7 +200,7 @@ impl Person {
             }
             let bytes = self.request(Kind::Navigate, "GET", &url, "");
             let sent = self.send(bytes);
-            let asked = sent.at;
+            let (asked, gate) = (sent.at, sent.gate);
             let answer = match self.receive(sent) {
                 Ok(answer) => answer,
                 Err(ended) => {
@@ -284,7 +210,8 @@ impl Person {
             };
             match answer.status {
                 200 if url == start => {
-                    self.is_me(&answer.head, asked);
+                    self.is_me(&answer.head, (asked, gate));
+                    self.note_cookies();
                     return true;
                 }
                 302 | 303 => {
@@ -302,7 +229,7 @@ impl Person {
                 }
             }
         }
-        let off = self.account().called_off.lock().unwrap().map(|off| off.asked.elapsed());
+        let off = self.account().called_off.lock().unwrap().last().map(|off| off.asked.elapsed());
         let words = format!(
             "a redirect loop, begun {:.1?} ago; signed out everywhere: {off:.1?} ago",
             begun.elapsed()
@@ -445,5 +372,3 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// Longer than the gate ever waits for the pool, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(40);
 const MOST_HOPS: usize = 15;
-/// What one gate was told, every gate knows within two seconds; the rest is for a busy machine.
-const TOLD: Duration = Duration::from_secs(5);
