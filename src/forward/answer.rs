@@ -85,9 +85,11 @@ impl Scrub {
     }
 }
 
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
 /// The seconds that the upstream keeps an idle connection, where it says so.
 pub(super) fn keep_alive_timeout(head: &HeaderMap) -> Option<u64> {
-    let line = head.get("keep-alive")?.to_str().ok()?;
+    let line = head.get(&KEEP_ALIVE)?.to_str().ok()?;
     line.split(',').find_map(|part| {
         let (name, value) = part.split_once('=')?;
         name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().trim_matches('"').parse().ok())?

@@ -204,6 +204,28 @@ fn is_authorization(name: &HeaderName) -> bool {
 /// hyper settles some of it first and shows nothing of it: beside a Transfer-Encoding it removes the
 /// Content-Length and closes after the answer, and of equal Content-Lengths it shows one.
 pub fn framing_faults(head: &HeaderMap) -> Option<&'static str> {
+    // Most heads have none of these: to pass over the names once costs less than to look each of them up.
+    let speaks = head.keys().any(|name| {
+        matches!(
+            *name,
+            header::TRANSFER_ENCODING | header::CONTENT_LENGTH | header::CONNECTION | header::EXPECT
+        )
+    });
+    let twice = head.len() > head.keys_len();
+    let said = |fault: fn(&HeaderMap) -> Option<&'static str>| if speaks { fault(head) } else { None };
+    if let Some(fault) = said(length_faults) {
+        return Some(fault);
+    }
+    if twice && head.get_all(header::HOST).iter().count() > 1 {
+        return Some("host_twice");
+    }
+    if head.keys().any(|name| is_framing_alias(name.as_str())) {
+        return Some("framing_alias");
+    }
+    said(option_faults)
+}
+
+fn length_faults(head: &HeaderMap) -> Option<&'static str> {
     let mut encodings = head.get_all(header::TRANSFER_ENCODING).iter();
     let encoding = encodings.next();
     if let Some(value) = encoding {
@@ -212,31 +234,21 @@ pub fn framing_faults(head: &HeaderMap) -> Option<&'static str> {
             return Some("transfer_encoding");
         }
     }
-    let lengths = head.get_all(header::CONTENT_LENGTH).iter().count();
-    if lengths > 1 {
-        return Some("content_length_twice");
+    match head.get_all(header::CONTENT_LENGTH).iter().count() {
+        0 => None,
+        1 => encoding.map(|_| "length_and_encoding"),
+        _ => Some("content_length_twice"),
     }
-    if lengths == 1 && encoding.is_some() {
-        return Some("length_and_encoding");
-    }
-    if head.get_all(header::HOST).iter().count() > 1 {
-        return Some("host_twice");
-    }
-    for name in head.keys() {
-        if is_framing_alias(name.as_str()) {
-            return Some("framing_alias");
-        }
-    }
+}
+
+fn option_faults(head: &HeaderMap) -> Option<&'static str> {
     if head.get_all(header::CONNECTION).iter().map(HeaderValue::len).sum::<usize>() > CONNECTION_BYTES {
         return Some("connection_options");
     }
     let mut expectations = head.get_all(header::EXPECT).iter();
-    if let Some(value) = expectations.next()
-        && (expectations.next().is_some() || !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    {
-        return Some(EXPECTATION);
-    }
-    None
+    let value = expectations.next()?;
+    let known = expectations.next().is_none() && value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    (!known).then_some(EXPECTATION)
 }
 
 fn is_framing_alias(name: &str) -> bool {

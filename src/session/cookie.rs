@@ -31,7 +31,7 @@ pub struct Names {
 /// The gate's own cookies of one request.
 #[derive(Debug, Default)]
 pub struct Jar<'a> {
-    /// ASCII, looked at again where one is used: most are not.
+    /// Values as they came: most are used by nobody, and what one is made of is looked at where it is.
     own: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -120,10 +120,9 @@ impl<'a> Jar<'a> {
                 if !is_own(&names.pass, name) {
                     continue;
                 }
-                // A name or value with other bytes is none that we wrote, nor one to be written back.
+                // A name with other bytes is none that we wrote, nor one to be written back.
                 if let Ok(name) = std::str::from_utf8(name)
                     && name.bytes().all(is_plain)
-                    && value.is_ascii()
                 {
                     own.push((name, value));
                 }
@@ -146,7 +145,7 @@ impl<'a> Jar<'a> {
         self.own
             .iter()
             .filter(move |(own, _)| begins(own))
-            .map(|(_, value)| text(&value[..value.len().min(BEGINNING)]))
+            .filter_map(|(_, value)| text(&value[..value.len().min(BEGINNING)]))
     }
 
     /// Whether no cookie of the gate came in.
@@ -169,7 +168,7 @@ impl<'a> Jar<'a> {
         self.own
             .iter()
             .filter(|(name, _)| name.starts_with(&names.attempt_prefix) && *name != names.after_signout)
-            .map(|(name, value)| (*name, text(value)))
+            .filter_map(|(name, value)| Some((*name, text(value)?)))
     }
 
     fn names(&self) -> impl Iterator<Item = &'a str> {
@@ -177,7 +176,7 @@ impl<'a> Jar<'a> {
     }
 
     fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.own.iter().filter(move |(own, _)| *own == name).map(|(_, value)| text(value))
+        self.own.iter().filter(move |(own, _)| *own == name).filter_map(|(_, value)| text(value))
     }
 
     fn joined(&self, name: &str) -> Option<String> {
@@ -208,9 +207,9 @@ pub fn is_own(pass: &str, name: &[u8]) -> bool {
         || rest.starts_with(b"-login-")
 }
 
-/// Of bytes that are known to be ASCII.
-fn text(value: &[u8]) -> &str {
-    std::str::from_utf8(value).unwrap_or_default()
+/// A value that we may have written: others are none.
+fn text(value: &[u8]) -> Option<&str> {
+    value.is_ascii().then(|| std::str::from_utf8(value).ok())?
 }
 
 /// What names of the gate are made of.

@@ -3,14 +3,25 @@
 //! One is written for every request: this takes a quarter of what a serializer of any type does. Whatever is not plain
 //! ASCII is left to serde_json.
 
-/// A line in the making.
-pub(super) struct Line(String);
+use super::stamp;
 
-impl Line {
-    pub(super) fn new() -> Self {
-        let mut line = String::with_capacity(ROOM);
-        line.push('{');
-        Self(line)
+/// A line in the making.
+pub(super) struct Line<'a>(&'a mut String);
+
+impl<'a> Line<'a> {
+    /// Appends one to `text`.
+    pub(super) fn begin(text: &'a mut String) -> Self {
+        text.push('{');
+        Self(text)
+    }
+
+    /// The moment.
+    pub(super) fn now(&mut self, name: &str) -> &mut Self {
+        self.name(name);
+        self.0.push('"');
+        stamp::write_now(self.0);
+        self.0.push('"');
+        self
     }
 
     /// A text, or null.
@@ -41,10 +52,9 @@ impl Line {
         self
     }
 
-    /// The whole line, without its end.
-    pub(super) fn end(mut self) -> String {
+    /// Nothing follows.
+    pub(super) fn end(self) {
         self.0.push('}');
-        self.0
     }
 
     fn word(&mut self, text: &str) {
@@ -55,7 +65,7 @@ impl Line {
 
     /// Names are ours, and plain.
     fn name(&mut self, name: &str) {
-        if self.0.len() > 1 {
+        if !self.0.ends_with('{') {
             self.0.push(',');
         }
         self.0.push('"');
@@ -70,9 +80,6 @@ fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |all, byte| all & is_plain(byte))
 }
 
-/// Most lines are shorter.
-const ROOM: usize = 640;
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -82,18 +89,22 @@ mod tests {
 
     #[test]
     fn fields_stand_in_their_order() {
-        let mut line = Line::new();
+        let mut text = String::new();
+        let mut line = Line::begin(&mut text);
         line.text("a", Some("x")).text("b", None).number("c", Some(0)).number("d", None);
-        assert_eq!(line.end(), r#"{"a":"x","b":null,"c":0,"d":null}"#);
-        assert_eq!(Line::new().end(), "{}");
+        line.end();
+        Line::begin(&mut text).end();
+        assert_eq!(text, r#"{"a":"x","b":null,"c":0,"d":null}{}"#);
     }
 
     proptest! {
         #[test]
         fn whatever_is_written_is_read_again_and_stays_on_its_line(text in any::<String>(), number in any::<u64>()) {
-            let mut line = Line::new();
+            let mut written = String::new();
+            let mut line = Line::begin(&mut written);
             line.text("text", Some(&text)).number("number", Some(number));
-            let line = line.end();
+            line.end();
+            let line = written;
             prop_assert!(!line.bytes().any(|byte| byte.is_ascii_control()));
             prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), json!({"text": text, "number": number}));
         }

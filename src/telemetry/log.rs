@@ -7,9 +7,13 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::pile::LAST_PATIENCE;
 use super::writer;
 use crate::config::settings::{self, LogFormat};
 
@@ -32,18 +36,25 @@ struct Line<'a>(&'a SyncSender<Said>);
 
 /// Starts logging for this process.
 pub fn start(log: &settings::Log) -> Logging {
-    // Only our own lines below warnings: libraries print heads and bodies there. What an operator did is always told.
-    let filter = EnvFilter::new(format!("warn,rolegate={},rolegate::audit=info", log.level));
     let (said, inbox) = sync_channel(MAX_WAITING);
     // Without the thread nobody takes a line, and each is counted as lost.
     let _ = writer::spawn("log", move || write_all(&inbox));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Lines(said.clone()));
-    // A second start in one process keeps the first one's way of writing.
-    let _ = match log.format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(Lines(said.clone()));
+    let lines = match log.format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
     };
+    // A second start in one process keeps the first one's way of writing.
+    let _ = tracing_subscriber::registry().with(said_of(&log.level)).with(lines).try_init();
     Logging(said)
+}
+
+/// Only our own lines below warnings: libraries print heads and bodies there. What an operator did is always told.
+fn said_of(level: &str) -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("rolegate", level.parse().unwrap_or(LevelFilter::INFO))
+        .with_target("rolegate::audit", LevelFilter::INFO)
 }
 
 /// Lines that were lost because nobody took them.
@@ -71,7 +82,7 @@ impl Drop for Logging {
         let (done, is_done) = sync_channel(0);
         if self.0.try_send(Said::Flush(done)).is_ok() {
             // Resolves when the writer drops its end; a standard error that nobody reads holds up no stop.
-            let _ = is_done.recv_timeout(writer::LAST_PATIENCE);
+            let _ = is_done.recv_timeout(LAST_PATIENCE);
         }
     }
 }
@@ -104,3 +115,28 @@ impl Write for Line<'_> {
 static LOST: AtomicU64 = AtomicU64::new(0);
 /// Lines that may wait for the writer.
 const MAX_WAITING: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::said_of;
+
+    #[test]
+    fn libraries_say_what_is_wrong_and_nothing_else_and_what_an_operator_did_is_always_said() {
+        for (level, least) in
+            [("error", Level::ERROR), ("warn", Level::WARN), ("info", Level::INFO), ("debug", Level::DEBUG)]
+        {
+            let said = said_of(level);
+            for each in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+                assert_eq!(said.would_enable("rolegate::login", &each), each <= least, "{level}: {each}");
+                assert_eq!(said.would_enable("hyper::proto", &each), each <= Level::WARN, "{level}: {each}");
+                assert_eq!(
+                    said.would_enable("rolegate::audit", &each),
+                    each <= Level::INFO,
+                    "{level}: {each}"
+                );
+            }
+        }
+    }
+}

@@ -19,21 +19,23 @@ mod line;
 pub mod log;
 pub mod metrics;
 pub mod panics;
+mod pile;
 mod record;
+mod stamp;
 pub mod traces;
 mod writer;
 
 use chain::Chain;
 pub use metrics::{Metrics, Moment};
+use pile::Records;
 pub use record::Record;
 pub use traces::Traces;
-use writer::Records;
 
 /// Where records and counts go.
 pub struct Telemetry {
     /// The counters.
     pub metrics: Metrics,
-    records: Arc<Records>,
+    records: Records,
     wants_access: AtomicBool,
     wants_audit: Arc<AtomicBool>,
     /// How requests are traced, if they are.
@@ -72,13 +74,13 @@ impl Telemetry {
             Some(key) => Some(Chain::new(key.expose(), clock::random()?)),
             None => None,
         };
-        let records = Arc::new(Records::to_stdout(chain)?);
+        let records = writer::to_stdout(chain)?;
         let wants_audit = Arc::<AtomicBool>::default();
         let (out, wanted) = (records.clone(), wants_audit.clone());
         tally.trail.lead(move |event| {
-            let line = Line { time: writer::timestamp(), kind: "audit", event };
+            let line = Line { time: stamp::timestamp(), kind: "audit", event };
             if let (true, Ok(line)) = (wanted.load(Ordering::Relaxed), serde_json::to_string(&line)) {
-                out.audit(line, event.is_plenty());
+                out.audit(&line, event.is_plenty());
             }
         });
         let metrics = Metrics::new(tally);
@@ -135,7 +137,7 @@ impl Telemetry {
 
     /// Where access records go, if they are wanted.
     fn access(&self) -> Option<&Records> {
-        Some(&*self.records).filter(|_| self.wants_access.load(Ordering::Relaxed))
+        Some(&self.records).filter(|_| self.wants_access.load(Ordering::Relaxed))
     }
 }
 

@@ -294,10 +294,10 @@ impl Record {
         method.get(..32).unwrap_or(method)
     }
 
-    fn line(&self) -> String {
-        let mut line = Line::new();
+    fn write(&self, text: &mut String) {
+        let mut line = Line::begin(text);
         let ask = self.ask.as_ref();
-        line.text("time", Some(&super::writer::timestamp()))
+        line.now("time")
             .said("kind", "access")
             .text("request_id", Some(self.request_id()))
             .text("client", self.client_text.to_str().ok())
@@ -317,7 +317,7 @@ impl Record {
         if self.gateway.is_some() {
             line.text("gateway", self.gateway);
         }
-        line.end()
+        line.end();
     }
 
     /// The answer leaves: the record is complete, and is written as it goes out of scope.
@@ -343,7 +343,7 @@ impl Drop for Record {
             traced.end(&self.seen(end));
         }
         if let Some(records) = self.telemetry.access() {
-            records.access(self.line());
+            records.access(|line| self.write(line));
         }
     }
 }

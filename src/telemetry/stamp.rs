@@ -1,0 +1,63 @@
+//! Now, as records tell it: RFC 3339 with microseconds.
+
+use std::cell::RefCell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cookie::time::OffsetDateTime;
+
+/// Now, as RFC 3339 with microseconds.
+pub(super) fn timestamp() -> String {
+    let mut stamp = String::with_capacity(32);
+    write_now(&mut stamp);
+    stamp
+}
+
+/// Appends it to `text`.
+#[allow(clippy::disallowed_methods, reason = "a record is stamped when it is written")]
+pub(super) fn write_now(text: &mut String) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Most records of a thread are of the second of the one before.
+    thread_local!(static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) });
+    SECOND.with_borrow_mut(|(second, spelled)| {
+        if *second != since.as_secs() {
+            (*second, *spelled) = (since.as_secs(), until_the_second(since.as_secs()));
+        }
+        text.push_str(spelled);
+    });
+    let (mut fraction, mut micros) = (*b".000000Z", since.subsec_micros());
+    for digit in fraction[1..7].iter_mut().rev() {
+        *digit += (micros % 10) as u8;
+        micros /= 10;
+    }
+    text.push_str(std::str::from_utf8(&fraction).unwrap_or_default());
+}
+
+fn until_the_second(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or_default();
+    let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        date.hour(),
+        date.minute(),
+        date.second()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_has_microseconds_and_sorts_as_time_goes() {
+        let stamps: Vec<_> = (0..1000).map(|_| timestamp()).collect();
+        assert!(stamps.is_sorted());
+        for stamp in stamps {
+            assert_eq!(stamp.len(), "2026-01-02T03:04:05.000006Z".len(), "{stamp}");
+            assert!(stamp.ends_with('Z') && stamp.as_bytes()[19] == b'.', "{stamp}");
+        }
+        assert_eq!(until_the_second(1_767_323_045), "2026-01-02T03:04:05");
+    }
+}
