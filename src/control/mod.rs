@@ -49,6 +49,7 @@ pub fn bounds() -> Bounds {
         write_timeout: PATIENCE,
         parser_headers: 32,
         // The least that the parser takes.
+        head_bytes: 8192,
         parser_buffer: 8192,
         ..Bounds::default()
     }

@@ -15,6 +15,7 @@ use crate::rule::path::canonical;
 
 mod cookies;
 mod headers;
+mod http2;
 mod open;
 mod proxy_protocol;
 mod token;
@@ -22,6 +23,7 @@ mod trace;
 
 pub use cookies::cookies;
 pub use headers::headers;
+pub use http2::http2;
 pub use open::open;
 pub use proxy_protocol::proxy_protocol;
 pub use token::token;

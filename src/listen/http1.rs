@@ -41,7 +41,7 @@ pub async fn connection<H: Handler>(
     mut stopping: Stopping,
 ) {
     let watch = Watch::new(bounds.header_timeout, bounds.write_timeout);
-    let mut wire = Wire::new(stream, watch.clone());
+    let mut wire = Wire::new(stream, watch.clone(), bounds.head_bytes);
     let address = peer.address;
     let (leaving, watched) = (stopping.leaving(), watch.clone());
     let mut service = service_fn(move |request: http::Request<Incoming>| {

@@ -4,8 +4,10 @@
 //! nothing in them and answers that nobody takes all end the connection, and nothing else.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::error::Error;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -20,8 +22,8 @@ use super::{Bounds, Handler, Peer, Stopping};
 use load::{FAREWELL, Load, Running, Taken, Verdict, now};
 use wire::Wire;
 
-mod frames;
-mod head;
+pub(crate) mod frames;
+pub(crate) mod head;
 mod load;
 mod wire;
 
@@ -78,14 +80,22 @@ pub(super) async fn connection<H: Handler>(
             Ok::<_, Infallible>(answer.map(|body| Taken::new(body, running)))
         }
     });
+    let sending = wire.half();
     let connection = builder(&bounds.http2).serve_connection(TokioIo::new(wire), service);
     let mut connection = std::pin::pin!(connection);
     let mut said_goodbye = false;
     let mut look = std::pin::pin!(tokio::time::sleep(bounds.idle_timeout.min(bounds.write_timeout)));
 
-    let ended = loop {
+    let ended: Result<(), Box<dyn Error>> = loop {
+        let turn = poll_fn(|cx| {
+            let turn = connection.as_mut().poll(cx);
+            match (turn, sending.poll_send(cx)) {
+                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
+                (turn, _) => turn.map_err(Into::into),
+            }
+        });
         let goodbye = tokio::select! {
-            ended = connection.as_mut() => break ended,
+            ended = turn => break ended,
             () = stopping.begun(), if !said_goodbye => true,
             () = load.goodbye(), if !said_goodbye => true,
             () = look.as_mut() => match load.verdict(said_goodbye, bounds.idle_timeout, bounds.write_timeout) {

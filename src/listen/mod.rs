@@ -15,6 +15,7 @@ use crate::body::Answer;
 use crate::tls::client_certificate::ClientCertificate;
 
 pub mod crowd;
+mod door;
 pub mod http1;
 pub mod http2;
 pub mod inherited;
@@ -86,7 +87,9 @@ pub struct Bounds {
     pub write_timeout: Duration,
     /// The parser's own limit on header lines.
     pub parser_headers: usize,
-    /// The parser's own limit on a request head, bytes.
+    /// How long a request head may get before it is ended where it is, bytes.
+    pub head_bytes: usize,
+    /// What the parser holds at most, bytes: of a head, of a body before somebody takes it, of an answer that waits.
     pub parser_buffer: usize,
     /// Of HTTP/2 alone.
     pub http2: Http2Bounds,
@@ -99,6 +102,7 @@ impl Default for Bounds {
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             parser_headers: PARSER_HEADERS,
+            head_bytes: 128 * 1024,
             parser_buffer: 128 * 1024,
             http2: Http2Bounds::default(),
         }
@@ -198,12 +202,15 @@ async fn accept(
 fn waiting(listener: tokio::net::TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     let Ok(listener) = listener.into_std() else { return vec![] };
     std::iter::from_fn(|| listener.accept().ok())
+        .take(LAST_IN)
         .filter(|(stream, _)| stream.set_nonblocking(true).is_ok())
         .collect()
 }
 
 /// The parser's own limit on header lines, for which it has room at hand.
 pub const PARSER_HEADERS: usize = 100;
+/// As many as wait for a listener at most, by the system's default: a flood is not let in for ever.
+const LAST_IN: usize = 4096;
 /// Between two tries to accept where there is no file descriptor left.
 const BREATH: Duration = Duration::from_millis(50);
 /// One every five seconds.

@@ -2,10 +2,11 @@
 //!
 //! A worker's handler keeps its upstream connections to itself, so no lock is shared between requests of
 //! different workers. The acceptor costs once a connection, works with socket activation and spreads
-//! better than `SO_REUSEPORT` does with few connections.
+//! better than `SO_REUSEPORT` does with few connections. A worker that is alone accepts by itself: there is
+//! nobody to choose among, and another thread was a tenth of what a handshake costs.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -14,12 +15,13 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::crowd::{Crowd, Place, Room};
+use super::crowd::{Crowd, Room};
+use super::door::{Door, Guest};
 use super::tls::{Handshakes, Shown, Spoken};
-use super::{Alarm, Bounds, Handler, Lost, Peer, Stopping, accept, at_once, http1, http2, proxied, waiting};
-use crate::tally::{Connected, Tally};
+use super::{Alarm, Bounds, Handler, Lost, Peer, Stopping, at_once, http1, http2, proxied};
+use crate::tally::Tally;
 
 /// The running workers.
 pub struct Workers {
@@ -29,21 +31,26 @@ pub struct Workers {
     crowd: Arc<Crowd>,
 }
 
-/// A socket on its way to a worker. It brings what says when to stop: a worker at rest holds none.
-struct Handed {
-    stream: std::net::TcpStream,
-    address: SocketAddr,
-    stopping: Stopping,
-    open: Open,
-    connected: Connected,
-    place: Place,
+/// What a worker is given to do.
+enum Errand {
+    /// Serve whom another thread let in.
+    Serve(std::net::TcpStream, Guest, Open),
+    /// Accept by itself, and say how that ended.
+    Accept(TcpListener, Door, oneshot::Sender<io::Result<()>>),
 }
 
-/// Counts one open connection for as long as it lives, however it ends.
+/// Counts one open connection of a worker's for as long as it lives, however it ends.
 struct Open(Arc<AtomicUsize>);
 
+/// What a worker serves connections by.
+struct Service<H: Handler> {
+    handler: Rc<H>,
+    bounds: Bounds,
+    handshakes: Option<Handshakes>,
+}
+
 struct Worker {
-    sockets: mpsc::UnboundedSender<Handed>,
+    errands: mpsc::UnboundedSender<Errand>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
@@ -61,21 +68,23 @@ pub fn spawn<H: Handler>(
     let (report, reports) = std::sync::mpsc::channel();
     let workers = (0..count.max(1))
         .map(|index| {
-            let (sockets, inbox) = mpsc::unbounded_channel();
+            let (errands, inbox) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
             let (make, report, bounds) = (make.clone(), report.clone(), bounds.clone());
-            let tls = tls.cloned();
+            let (tls, counted) = (tls.cloned(), open.clone());
             let thread = std::thread::Builder::new().name(format!("{name}-{index}")).spawn(move || {
                 let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
                 match runtime.and_then(|runtime| Ok((runtime, make(index)?))) {
                     Ok((runtime, handler)) => {
                         let _ = report.send(Ok(runtime.handle().clone()));
-                        runtime.block_on(work(inbox, Rc::new(handler), bounds, tls));
+                        let handshakes = tls.map(Handshakes::new);
+                        let service = Service { handler: Rc::new(handler), bounds, handshakes };
+                        runtime.block_on(work(inbox, Rc::new(service), counted));
                     }
                     Err(error) => drop(report.send(Err(error))),
                 }
             })?;
-            Ok(Worker { sockets, open, thread })
+            Ok(Worker { errands, open, thread })
         })
         .collect::<io::Result<Vec<_>>>()?;
     let handles = reports.iter().take(workers.len()).collect::<io::Result<_>>()?;
@@ -95,26 +104,26 @@ impl Workers {
         Self { crowd, ..self }
     }
 
-    /// Accepts until `stopping`, each socket to the worker with the fewest open connections.
-    pub async fn feed(&self, listener: TcpListener, mut stopping: Stopping) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        while let Some((stream, address)) = accept(&listener, &mut stopping).await {
-            let Some(place) = self.crowd.enter(address.ip()) else {
-                // Nothing is left of it here, not even a socket that waits for its last packets.
-                let _ = stream.set_zero_linger();
-                continue;
-            };
+    /// Accepts until `stopping`, each socket for the worker with the fewest open connections.
+    pub async fn feed(&self, listener: TcpListener, stopping: Stopping) -> io::Result<()> {
+        let door = Door::new(self.crowd.clone(), self.tally.clone(), stopping);
+        if let [alone] = &*self.workers {
+            let (over, ended) = oneshot::channel();
+            let _ = alone.errands.send(Errand::Accept(listener, door, over));
+            return ended.await.unwrap_or_else(|_| Err(io::Error::other("accepting ended by a bug")));
+        }
+        let hand = |stream: TcpStream, guest| {
+            let open = |worker: &&Worker| worker.open.load(Ordering::Relaxed);
+            let Some(worker) = self.workers.iter().min_by_key(open) else { return };
             match stream.into_std() {
-                Ok(stream) => self.hand(stream, address, place, &stopping),
+                // Fails only if the worker is gone, which ends the connection.
+                Ok(stream) => {
+                    let _ = worker.errands.send(Errand::Serve(stream, guest, Open::one_more(&worker.open)));
+                }
                 Err(error) => tracing::warn!(%error, "a connection was lost on its way to a worker"),
             }
-        }
-        for (stream, address) in waiting(listener) {
-            if let Some(place) = self.crowd.enter(address.ip()) {
-                self.hand(stream, address, place, &stopping);
-            }
-        }
-        Ok(())
+        };
+        door.keep(listener, hand).await
     }
 
     /// The way to each worker's runtime, to see whether it still takes turns.
@@ -122,109 +131,97 @@ impl Workers {
         &self.handles
     }
 
-    fn hand(&self, stream: std::net::TcpStream, address: SocketAddr, place: Place, stopping: &Stopping) {
-        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed))
-        else {
-            return;
-        };
-        let open = Open::one_more(&worker.open);
-        let connected = self.tally.connected("front");
-        // Fails only if the worker is gone, which ends the connection.
-        let _ = worker.sockets.send(Handed {
-            stream,
-            address,
-            stopping: stopping.clone(),
-            open,
-            connected,
-            place,
-        });
-    }
-
     /// Waits for the threads to end. Call after their connections have.
     pub fn join(self) {
-        for Worker { sockets, thread, .. } in self.workers {
-            drop(sockets);
+        for Worker { errands, thread, .. } in self.workers {
+            drop(errands);
             let _ = thread.join();
         }
     }
 }
 
 async fn work<H: Handler>(
-    mut inbox: mpsc::UnboundedReceiver<Handed>,
-    handler: Rc<H>,
-    bounds: Bounds,
-    tls: Option<Shown>,
+    mut errands: mpsc::UnboundedReceiver<Errand>,
+    service: Rc<Service<H>>,
+    own: Arc<AtomicUsize>,
 ) {
-    let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls)));
-    while let Some(Handed { stream, address, mut stopping, open, connected, mut place }) = inbox.recv().await
-    {
-        let Ok(mut stream) = TcpStream::from_std(stream) else { continue };
+    while let Some(errand) = errands.recv().await {
+        match errand {
+            Errand::Serve(stream, guest, open) => {
+                let Ok(stream) = TcpStream::from_std(stream) else { continue };
+                tokio::task::spawn_local(service.clone().serve(stream, guest, open));
+            }
+            Errand::Accept(listener, door, over) => {
+                let (service, own) = (service.clone(), own.clone());
+                tokio::task::spawn_local(async move {
+                    let begin = |stream, guest| {
+                        let serving = service.clone().serve(stream, guest, Open::one_more(&own));
+                        tokio::task::spawn_local(serving);
+                    };
+                    // Nobody waits for it where the control thread is gone, and with it the process.
+                    let _ = over.send(door.keep(listener, begin).await);
+                });
+            }
+        }
+    }
+}
+
+// === impl Service ===
+
+impl<H: Handler> Service<H> {
+    /// One connection, from its first byte to its end.
+    async fn serve(self: Rc<Self>, mut stream: TcpStream, guest: Guest, open: Open) {
+        let Guest { address, mut stopping, mut place, connected } = guest;
+        let Self { handler, bounds, handshakes } = &*self;
+        let (handler, bounds) = (handler.clone(), bounds.clone());
+        // Counts as open, and is waited for, from here on: a handshake is not free either.
+        let _open = (open, connected);
+        let _alarm = Alarm(handler.clone());
         at_once(&stream);
-        let (handler, bounds, handshakes) = (handler.clone(), bounds.clone(), handshakes.clone());
-        tokio::task::spawn_local(async move {
-            // Counts as open, and is waited for, from here on: a handshake is not free either.
-            let _open = (open, connected);
-            let _alarm = Alarm(handler.clone());
-            let mut peer = Peer::at(address);
-            if handler.is_balancer(address.ip().to_canonical()) {
-                // In a box, as the handshake: what begins a connection takes no room from then on.
-                let unwrapped = proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping);
-                peer = match Box::pin(unwrapped).await {
-                    Ok(peer) => peer,
-                    Err(error) => {
-                        static SAID: Once = Once::new();
-                        SAID.call_once(|| {
-                            tracing::warn!(peer = %address, %error, "a connection from trusted_proxies did not begin with \
-                                a PROXY header and was closed; said once: does the balancer send one?");
-                        });
-                        tracing::debug!(peer = %address, %error, "a balancer's connection was closed");
-                        return handler.lost(Lost::ProxyHeader);
-                    }
-                };
-                if !peer.nameless && !place.is_of(peer.address.ip()) {
-                    let _ = stream.set_zero_linger();
-                    return;
+        let mut peer = Peer::at(address);
+        if handler.is_balancer(address.ip().to_canonical()) {
+            // In a box, as the handshake: what begins a connection takes no room from then on.
+            let unwrapped = proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping);
+            peer = match Box::pin(unwrapped).await {
+                Ok(peer) => peer,
+                Err(error) => {
+                    static SAID: Once = Once::new();
+                    SAID.call_once(|| {
+                        tracing::warn!(peer = %address, %error, "a connection from trusted_proxies did not begin with \
+                            a PROXY header and was closed; said once: does the balancer send one?");
+                    });
+                    tracing::debug!(peer = %address, %error, "a balancer's connection was closed");
+                    return handler.lost(Lost::ProxyHeader);
                 }
+            };
+            if !peer.nameless && !place.is_of(peer.address.ip()) {
+                let _ = stream.set_zero_linger();
+                return;
             }
-            let place = Rc::new(place);
-            match handshakes {
-                None if bounds.http2.cleartext => match begins_http2(&stream, &bounds, &mut stopping).await {
-                    Some(true) => {
-                        Box::pin(http2::connection(
-                            stream,
-                            (false, place.clone()),
-                            peer,
-                            handler,
-                            bounds,
-                            stopping,
-                        ))
-                        .await
-                    }
-                    Some(false) => http1::connection(stream, peer, handler, bounds, stopping).await,
-                    None => {}
-                },
-                None => http1::connection(stream, peer, handler, bounds, stopping).await,
-                Some(handshakes) => match Box::pin(handshakes.finish(stream, &mut stopping)).await {
-                    Ok(Spoken { stream, certificate, http2: true }) => {
-                        let peer = Peer { certificate, ..peer };
-                        Box::pin(http2::connection(
-                            stream,
-                            (true, place.clone()),
-                            peer,
-                            handler,
-                            bounds,
-                            stopping,
-                        ))
+        }
+        let place = Rc::new(place);
+        match handshakes {
+            None if bounds.http2.cleartext => match begins_http2(&stream, &bounds, &mut stopping).await {
+                Some(true) => {
+                    Box::pin(http2::connection(stream, (false, place), peer, handler, bounds, stopping))
                         .await;
-                    }
-                    Ok(Spoken { stream, certificate, http2: false }) => {
-                        let peer = Peer { certificate, ..peer };
-                        http1::connection(stream, peer, handler, bounds, stopping).await;
-                    }
-                    Err(error) => tracing::debug!(peer = %peer.address, %error, "no TLS"),
-                },
-            }
-        });
+                }
+                Some(false) => http1::connection(stream, peer, handler, bounds, stopping).await,
+                None => {}
+            },
+            None => http1::connection(stream, peer, handler, bounds, stopping).await,
+            Some(handshakes) => match Box::pin(handshakes.finish(stream, &mut stopping)).await {
+                Ok(Spoken { stream, certificate, http2: true }) => {
+                    let peer = Peer { certificate, ..peer };
+                    Box::pin(http2::connection(stream, (true, place), peer, handler, bounds, stopping)).await;
+                }
+                Ok(Spoken { stream, certificate, http2: false }) => {
+                    let peer = Peer { certificate, ..peer };
+                    http1::connection(stream, peer, handler, bounds, stopping).await;
+                }
+                Err(error) => tracing::debug!(peer = %peer.address, %error, "no TLS"),
+            },
+        }
     }
 }
 

@@ -252,6 +252,7 @@ fn crowd(configured: Arc<ArcSwap<Config>>, tally: Arc<Tally>) -> Arc<Crowd> {
 fn bounds(config: &Config) -> Bounds {
     let limits = &config.limits;
     let http2 = &limits.http2;
+    let head_bytes = (2 * (limits.header_bytes + limits.target)).max(128 * 1024);
     Bounds {
         header_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,
@@ -261,7 +262,8 @@ fn bounds(config: &Config) -> Bounds {
             count if count <= PARSER_HEADERS => PARSER_HEADERS,
             count => count + 100,
         },
-        parser_buffer: (2 * (limits.header_bytes + limits.target)).max(128 * 1024),
+        head_bytes,
+        parser_buffer: head_bytes.max(UPLOAD_PIECE),
         http2: Http2Bounds {
             cleartext: config.http2_cleartext,
             streams: http2.streams,
@@ -363,6 +365,9 @@ impl Control {
 
 /// For an answer of the admin listener that is under way when all else has ended.
 const LAST_ANSWER: Duration = Duration::from_millis(100);
+
+/// What is read at once of an upload: what costs there is each call, and the waking of both sides.
+const UPLOAD_PIECE: usize = 256 * 1024;
 
 fn other(error: impl std::fmt::Display) -> StartError {
     StartError::Other(error.to_string())

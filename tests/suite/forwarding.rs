@@ -80,6 +80,25 @@ fn large_bodies_pass_whole_both_ways_and_are_never_held_in_memory() {
 }
 
 #[test]
+fn uploads_that_follow_one_another_are_whole_however_much_comes_with_a_head() {
+    const SIZE: usize = 3 << 20;
+    let world = World::bench();
+    world.upstream.at("/up", upstream::answers_with("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    let body: Vec<u8> = (0..SIZE).map(|at| b'a' + u8::try_from(at % 23).unwrap()).collect();
+    let head = format!("POST /up HTTP/1.1\r\nHost: app.test\r\nContent-Length: {SIZE}\r\n{{session}}\r\n");
+    let request = [world.session(Who::User).fill(head.as_bytes()), body.clone()].concat();
+    let mark = world.upstream.mark();
+    let mut wire = Wire::connect(world.gate.public);
+    for number in 1..=8 {
+        // In one piece: what is read of the second head is as much as was read of the first body.
+        assert!(wire.write(&request), "{number}");
+        assert_eq!(wire.answer(false).unwrap().status, 200, "{number}");
+    }
+    let seen = world.upstream.since(mark);
+    assert!(seen.len() == 8 && seen.iter().all(|seen| seen.complete && seen.body == body));
+}
+
+#[test]
 fn a_connection_is_kept_on_both_sides() {
     let world = World::bench();
     let session = world.session(Who::User);

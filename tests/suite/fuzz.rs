@@ -265,6 +265,37 @@ fn whatever_a_balancer_begins_with_it_says_one_thing_or_nothing() {
 }
 
 #[test]
+fn whatever_is_said_over_http2_means_one_thing_and_frames_are_told_in_any_pieces() {
+    feed(&Target {
+        name: "http2",
+        run: rolegate::fuzz::http2,
+        count: 60_000,
+        words: &[
+            "1https://app.test/x",
+            "0http://app.test/x?y",
+            "1http://app.test",
+            "0ftp://",
+            "1/x",
+            "user@",
+            "\n",
+            "host:app.test",
+            "host:evil.test",
+            "host:",
+            "cookie:a=1",
+            "cookie:",
+            "content-length:0",
+            "content-length:05",
+            "te:trailers",
+            "\0\0\x05\x01\0\0\0\0\x01",
+            "\0\0\x05\x01\x04\0\0\0\x01",
+            "\0\0\0\x09\x04\0\0\0\x01",
+            "\0\0\x10\0\x01\0\0\0\x01",
+            "\0\x40\0\x06",
+        ],
+    });
+}
+
+#[test]
 fn whatever_the_configuration_it_cannot_be_wrong_or_says_where() {
     feed(&Target {
         name: "config",

@@ -4,7 +4,7 @@
 
 /// One direction of a connection.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     header: [u8; HEADER],
     /// How much of the next frame's header is there.
     have: usize,
@@ -17,18 +17,18 @@ pub(super) struct Frames {
 
 /// What some bytes were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Passed {
+pub(crate) struct Passed {
     /// Of bodies, with their padding.
-    pub(super) data: usize,
+    pub(crate) data: usize,
     /// A frame ended behind which no head is left open.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
 }
 
 // === impl Frames ===
 
 impl Frames {
     /// What a server sends.
-    pub(super) fn outbound() -> Self {
+    pub(crate) fn outbound() -> Self {
         Self { header: [0; HEADER], have: 0, left: 0, kind: DATA, open_block: false }
     }
 
@@ -38,7 +38,7 @@ impl Frames {
     }
 
     /// Takes in what was read or written next.
-    pub(super) fn pass(&mut self, mut bytes: &[u8]) -> Passed {
+    pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Passed {
         let mut passed = Passed::default();
         while !bytes.is_empty() {
             if self.left == 0 {
@@ -64,7 +64,7 @@ impl Frames {
     }
 
     /// Whether a head, the preface or a frame's own header has begun and is not there yet.
-    pub(super) fn is_in_head(&self) -> bool {
+    pub(crate) fn is_in_head(&self) -> bool {
         self.have > 0 || self.open_block || (self.left > 0 && matches!(self.kind, HEADERS | CONTINUATION))
     }
 

@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::uri::{Authority, Scheme, Uri};
 
 /// Rewrites it. `secure`: the connection speaks TLS.
-pub(super) fn level(head: &mut Parts, secure: bool) {
+pub(crate) fn level(head: &mut Parts, secure: bool) {
     one_cookie_line(&mut head.headers);
     plain_length(&mut head.headers);
     let target = std::mem::take(&mut head.uri).into_parts();

@@ -1,6 +1,7 @@
-//! Workers with a handler that has a bug.
+//! Workers with a handler that has a bug, and how connections are spread over them.
 
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use http::{Request, Response};
@@ -33,6 +34,31 @@ fn asked(address: SocketAddr, request: &str) -> String {
     answer
 }
 
+/// Says "begin" when it goes, also where a test fails: nobody would ever stop accepting.
+struct Ends(stop::Stop);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.begin();
+    }
+}
+
+/// Has `workers` serve at an address for as long as `scene` takes.
+fn serving(workers: Workers, scene: impl FnOnce(SocketAddr, &Workers)) {
+    let listener = crate::listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopping) = stop::pair();
+    std::thread::scope(|scope| {
+        let _ends = Ends(stop);
+        scope.spawn(|| {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(workers.feed(listener, stopping)).unwrap();
+        });
+        scene(address, &workers);
+    });
+    workers.join();
+}
+
 #[test]
 fn a_panic_takes_its_connection_with_it_and_nothing_else() {
     let lost = Arc::new(Mutex::new(Vec::new()));
@@ -40,14 +66,7 @@ fn a_panic_takes_its_connection_with_it_and_nothing_else() {
     // One worker: whoever panics shares it with everybody.
     let make = move |_| Ok(Buggy(told.clone()));
     let workers = spawn("buggy", 1, make, &Bounds::default(), None).unwrap();
-    let listener = crate::listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopping) = stop::pair();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(workers.feed(listener, stopping)).unwrap();
-        });
+    serving(workers, |address, _| {
         let mut other = std::net::TcpStream::connect(address).unwrap();
         other.write_all(b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         let mut first = [0; 12];
@@ -62,7 +81,56 @@ fn a_panic_takes_its_connection_with_it_and_nothing_else() {
         let mut rest = String::new();
         other.read_to_string(&mut rest).unwrap();
         assert!(rest.ends_with("well"), "who was on the same worker is served: {rest}");
-        stop.begin();
     });
-    workers.join();
+}
+
+#[test]
+fn of_open_connections_each_worker_has_as_many_as_any_other() {
+    let make = |_| Ok(Buggy(Arc::default()));
+    let workers = spawn("even", 4, make, &Bounds::default(), None).unwrap();
+    serving(workers, |address, workers| {
+        let open =
+            || workers.workers.iter().map(|worker| worker.open.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let until = |what: &dyn Fn(&[usize]) -> bool| {
+            for _ in 0..10_000 {
+                if what(&open()) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            panic!("{:?}", open());
+        };
+        let connected = |_| std::net::TcpStream::connect(address).unwrap();
+        let mut held: Vec<_> = (0..64).map(connected).collect();
+        until(&|open| open == [16; 4]);
+        // Whoever goes away makes room for whoever comes next.
+        drop(held.drain(..6).collect::<Vec<_>>());
+        until(&|open| open.iter().sum::<usize>() == 58);
+        held.extend((0..6).map(connected));
+        until(&|open| open == [16; 4]);
+        drop(held);
+    });
+}
+
+#[test]
+fn a_head_is_answered_where_it_is_too_long_and_not_where_the_buffer_ends() {
+    let bounds = Bounds { head_bytes: 1000, parser_buffer: 256 * 1024, ..Bounds::default() };
+    let make = |_| Ok(Buggy(Arc::default()));
+    let workers = spawn("short", 1, make, &bounds, None).unwrap();
+    serving(workers, |address, _| {
+        // No end: only what is too long can be what is answered.
+        let head = |filler| format!("GET /well HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(filler));
+        let long = asked(address, &head(2000));
+        // Its end is there as well: nothing comes behind it but what the client sends.
+        let next = "GET /well HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let ended = asked(address, &format!("{}\r\n\r\n{next}", head(2000)));
+        let longest = asked(address, &(head(900) + "\r\nConnection: close\r\n\r\n"));
+        assert!(long.starts_with("HTTP/1.1 431 "), "{long:?}");
+        assert_eq!(
+            (ended.matches("HTTP/1.1 200").count(), ended.matches("well").count()),
+            (2, 2),
+            "{ended:?}"
+        );
+        assert!(longest.ends_with("well"), "{longest:?}");
+    });
 }
