@@ -14,7 +14,8 @@ WORKDIR /src
 # Each of Debian's compilers also has its architecture's name, so these hold whichever one builds for which.
 ENV CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc
-# The cryptography (aws-lc) is C and is compiled here: for another architecture with that one's gcc.
+# The cryptography (aws-lc) is C and is compiled here: for another architecture with that one's gcc. What is for this one
+# is had work while it is built, and made by what it was seen to do: that takes the rest.
 # hadolint ignore=DL3008
 RUN case "$TARGETARCH" in \
         amd64) rust=x86_64-unknown-linux-gnu gcc=gcc-x86-64-linux-gnu ;; \
@@ -22,21 +23,24 @@ RUN case "$TARGETARCH" in \
         *) echo "not built for '$TARGETARCH'" >&2; exit 1 ;; \
     esac \
  && echo "$rust" > /target \
- && if [ "$TARGETARCH" != "$BUILDARCH" ]; then \
-        apt-get update \
-        && apt-get install -y --no-install-recommends "$gcc" "libc6-dev-$TARGETARCH-cross" \
-        && rm -rf /var/lib/apt/lists/* \
-        && rustup target add "$rust"; \
-    fi
+ && apt-get update \
+ && if [ "$TARGETARCH" = "$BUILDARCH" ]; then \
+        apt-get install -y --no-install-recommends python3 curl openssl && rustup component add llvm-tools; \
+    else \
+        apt-get install -y --no-install-recommends "$gcc" "libc6-dev-$TARGETARCH-cross" && rustup target add "$rust"; \
+    fi \
+ && rm -rf /var/lib/apt/lists/*
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
 COPY config ./config
+COPY .cargo ./.cargo
+COPY deploy/release/build deploy/release/train ./deploy/release/
+COPY tests/bench/browser.py ./tests/bench/
 # The registry and the compiled dependencies outlive the layer: a change in src/ compiles src/ alone. One cache for
 # each architecture. What is kept must be copied out of the cache before the step ends.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,id=rolegate-target-$TARGETARCH,sharing=locked \
-    cargo build --profile dist --locked --bin rolegate --target "$(cat /target)" \
- && install -D -m 0755 "target/$(cat /target)/dist/rolegate" /out/rolegate
+    deploy/release/build /out/rolegate "$(cat /target)"
 
 # glibc and libgcc for the binary, certificate authorities for the calls to the pool, and nothing else that runs.
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -35,7 +35,7 @@ H2SPEC := target/h2spec
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= path cookies open token return_to headers config trace proxy_protocol
+FUZZ_TARGETS ?= path cookies open token return_to headers config trace proxy_protocol http2
 
 SOAK_SECONDS  ?= 600
 SOAK_BROWSERS ?= 300
@@ -266,11 +266,17 @@ soak: store-server ## gates, dev pool, store and simulated browsers for a while:
 	SOAK_SECONDS=$$(($(SOAK_SECONDS) / 2)) SOAK_BROWSERS=$(SOAK_BROWSERS) \
 		$(CARGO) test --locked $(SOAK_FLAGS) --test suite soak:: -- --nocapture --test-threads=1
 
+# What is shipped is made by the counts of a program that was seen to work: what has it work, beside the compiler.
+.PHONY: train-tools
+train-tools: tls-clients
+	$(call by-apt,python3,python3,To build what is shipped takes python3.)
+
 # Not part of `make test`: what it says depends on what else the machine does.
 .PHONY: bench
-bench: ## rolegate beside nginx, HAProxy, Envoy, oauth2-proxy and mod_auth_openidc: BENCH="--table auth-1k --rounds 20"
+bench: train-tools ## rolegate beside nginx, HAProxy, Envoy, oauth2-proxy and mod_auth_openidc: BENCH="--table auth-1k --rounds 20"
 	tests/bench/peers.sh
-	$(CARGO) build --profile dist --locked --bin rolegate
+	CARGO="$(CARGO)" deploy/release/build target/shipped/rolegate
+	$(CARGO) build --release --locked --bin rolegate --example engines
 	tests/bench/run.py $(BENCH)
 
 .PHONY: bench-docs
@@ -300,15 +306,15 @@ image: ## the container image (needs Docker with BuildKit)
 	docker build -t rolegate:dev .
 
 .PHONY: deb
-deb: package-tools ## the Debian package, in target/debian, judged by lintian
-	$(CARGO) build --profile dist --locked --bin rolegate
-	lintian "$$(deploy/debian/build target/dist/rolegate target/debian | tee /dev/stderr)"
+deb: package-tools train-tools ## the Debian package, in target/debian, judged by lintian
+	CARGO="$(CARGO)" deploy/release/build target/shipped/rolegate
+	lintian "$$(deploy/debian/build target/shipped/rolegate target/debian | tee /dev/stderr)"
 
 # What a release consists of; docs/releasing.md has the rest of its steps.
 .PHONY: release-files
-release-files: package-tools ## this architecture's archive and Debian package, in target/release-files
-	$(CARGO) build --profile dist --locked --bin rolegate
-	deploy/release/pack target/dist/rolegate target/release-files
+release-files: package-tools train-tools ## this architecture's archive and Debian package, in target/release-files
+	CARGO="$(CARGO)" deploy/release/build target/shipped/rolegate
+	deploy/release/pack target/shipped/rolegate target/release-files
 
 .PHONY: clean
 clean: ## remove what was built and installed here

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use figment::Figment;
 use figment::providers::Serialized;
+use serde::Deserialize as _;
 use serde_json::Value as Json;
 
 pub(crate) mod check;
@@ -168,19 +169,15 @@ fn assemble(
     if broken {
         return Err(problems.sorted());
     }
-    let raw = match layers.extract::<raw::Raw>() {
+    // Through JSON, which the layers are of: what reads each table out of figment by itself is half a megabyte.
+    let merged = layers.extract::<Json>().map_err(|error| error.to_string());
+    let raw = match merged.and_then(|json| raw::Raw::deserialize(json).map_err(|error| error.to_string())) {
         Ok(raw) => raw,
-        Err(error) => {
+        Err(message) => {
             // The walk lets nothing through that the shape does not have; this is the net below it.
-            let key = Key::of(&error.path.join("."));
-            let message = error.kind.to_string();
-            problems.push(Problem {
-                severity: Severity::Error,
-                place: places.value(&key),
-                key,
-                message,
-                fix: None,
-            });
+            let key = Key::default();
+            let place = places.value(&key);
+            problems.push(Problem { severity: Severity::Error, place, key, message, fix: None });
             return Err(problems.sorted());
         }
     };

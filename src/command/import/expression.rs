@@ -90,6 +90,10 @@ pub(super) fn paths(expression: &str) -> Result<Paths, Untranslated> {
         if !base.starts_with('/') {
             return Err(if base.is_empty() { Untranslated::Everything } else { Untranslated::NoBeginning });
         }
+        // No path has two slashes in a row by the time that a rule sees it.
+        if base.contains("//") {
+            return Err(Untranslated::NotAPath);
+        }
         add(&base, end, &mut found)?;
     }
     for pattern in &found.patterns {
@@ -102,6 +106,8 @@ fn add(base: &str, end: End, found: &mut Paths) -> Result<(), Untranslated> {
     let bare = base.trim_end_matches('/');
     match end {
         End::Here => found.patterns.push(base.to_owned()),
+        // `^/a//?$` has one slash at its end, or two.
+        End::Slash if bare != base && !bare.is_empty() => return Err(Untranslated::NotAPath),
         End::Slash => {
             found.patterns.push(if bare.is_empty() { "/".to_owned() } else { bare.to_owned() });
             if !bare.is_empty() {
@@ -251,6 +257,12 @@ mod tests {
             "health",
             "^/a;b$",
             "^//a$",
+            "/b//",
+            "^/b/\\/",
+            "^/b/\\/$",
+            "^/(a|b/)/c$",
+            "^/a//?$",
+            "^/(a|b/)/?$",
             "^/a%2fb$",
             "^$",
         ] {
