@@ -11,6 +11,8 @@ from servers import GATE, TARGET, nginx_config
 
 # Where peers.sh puts it, if a Go is there that builds it.
 OAUTH2_PROXY = os.path.join(TARGET, "bin", "oauth2-proxy")
+# Built once, as cargo does it, and the gate beside them the same way.
+ENGINES, BUILT_ONCE = (os.path.join(servers.ROOT, "target", "release", *path) for path in (("examples", "engines"), ("rolegate",)))
 
 
 @dataclasses.dataclass
@@ -119,7 +121,14 @@ def envoy(world, name):
     return Peer(name, port, [world.start(name, command, port)])
 
 
-def rolegate(world, name, tls=False, rules="", workers=1, upstream="upstream", core=servers.PROXY_CORE, sign_in=True):
+def engine(world, name, way):
+    """A bare proxy on hyper (engines.rs) in one of the ways that rolegate does not go, with one thread for its one core."""
+    port = world.port(name)
+    command = [ENGINES, way, "1", f"127.0.0.1:{port}", f"127.0.0.1:{world.port('upstream')}"]
+    return Peer(name, port, [world.start(name, command, port)])
+
+
+def rolegate(world, name, tls=False, rules="", workers=1, upstream="upstream", core=servers.PROXY_CORE, sign_in=True, program=GATE):
     """The gate as it comes: access record (to a file in memory) and metrics on, a role asked for everywhere."""
     port, admin = world.port(name), world.port(f"{name}-admin")
     scheme = "https" if tls else "http"
@@ -148,7 +157,7 @@ public = true
 {rules}
 """
     records = world.path(f"{name}.access")
-    command = [GATE, "run", "--config", world.write(f"{name}.toml", config)]
+    command = [program, "run", "--config", world.write(f"{name}.toml", config)]
     started = world.start(name, command, port, core, log=records)
     servers.until(admin, "/readyz", started.began)
     peer = Peer(name, port, [started], scheme=scheme, access_log=records)

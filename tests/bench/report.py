@@ -123,6 +123,15 @@ def start(about, results):
     return grid(["", "ms to readiness (range)", "MB resident (range)", "MB proportional", "program, MB stripped"], lines)
 
 
+def evenness(about, results):
+    rows = counted(results, "spread", True)
+    lines = []
+    for name, mine in rows.items():
+        values = lambda key: sorted(line[key] for line in mine.values())
+        lines.append([name, spread(values("fullest"), 0), spread(values("emptiest"), 0)])
+    return grid(["of 64 connections", "the fullest of four has (range)", "the emptiest"], lines)
+
+
 # What was set before anything was measured: table, key, row, the row it is held against, at most.
 BOUNDS = [
     ("auth-1k", "auth-1k", "cpu_us", "rolegate", "nginx", 1.0),
@@ -176,7 +185,8 @@ SECTIONS = {
     "tls-h1": [under_load("tls-h1")], "tls-h2": [under_load("tls-h2")],
     "handshake": [under_load("handshake", "handshake"), under_load("resumption", "resumption")],
     "rules": [under_load("rules")], "sessions": [under_load("sessions")], "workers": [under_load("workers", more=[("switches a thousand", "switches")])],
-    "idle": [idle], "start": [start],
+    "engines": [under_load("engines", more=[("switches a thousand", "switches")])],
+    "idle": [idle], "start": [start], "spread": [evenness],
 }
 
 

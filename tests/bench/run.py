@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures rolegate beside its peers, side by side in interleaved rounds: `make bench`. docs/performance.md says what and how.
 
-    tests/bench/run.py                                   every table; about a quarter of an hour on a quiet machine
+    tests/bench/run.py                                   every table; half an hour on a quiet machine
     tests/bench/run.py --table auth-1k --rounds 20       one of them
     tests/bench/run.py --table auth-1k --only haproxy    the first row, rolegate, and those named
     tests/bench/run.py --docs                            writes what was measured last into docs/performance.md
@@ -97,7 +97,7 @@ def main():
         print(report.markdown(names))
         return
     if not os.path.exists(GATE):
-        sys.exit(f"{GATE} is not there: cargo build --profile dist, or set ROLEGATE")
+        sys.exit(f"{GATE} is not there: deploy/release/build target/shipped/rolegate, or set ROLEGATE")
     if os.cpu_count() < 2:
         sys.exit("two cores at least: one for the proxy, one for what loads it")
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -13,7 +13,7 @@ from machine import OTHER_CORE, PROXY_CORE, family
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TARGET = os.path.join(ROOT, "target", "bench")
-GATE = os.environ.get("ROLEGATE", os.path.join(ROOT, "target", "dist", "rolegate"))
+GATE = os.environ.get("ROLEGATE", os.path.join(ROOT, "target", "shipped", "rolegate"))
 BODY = "x" * 1023 + "\n"
 
 

@@ -120,4 +120,32 @@ def stripped(program, world):
     return os.path.getsize(copy)
 
 
-STATES = {"idle": idle, "start": start}
+def spread(world, options, out):
+    """How many of 64 connections the fullest of four listeners gets that share a port; an acceptor that counts gives each 16."""
+    for number in range(100):
+        listeners = []
+        for _ in range(4):
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind(("127.0.0.1", listeners[0].getsockname()[1] if listeners else 0))
+            listener.listen(64)
+            listener.setblocking(False)
+            listeners.append(listener)
+        held = [socket.create_connection(listeners[0].getsockname()) for _ in range(64)]
+        got = [taken(listener) for listener in listeners]
+        out({"table": "spread", "row": "SO_REUSEPORT", "round": number, "fullest": max(got), "emptiest": min(got)})
+        for line in held + listeners:
+            line.close()
+
+
+def taken(listener):
+    count = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1
+
+
+STATES = {"idle": idle, "start": start, "spread": spread}

@@ -27,17 +27,18 @@ def wanted(options, rows):
 
 
 def auth_1k(world, options, out):
+    # In the order of a round: what is held against one another is measured one after the other.
     makers = {
         "nginx": peers.nginx,
-        "nginx (access log)": lambda world, name: peers.nginx(world, name, log=True),
-        "nginx + auth_request": peers.nginx_auth_request,
-        "haproxy": peers.haproxy,
-        "envoy": peers.envoy,
         "rolegate": peers.rolegate,
+        "nginx + auth_request": peers.nginx_auth_request,
+        "mod_auth_openidc (cookie)": lambda world, name: peers.apache(world, name, "client-cookie"),
+        "mod_auth_openidc (shm)": lambda world, name: peers.apache(world, name, "server-cache"),
         "oauth2-proxy": peers.oauth2_proxy,
         "nginx + oauth2-proxy": peers.nginx_oauth2_proxy,
-        "mod_auth_openidc (shm)": lambda world, name: peers.apache(world, name, "server-cache"),
-        "mod_auth_openidc (cookie)": lambda world, name: peers.apache(world, name, "client-cookie"),
+        "haproxy": peers.haproxy,
+        "nginx (access log)": lambda world, name: peers.nginx(world, name, log=True),
+        "envoy": peers.envoy,
     }
     if not os.path.exists(os.path.join(peers.TARGET, "envoy", "envoy", "_bin", "envoy")):
         del makers["envoy"]
@@ -116,10 +117,12 @@ def tls_http2(world, options, out):
 def handshakes(world, options, out):
     begin(world, "gate")
     gate = peers.rolegate(world, "gate", tls=True)
-    full, tickets = peers.nginx_tls(world, "full", tickets=False), peers.nginx_tls(world, "tickets")
+    # As either does by itself: two tickets after each full handshake. Beside it, what they cost nginx.
+    tickets, none = peers.nginx_tls(world, "tickets"), peers.nginx_tls(world, "none", tickets=False)
     new = lambda row, seconds: load.shake_hands(row.peer, seconds)
     again = lambda row, seconds: load.resume(row.peer, seconds)
-    rounds(world, "handshake", wanted(options, [Row("nginx", full, new), Row("rolegate", gate, new)]), options, out)
+    rows = [Row("nginx", tickets, new), Row("nginx (no tickets)", none, new), Row("rolegate", gate, new)]
+    rounds(world, "handshake", wanted(options, rows), options, out)
     rounds(world, "resumption", wanted(options, [Row("nginx", tickets, again), Row("rolegate", gate, again)]), options, out)
 
 
@@ -170,7 +173,26 @@ def workers(world, options, out):
     rounds(world, "workers", rows, options, out)
 
 
+def engines(world, options, out):
+    if not os.path.exists(peers.ENGINES) or not os.path.exists(peers.BUILT_ONCE):
+        out.say("engines", "not built: cargo build --release --bin rolegate --example engines")
+        return
+    begin(world, "gate", "shipped")
+    gate, shipped = peers.rolegate(world, "gate", program=peers.BUILT_ONCE), peers.rolegate(world, "shipped")
+    others = {
+        "hyper, one shared runtime, stock client": peers.engine(world, "shared", "shared"),
+        "hyper, a runtime a core, stock client": peers.engine(world, "core", "core"),
+    }
+    for peer in others.values():
+        peer.cookie = gate.cookie
+    rows = [Row(name, peer, asks()) for name, peer in others.items()]
+    rows += [Row("rolegate (public path)", gate, asks("/public/a")), Row("rolegate", gate, asks())]
+    rows.append(Row("rolegate, as it is shipped", shipped, asks()))
+    rounds(world, "engines", rows, options, out)
+
+
 TABLES = {
     "auth-1k": auth_1k, "64k": answers_64k, "upload": uploads, "tls-h1": tls_http1, "tls-h2": tls_http2,
     "handshake": handshakes, "rules": rules, "sessions": sessions, "workers": workers,
+    "engines": engines,
 }
