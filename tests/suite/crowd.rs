@@ -48,6 +48,8 @@ fn one_address_and_all_together_have_so_many_connections_and_no_more() {
             assert_eq!(another(&world), Err(Ended::Closed));
         }
         let key = limit.split(' ').next().unwrap();
+        let is_told = |line: &str| line.contains("connections were refused").then_some(());
+        world.gate.stderr().wait(is_told).expect("a line in the log");
         let lines = world.gate.stderr().all();
         let told: Vec<_> = lines.lines().filter(|line| line.contains("connections were refused")).collect();
         assert!(told[0].contains(&format!("limits.{key}\"")) && told[0].contains("127.0.0.1"), "{told:?}");

@@ -100,8 +100,9 @@ fn a_rejected_secret_does_not_use_up_the_code() {
         assert_eq!(answer.location(), "https://app.test/x", "{answer:#?}");
         assert_eq!(house.user_of(&mut browser), "viewer");
     }
+    let of_it = |line: &str| line.contains("took another of the app client's secrets").then_some(());
+    house.gate.stderr().wait(of_it).expect("a line in the log");
     let said = house.gate.stderr().all();
-    assert!(said.contains("took another of the app client's secrets"), "{said}");
     assert!(!said.contains(NEW) && !said.contains(&unknown), "{said}");
     // Either secret of a client that has two will do.
     let house = House::start(&[OLD], "");

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::browser::{Browser, Page};
+use super::until;
 use super::upstream::Recorder;
 use super::wire::{Answer, Wire};
 
@@ -75,9 +76,16 @@ impl Dev {
         Self { child, stdout, port, folder }
     }
 
-    /// What it has written to standard error so far.
+    /// What it has written to standard error so far. Its log is written by a thread of its own, so that a line may be
+    /// behind the answer that it is about; see [`Dev::told`].
     pub fn log(&self) -> String {
         std::fs::read_to_string(log_of(self.folder.path())).unwrap()
+    }
+
+    /// Waits for a line of its log that has all of `parts`.
+    pub fn told(&self, parts: &[&str]) -> String {
+        let is_it = |line: &&str| parts.iter().all(|part| line.contains(part));
+        until(&format!("a line with {parts:?}"), || self.log().lines().find(is_it).map(str::to_owned))
     }
 
     /// Puts other rules in the place of those that it was started with; see [`Dev::of`].
