@@ -34,7 +34,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY src ./src
 COPY config ./config
 COPY .cargo ./.cargo
-COPY deploy/release/build deploy/release/train ./deploy/release/
+COPY deploy/release/build deploy/release/quietly deploy/release/seldom deploy/release/train ./deploy/release/
 COPY tests/bench/browser.py ./tests/bench/
 # The registry and the compiled dependencies outlive the layer: a change in src/ compiles src/ alone. One cache for
 # each architecture. What is kept must be copied out of the cache before the step ends.
