@@ -2,6 +2,7 @@
 //! publishes it: its files around a stand-in for the program, signed with a key of the test's own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -263,7 +264,54 @@ fn what_is_shipped_is_had_work_that_a_gate_does_with_every_answer_as_it_must_be(
     assert!(output.status.success(), "{}", said(&output));
 }
 
+#[test]
+fn what_was_seen_to_run_seldom_is_listed_and_counts_that_nobody_understands_are_refused() {
+    let function = |name: &str, counts: &str| {
+        format!("  {name}:\n    Hash: 0x1\n    Counters: 2\n    Block counts: [{counts}]\n")
+    };
+    let hot = function("_ZN3hot", "3, 4711");
+    let shown = [&*hot, &function("a.rs;_ZN4once", "1, 0"), &function("_ZN5never", "")].concat();
+    let listed = fed("seldom", &format!("Counters:\n{shown}Functions shown: 3\n"));
+    assert!(listed.status.success(), "{}", said(&listed));
+    assert_eq!(
+        String::from_utf8_lossy(&listed.stdout),
+        "_ZN4once,minsize\n_ZN4once,frame-pointer=all\n_ZN5never,minsize\n_ZN5never,frame-pointer=all\n"
+    );
+    for strange in ["", "Counters:\n", &hot] {
+        let refused = fed("seldom", strange);
+        assert_eq!((refused.status.code(), &*refused.stdout), (Some(1), &b""[..]), "{strange}");
+        assert!(said(&refused).contains("not understood"), "{}", said(&refused));
+    }
+}
+
+#[test]
+fn the_compiler_is_heard_but_for_the_functions_that_are_elsewhere() {
+    let elsewhere = "Function in CSV file at line 7 does not exist.";
+    let compiler = format!("echo '{elsewhere}' >&2; echo 'error: it is wrong' >&2; echo made; exit 3");
+    let ran = script("quietly", &["sh", "-c", &compiler]);
+    assert_eq!(ran.status.code(), Some(3));
+    assert_eq!((&*ran.stdout, &*ran.stderr), (&b"made\n"[..], &b"error: it is wrong\n"[..]));
+}
+
+/// Small, aws-lc has no P-256 of its own, and a handshake cost half as much again (docs/performance.md).
+#[test]
+fn what_is_compiled_for_size_keeps_the_quick_cryptography() {
+    let toml =
+        |name: &str| std::fs::read_to_string(root().join(name)).unwrap().parse::<toml_edit::DocumentMut>();
+    let cargo = toml("Cargo.toml").unwrap();
+    assert_eq!(cargo["profile"]["dist"]["package"]["*"]["opt-level"].as_str(), Some("z"));
+    assert_eq!(toml(".cargo/config.toml").unwrap()["env"]["AWS_LC_SYS_SMALL"].as_str(), Some("0"));
+}
+
 // === the scripts, and what they need ===
+
+/// `script` that is given `input`.
+fn fed(script: &str, input: &str) -> Output {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    ran(Command::new(root().join("deploy/release").join(script)).stdin(file))
+}
 
 fn ran(command: &mut Command) -> Output {
     let output = command.current_dir(root()).output();
