@@ -63,12 +63,17 @@ fn a_post_that_may_have_been_acted_on_is_not_sent_twice() {
 
 #[test]
 fn a_connection_closed_while_idle_is_not_used() {
-    let (gate, connections) = before(|mut upstream, _| {
+    let (sender, closed) = mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let (gate, connections) = before(move |mut upstream, _| {
         upstream.head();
         upstream.say(OK);
+        drop(upstream);
+        let _ = sender.lock().unwrap().send(());
     });
     for _ in 0..3 {
         assert!(get(gate, "/").ends_with("ok"));
+        closed.recv_timeout(Duration::from_secs(20)).unwrap();
         pause();
     }
     pause();
@@ -99,16 +104,19 @@ fn a_second_answer_reaches_nobody() {
 
 #[test]
 fn a_late_second_answer_ends_the_idle_connection() {
-    let (gate, connections) = before(|mut speaks_unasked, _| {
+    let (sender, spoken) = mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let (gate, connections) = before(move |mut speaks_unasked, _| {
         while speaks_unasked.head().is_some() {
             speaks_unasked.say(OK);
             pause();
             speaks_unasked.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+            let _ = sender.lock().unwrap().send(());
         }
     });
     for _ in 0..2 {
         assert!(get(gate, "/").ends_with("ok"));
-        pause();
+        spoken.recv_timeout(Duration::from_secs(20)).unwrap();
         pause();
     }
     assert_eq!(connections.load(Ordering::SeqCst), 2);
