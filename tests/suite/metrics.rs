@@ -298,7 +298,7 @@ fn a_store_that_goes_away_is_seen() {
 
 #[test]
 fn handshakes_count_by_how_they_ended_and_certificates_say_until_when_they_count() {
-    let (world, address) = front::tunnelled(front::setup("").limits("handshake_timeout = \"1s\""));
+    let (world, address) = front::tunnelled(front::setup("").limits("handshake_timeout = \"3s\""));
     let handshakes = &["tls_handshakes"];
     let said = |outcome: &str| format!("tls_handshakes outcome=\"{outcome}\"");
     counts(&world.gate, handshakes, &[&said("ok")], || bearer::ask(&world, "/public/x", ""));

@@ -74,14 +74,19 @@ fn the_recorder_keeps_what_it_saw_and_complains_of_what_it_could_not_read() {
 #[test]
 fn each_misbehaviour_is_what_its_name_says() {
     let recorder = Recorder::start();
-    let ask = |target: &str| {
-        let mut wire = Wire::connect(recorder.address).patient_for(Duration::from_millis(300));
+    let begin = |target: &str| {
+        let mut wire = Wire::connect(recorder.address);
         wire.write(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        wire
+    };
+    let ask = |target: &str| {
+        let mut wire = begin(target);
         let first = wire.answer(false);
         (first, wire)
     };
     recorder.at("/stall", upstream::stalls_after_head());
-    assert_eq!(ask("/stall").0.unwrap_err(), Ended::Silent);
+    let mut stalled = begin("/stall").patient_for(Duration::from_millis(300));
+    assert_eq!(stalled.answer(false).unwrap_err(), Ended::Silent);
     recorder.at("/close", upstream::closes_after_head());
     assert_eq!(ask("/close").0.unwrap_err(), Ended::Closed);
     recorder.at("/idle", upstream::closes_while_idle());

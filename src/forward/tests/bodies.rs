@@ -191,8 +191,9 @@ fn a_slow_upload_does_not_use_up_the_upstreams_time() {
     stream
         .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\n\r\n")
         .unwrap();
+    // Longer than an answer may take, all together.
     for _ in 0..6 {
-        std::thread::sleep(Duration::from_millis(150));
+        std::thread::sleep(Duration::from_millis(250));
         stream.write_all(b"x").unwrap();
     }
     let mut answer = String::new();
