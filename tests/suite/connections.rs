@@ -84,7 +84,7 @@ fn a_body_that_does_not_come_lets_its_upstream_go(world: &World) {
 }
 
 fn who_takes_nothing_is_given_up() {
-    let world = Setup::bench().limits("body_idle_timeout = \"1s\"").start();
+    let world = Setup::bench().limits("body_idle_timeout = \"3s\"").start();
     world.upstream.at("/endless", endless());
     serves(&world);
     let before = world.gate.rss_kib();

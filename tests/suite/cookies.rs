@@ -311,7 +311,7 @@ fn parts_count_only_whole_in_order_and_of_one_session(world: &World) {
     let begun = Instant::now();
     let many: String = (0..900).map(|n| format!("{PASS}.{}={}; ", n % 100, "A".repeat(8))).collect();
     no_session(world, many.as_bytes());
-    assert!(begun.elapsed().as_secs() < 2, "took {:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 10, "took {:?}", begun.elapsed());
 }
 
 fn a_shorter_session_leaves_no_part_behind(world: &World) {

@@ -229,7 +229,7 @@ fn a_client_that_speaks_no_protocol_of_the_gates_is_refused_cleanly() {
 
 #[test]
 fn no_handshake_holds_anybody_up() {
-    let world = setup("").top("workers = 1").limits("handshake_timeout = \"1s\"").start();
+    let world = setup("").top("workers = 1").limits("handshake_timeout = \"3s\"").start();
     let address = world.gate.public;
     let served = || {
         let answer = Offer::to("app.test").connect(address).unwrap().ask(&get("app.test", "/public/x"));

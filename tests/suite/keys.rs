@@ -60,10 +60,10 @@ pub fn cases() -> Vec<Case> {
                     world.pool.wait_for(Endpoint::Jwks, 2);
                     let asked = Instant::now();
                     assert_eq!(ask(&world, &session, "/admin"), 200);
-                    assert!(asked.elapsed() < Duration::from_secs(2), "waited {:?}", asked.elapsed());
+                    assert!(asked.elapsed() < Duration::from_secs(5), "waited {:?}", asked.elapsed());
                 });
                 let took = begun.elapsed();
-                assert!(took < Duration::from_secs(15), "those who waited tried one after another: {took:?}");
+                assert!(took < Duration::from_secs(19), "those who waited tried one after another: {took:?}");
                 assert_eq!(world.pool.count(Endpoint::Jwks), 2, "one fetch at the start and one more");
                 world.pool.be_honest();
                 login(&world, "user").must_succeed(&world, "user");

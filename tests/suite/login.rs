@@ -505,7 +505,8 @@ fn wrong_answers_of_the_pool_end_in_bounded_time(world: &World) {
         attempted.must_fail(world, found, &reasons);
         assert_eq!(found, status, "{shown}");
         assert_eq!(world.pool.count(Endpoint::Token), before + 1, "{shown}: asked again");
-        assert!(begun.elapsed() < Duration::from_secs(3), "{shown} took {:?}", begun.elapsed());
+        // Sooner than a call that hangs is given up.
+        assert!(begun.elapsed() < Duration::from_secs(8), "{shown} took {:?}", begun.elapsed());
     }
     // What never ends is given up: these wait side by side.
     world.pool.be_honest();

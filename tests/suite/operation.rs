@@ -17,8 +17,8 @@ mod commands;
 mod dev;
 pub mod edge;
 
-/// A stop without open requests takes no longer.
-const PROMPT: Duration = Duration::from_secs(2);
+/// A stop without open requests takes no longer, however busy the machine is; a request would have 20 seconds.
+const PROMPT: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_gate_starts_without_its_pool_serves_nothing_protected_and_becomes_ready() {
@@ -41,8 +41,9 @@ fn a_gate_starts_without_its_pool_serves_nothing_protected_and_becomes_ready() {
         assert_eq!(ask(&world, Kind::Fetch, "/public/x").status, 200, "what is public needs no pool");
 
         world.pool.wait_for(endpoint, 3);
-        let pauses = retry_pauses(&world.gate);
-        assert!(pauses.len() >= 2, "the log tells of each try: {}", world.gate.stderr().all());
+        let pauses = crate::support::until("the log tells of each try", || {
+            Some(retry_pauses(&world.gate)).filter(|pauses| pauses.len() >= 2)
+        });
         assert!(pauses.windows(2).all(|pair| pair[0] < pair[1]), "the pauses grow: {pauses:?}");
         world.pool.be_honest();
         crate::support::until("the gate is ready", || {

@@ -287,7 +287,7 @@ pub fn cases() -> Vec<Case> {
                         format!("GET /{path}{suffix} HTTP/1.1\r\nHost: app.test\r\n{{session}}\r\n"),
                     );
                     exchange.must_be_refused(&[400, 414]);
-                    assert!(begun.elapsed().as_secs() < 2, "a long path took {:?}", begun.elapsed());
+                    assert!(begun.elapsed().as_secs() < 10, "a long path took {:?}", begun.elapsed());
                 }
             }
             let long = format!("/{}", "a".repeat(7_000));

@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -186,12 +187,19 @@ fn keep(path: &Path, content: &[u8]) {
     file.write_all(content).expect("the file is written");
 }
 
-/// Two ports that were free a moment ago: the gate's address must be written down before the gate runs.
+/// Two ports that are free: the gate's address must be written down before the gate runs.
 fn free_ports() -> (u16, u16) {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let (one, other) = (bind(), bind());
-    let port = |listener: &TcpListener| listener.local_addr().expect("a bound address").port();
-    (port(&one), port(&other))
+    (free_port(), free_port())
+}
+
+/// Below the range that systems give out of themselves, and beside that of the stores, so that nobody has it by the time
+/// it is bound, seconds later.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 1_600).expect("a small number");
+    let mut ports = (0..1_600).map(|_| 31_100 + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 1_600);
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    ports.find(is_free).expect("a free port")
 }
 
 /// Ready means here that the gate has read the provider's discovery document and keys.

@@ -301,7 +301,7 @@ fn a_rest_ends_with_the_idle_timeout_and_not_before() {
     assert!(begun.elapsed() > Duration::from_millis(3900), "{:?}", begun.elapsed());
     becomes(&world.gate, FRONT, 0.0);
     // Shorter than a usual rest.
-    let world = Setup::bench().limits("idle_timeout = \"300ms\"").start();
+    let world = Setup::bench().limits("idle_timeout = \"800ms\"").start();
     let mut wire = Wire::connect(world.gate.public);
     asked(&mut wire, "/public/x");
     assert_eq!(wire.rest(), (vec![], Ended::Closed));

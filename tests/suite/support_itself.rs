@@ -74,14 +74,19 @@ fn the_recorder_keeps_what_it_saw_and_complains_of_what_it_could_not_read() {
 #[test]
 fn each_misbehaviour_is_what_its_name_says() {
     let recorder = Recorder::start();
-    let ask = |target: &str| {
-        let mut wire = Wire::connect(recorder.address).patient_for(Duration::from_millis(300));
+    let begin = |target: &str| {
+        let mut wire = Wire::connect(recorder.address);
         wire.write(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        wire
+    };
+    let ask = |target: &str| {
+        let mut wire = begin(target);
         let first = wire.answer(false);
         (first, wire)
     };
     recorder.at("/stall", upstream::stalls_after_head());
-    assert_eq!(ask("/stall").0.unwrap_err(), Ended::Silent);
+    let mut stalled = begin("/stall").patient_for(Duration::from_millis(300));
+    assert_eq!(stalled.answer(false).unwrap_err(), Ended::Silent);
     recorder.at("/close", upstream::closes_after_head());
     assert_eq!(ask("/close").0.unwrap_err(), Ended::Closed);
     recorder.at("/idle", upstream::closes_while_idle());
@@ -245,7 +250,8 @@ fn a_gate_that_refuses_its_configuration_is_told_from_one_that_listens() {
 
 #[test]
 fn a_balancer_sends_where_it_is_told_holds_back_what_it_is_told_and_goes_around_what_is_gone() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nobody listens there; a port that was free a moment ago may be another test's by now.
+    let gone = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
     let (one, two) = (Recorder::start(), Recorder::start());
     let balancer = Balancer::start(vec![gone, one.address, two.address]);
     let send = |target: &str, gate: &str| {

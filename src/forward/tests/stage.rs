@@ -108,7 +108,8 @@ pub(super) fn config(upstream: impl Into<Destination>, limits: Limits) -> Config
 }
 
 pub(super) fn patient() -> Limits {
-    let short = Duration::from_millis(400);
+    // Short, and more than a busy machine stands still for.
+    let short = Duration::from_secs(1);
     Limits {
         connect_timeout: Duration::from_secs(2),
         response_timeout: short,

@@ -148,16 +148,16 @@ pub fn known_tokens_count_while_the_pool_is_down_and_unknown_keys_are_nobodys_fa
         world.pool.wait_for(Endpoint::Jwks, 2);
         let asked = Instant::now();
         assert_eq!(ask(&world, "/x", &line(&kept)).status, 200);
-        assert!(asked.elapsed() < Duration::from_secs(2), "waited {:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(5), "waited {:?}", asked.elapsed());
     });
-    assert!(begun.elapsed() < Duration::from_secs(15), "one after another: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(19), "one after another: {:?}", begun.elapsed());
     assert_eq!(world.pool.count(Endpoint::Jwks), 2, "one fetch at the start and one more");
 }
 
 #[test]
 fn whoever_asks_and_goes_away_does_not_make_the_gate_fetch_again() {
     let world = bench().start();
-    world.pool.script(Endpoint::Jwks, Reply::Late(Duration::from_secs(3)));
+    world.pool.script(Endpoint::Jwks, Reply::Late(Duration::from_secs(6)));
     let before = world.pool.count(Endpoint::Jwks);
     let unknown = || {
         let token = world.pool.mint(Use::Access, "user", |mint| {

@@ -65,7 +65,7 @@ fn a_get_in_cleartext_is_sent_to_the_same_target_at_a_public_origin() {
 
 #[test]
 fn everything_else_in_cleartext_is_refused_and_goes_nowhere() {
-    let limits = "target = 1024\nheader_bytes = 4096\nheader_timeout = \"300ms\"";
+    let limits = "target = 1024\nheader_bytes = 4096\nheader_timeout = \"1s\"";
     let world = setup("redirect_listen = \"127.0.0.1:0\"").limits(limits).start();
     let address = address(&world);
     let host = "Host: app.test\r\n";

@@ -9,7 +9,7 @@ use crate::support::world::Setup;
 #[test]
 fn who_signs_in_within_the_second_of_a_sign_out_everywhere_is_in_after_one_trip() {
     let store = Server::start();
-    let house = Replicas::start(&Kind::Store(format!("store = \"{}\"\n", store.url())), 1, Setup::bench());
+    let house = Replicas::start(&Kind::on(&store), 1, Setup::bench());
     let (mut one, mut other) = (house.browser(), house.browser());
     one.sign_in("user");
     other.sign_in("user");
