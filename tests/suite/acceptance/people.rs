@@ -6,7 +6,7 @@ use super::{ask, one_seen, seen};
 use crate::login::login;
 use crate::support::pool::User;
 use crate::support::token::Use;
-use crate::support::world::{Setup, World};
+use crate::support::world::Setup;
 
 #[test]
 fn further_names_carry_the_same_and_a_clients_copy_of_any_never_passes() {
