@@ -4,7 +4,8 @@
  *     pacer PORT RATE SECONDS CONNECTIONS REQUEST-FILE
  *
  * One line of JSON. HTTP/1.1 on 127.0.0.1, answers with Content-Length. A request that finds every connection taken waits
- * for one, and its time runs. */
+ * for one, and its time runs. Before the first, each connection has had one that is not counted, all at once: what is
+ * measured is connections that are kept, on both sides of a proxy. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -17,6 +18,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Taken in one turn, at most. */
+#define EVENTS 128
 
 struct line { int fd; double due; long left; int busy, head; char held[16384]; };
 
@@ -63,6 +67,28 @@ static int take(struct line *line, int *refused) {
     }
 }
 
+static void ask(struct line *line, const char *request, size_t size) {
+    line->left = -1;
+    line->head = 0;
+    line->busy = 1;
+    if (send(line->fd, request, size, MSG_NOSIGNAL) != (long)size) fail("send");
+}
+
+/* Takes what has come within `limit`, or without end if there is none, into `over`: whose answers are complete. */
+static int taken(int poll, const struct timespec *limit, int *refused, struct line **over) {
+    struct epoll_event events[EVENTS];
+    int ready = epoll_pwait2(poll, events, EVENTS, limit, NULL), count = 0;
+    for (int i = 0; i < ready; i++) {
+        struct line *line = events[i].data.ptr;
+        int state = line->busy ? take(line, refused) : -1;
+        if (state < 0) { fprintf(stderr, "a connection was closed, or an answer has no length\n"); exit(1); }
+        if (state == 0) continue;
+        line->busy = 0;
+        over[count++] = line;
+    }
+    return count;
+}
+
 int main(int count, char **words) {
     if (count != 6) return 2;
     double rate = atof(words[2]), seconds = atof(words[3]);
@@ -82,8 +108,9 @@ int main(int count, char **words) {
         setsockopt(all[i].fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         struct epoll_event event = { .events = EPOLLIN, .data.ptr = &all[i] };
         epoll_ctl(poll, EPOLL_CTL_ADD, all[i].fd, &event);
-        free_list[i] = &all[i];
     }
+    for (int i = 0; i < lines; i++) ask(&all[i], request, size);
+    for (int answered = 0; answered < lines;) answered += taken(poll, NULL, &refused, free_list + answered);
     long total = rate * seconds + 1, sent = 0, done = 0;
     float *took = malloc((total + 1) * sizeof *took);
     double start = now() + 0.01, end = start + seconds + 2;
@@ -92,25 +119,13 @@ int main(int count, char **words) {
         while (sent < total && free_lines && start + sent / rate <= at) {
             struct line *line = free_list[--free_lines];
             line->due = start + sent++ / rate;
-            line->left = -1;
-            line->head = 0;
-            line->busy = 1;
-            if (send(line->fd, request, size, MSG_NOSIGNAL) != (long)size) fail("send");
+            ask(line, request, size);
         }
         double wait = sent < total && free_lines ? start + sent / rate - now() : 0.1;
         if (wait < 0) wait = 0;
         struct timespec limit = { .tv_sec = 0, .tv_nsec = wait * 1e9 };
-        struct epoll_event events[128];
-        int ready = epoll_pwait2(poll, events, 128, &limit, NULL);
-        for (int i = 0; i < ready; i++) {
-            struct line *line = events[i].data.ptr;
-            int state = line->busy ? take(line, &refused) : -1;
-            if (state < 0) { fprintf(stderr, "a connection was closed, or an answer has no length\n"); return 1; }
-            if (state == 0) continue;
-            line->busy = 0;
-            took[done++] = now() - line->due;
-            free_list[free_lines++] = line;
-        }
+        int answered = taken(poll, &limit, &refused, free_list + free_lines);
+        for (; answered; answered--) took[done++] = now() - free_list[free_lines++]->due;
     }
     double elapsed = now() - start;
     /* Who was not answered by now has waited since it was due; which ones they are is not looked for. */
