@@ -21,6 +21,7 @@ pub mod authorize;
 pub mod background;
 pub mod bearer;
 pub mod body;
+pub mod calendar;
 pub mod caller;
 pub mod clock;
 pub mod command;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cookie::time::OffsetDateTime;
+use crate::calendar;
 
 /// Now, as RFC 3339 with microseconds.
 pub(super) fn timestamp() -> String {
@@ -20,7 +20,8 @@ pub(super) fn write_now(text: &mut String) {
     thread_local!(static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) });
     SECOND.with_borrow_mut(|(second, spelled)| {
         if *second != since.as_secs() {
-            (*second, *spelled) = (since.as_secs(), until_the_second(since.as_secs()));
+            (*second, *spelled) =
+                (since.as_secs(), calendar::spelled(since.as_secs()).unwrap_or_else(|| EPOCH.into()));
         }
         text.push_str(spelled);
     });
@@ -32,19 +33,8 @@ pub(super) fn write_now(text: &mut String) {
     text.push_str(std::str::from_utf8(&fraction).unwrap_or_default());
 }
 
-fn until_the_second(seconds: u64) -> String {
-    let seconds = i64::try_from(seconds).unwrap_or_default();
-    let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        date.hour(),
-        date.minute(),
-        date.second()
-    )
-}
+/// What a clock beyond the calendar is told as.
+const EPOCH: &str = "1970-01-01T00:00:00";
 
 #[cfg(test)]
 mod tests {
@@ -58,6 +48,6 @@ mod tests {
             assert_eq!(stamp.len(), "2026-01-02T03:04:05.000006Z".len(), "{stamp}");
             assert!(stamp.ends_with('Z') && stamp.as_bytes()[19] == b'.', "{stamp}");
         }
-        assert_eq!(until_the_second(1_767_323_045), "2026-01-02T03:04:05");
+        assert_eq!(calendar::spelled(1_767_323_045).unwrap(), "2026-01-02T03:04:05");
     }
 }

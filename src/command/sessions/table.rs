@@ -1,8 +1,8 @@
 //! Sessions as people and programs read them: a table, or JSON; times in UTC. ★
 
-use cookie::time::OffsetDateTime;
 use serde_json::json;
 
+use crate::calendar;
 use crate::control::words::{Entry, Listed};
 
 const HEAD: [&str; 5] = ["ID", "USER", "SIGNED IN", "REFRESHED", "ENDS"];
@@ -51,18 +51,7 @@ pub(super) fn count(sessions: usize) -> String {
 
 /// RFC 3339, in whole seconds.
 fn utc(seconds: u64) -> String {
-    let date =
-        i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    let Some(date) = date else { return "never".into() };
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        date.hour(),
-        date.minute(),
-        date.second()
-    )
+    calendar::spelled(seconds).map_or_else(|| "never".into(), |spelled| spelled + "Z")
 }
 
 /// Threat: a name that somebody chose for themselves moves the cursor of an operator's terminal, or turns the reading
