@@ -4,7 +4,7 @@
 //! ([`rest`]), and handed back with the next request's first byte.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use std::task::Poll;
 use http::HeaderValue;
 use http::header::CONNECTION;
 use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::server::conn::http1::{self, Parts};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -33,13 +33,16 @@ enum Turn {
 
 /// Serves one connection, in cleartext or behind its handshake, to its end; on `stopping` it ends after the request it is at, or
 /// that is on its way.
-pub async fn connection<H: Handler>(
+///
+/// No async function, which would keep its arguments beside what they become: most connections wait, and what is kept
+/// while they do is what they take.
+pub fn connection<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
     handler: Rc<H>,
-    bounds: Bounds,
+    bounds: Rc<Bounds>,
     mut stopping: Stopping,
-) {
+) -> impl Future<Output = ()> {
     let watch = Watch::new(bounds.header_timeout, bounds.write_timeout);
     let mut wire = Wire::new(stream, watch.clone(), bounds.head_bytes);
     let address = peer.address;
@@ -61,64 +64,85 @@ pub async fn connection<H: Handler>(
             Ok::<_, Infallible>(answer.map(|body| Watched::new(body, watch, then)))
         }
     });
-    let leaving = stopping.leaving();
-    let ended = loop {
-        // In a box: whoever rests does not keep the room for it.
-        let mut connection = Box::new(
-            builder(&watched, &bounds).serve_connection(TokioIo::new(wire), service).with_upgrades(),
-        );
-        let turn = {
-            let mut rounds = Rounds::new(bounds.idle_timeout);
-            let (mut begun, mut heard) = (pin!(stopping.begun()), false);
-            poll_fn(|cx| {
-                if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
-                    return Poll::Ready(Turn::Ended(ended));
-                }
-                // Once it is waited for it wakes this task. Asking takes a lock that all workers share, so nobody asks
-                // with every request.
-                if (!heard || leaving.has_begun()) && begun.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Turn::Stopping);
-                }
-                heard = true;
-                if rounds.is_at_rest(cx, &watched) { Poll::Ready(Turn::Rest) } else { Poll::Pending }
-            })
-            .await
-        };
-        match turn {
-            Turn::Ended(ended) => break ended,
-            Turn::Stopping => {
-                break loop {
-                    if watched.is_answering() {
-                        Pin::new(&mut *connection).graceful_shutdown();
-                        break connection.await;
-                    }
-                    tokio::select! {
-                        ended = &mut *connection => break ended,
-                        () = tokio::time::sleep(LAST_CALL) => {}
-                    }
-                    // A head that has begun is read to its end, for which it has its own time.
-                    if !watched.is_in_head() {
-                        Pin::new(&mut *connection).graceful_shutdown();
-                        break connection.await;
-                    }
+    async move {
+        let ended = loop {
+            let begun;
+            // In a box: whoever rests does not keep the room for it.
+            (wire, service, begun) =
+                match Box::pin(busy(wire, service, &watched, &bounds, &mut stopping)).await {
+                    Ok(Some(kept)) => kept,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
                 };
+            let left = bounds.idle_timeout.saturating_sub(Rounds::seen_after(bounds.idle_timeout));
+            if !begun && !rest(&mut wire, left, &mut stopping).await {
+                break Ok(());
             }
-            Turn::Rest => {}
+        };
+        if let Err(error) = ended {
+            tracing::debug!(peer = %address, %error, "connection ended");
         }
-        // It waits for a head, and has nothing to write: what it has read besides is all that it knows.
-        let Some(parts) = connection.into_parts() else { break Ok(()) };
-        (wire, service) = (parts.io.into_inner(), parts.service);
-        let begun = wire.put_back(&parts.read_buf);
-        // Here, and not at the end of the rest: it is as large as what the parser read into.
-        drop(parts.read_buf);
-        let left = bounds.idle_timeout.saturating_sub(Rounds::seen_after(bounds.idle_timeout));
-        if !begun && !rest(&mut wire, left, &mut stopping).await {
-            break Ok(());
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(peer = %address, %error, "connection ended");
     }
+}
+
+/// Has hyper serve a connection until it is at rest: its stream and its service then, and whether a head has begun that is
+/// to be read; `None` at the connection's end.
+async fn busy<S, V>(
+    wire: Wire<S>,
+    service: V,
+    watched: &Arc<Watch>,
+    bounds: &Bounds,
+    stopping: &mut Stopping,
+) -> hyper::Result<Option<(Wire<S>, V, bool)>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    V: Service<http::Request<Incoming>, Response = http::Response<Watched>, Error = Infallible> + Unpin,
+{
+    let leaving = stopping.leaving();
+    let mut connection =
+        builder(watched, bounds).serve_connection(TokioIo::new(wire), service).with_upgrades();
+    let turn = {
+        let mut rounds = Rounds::new(bounds.idle_timeout);
+        let (mut begun, mut heard) = (pin!(stopping.begun()), false);
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(Turn::Ended(ended));
+            }
+            // Once it is waited for it wakes this task. Asking takes a lock that all workers share, so nobody asks
+            // with every request.
+            if (!heard || leaving.has_begun()) && begun.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Turn::Stopping);
+            }
+            heard = true;
+            if rounds.is_at_rest(cx, watched) { Poll::Ready(Turn::Rest) } else { Poll::Pending }
+        })
+        .await
+    };
+    match turn {
+        Turn::Ended(ended) => return ended.map(|()| None),
+        Turn::Stopping => loop {
+            if watched.is_answering() {
+                Pin::new(&mut connection).graceful_shutdown();
+                return connection.await.map(|()| None);
+            }
+            tokio::select! {
+                ended = &mut connection => return ended.map(|()| None),
+                () = tokio::time::sleep(LAST_CALL) => {}
+            }
+            // A head that has begun is read to its end, for which it has its own time.
+            if !watched.is_in_head() {
+                Pin::new(&mut connection).graceful_shutdown();
+                return connection.await.map(|()| None);
+            }
+        },
+        Turn::Rest => {}
+    }
+    // It waits for a head, and has nothing to write: what it has read besides is all that it knows.
+    Ok(connection.into_parts().map(|Parts { io, read_buf, service, .. }| {
+        let mut wire = io.into_inner();
+        let begun = wire.put_back(&read_buf);
+        (wire, service, begun)
+    }))
 }
 
 fn builder(watch: &Arc<Watch>, bounds: &Bounds) -> http1::Builder {

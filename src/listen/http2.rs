@@ -56,7 +56,7 @@ pub(super) async fn connection<H: Handler>(
     (secure, place): (bool, Rc<Place>),
     peer: Peer,
     handler: Rc<H>,
-    bounds: Bounds,
+    bounds: Rc<Bounds>,
     mut stopping: Stopping,
 ) {
     let load = Load::new();

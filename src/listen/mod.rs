@@ -157,7 +157,7 @@ pub async fn serve<H: Handler>(
     bounds: Bounds,
     mut stopping: Stopping,
 ) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (listener, bounds) = (tokio::net::TcpListener::from_std(listener)?, Rc::new(bounds));
     while let Some((stream, address)) = accept(&listener, &mut stopping).await {
         at_once(&stream);
         let connection =

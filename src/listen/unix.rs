@@ -141,7 +141,7 @@ fn served<H: Handler>(
 ) -> impl Future<Output = ()> {
     // Nobody has an address here: what names a peer is its `Caller`.
     let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    http1::connection(stream, Peer::at(nowhere), Rc::new(handler), bounds, stopping)
+    http1::connection(stream, Peer::at(nowhere), Rc::new(handler), Rc::new(bounds), stopping)
 }
 
 // === impl Private ===

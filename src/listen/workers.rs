@@ -5,8 +5,10 @@
 //! better than `SO_REUSEPORT` does with few connections. A worker that is alone accepts by itself: there is
 //! nobody to choose among, and another thread was a tenth of what a handshake costs.
 
+use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -17,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use super::crowd::{Crowd, Room};
+use super::crowd::{Crowd, Place, Room};
 use super::door::{Door, Guest};
 use super::tls::{Handshakes, Shown, Spoken};
 use super::{Alarm, Bounds, Handler, Lost, Peer, Stopping, at_once, http1, http2, proxied};
@@ -45,7 +47,7 @@ struct Open(Arc<AtomicUsize>);
 /// What a worker serves connections by.
 struct Service<H: Handler> {
     handler: Rc<H>,
-    bounds: Bounds,
+    bounds: Rc<Bounds>,
     handshakes: Option<Handshakes>,
 }
 
@@ -78,7 +80,8 @@ pub fn spawn<H: Handler>(
                     Ok((runtime, handler)) => {
                         let _ = report.send(Ok(runtime.handle().clone()));
                         let handshakes = tls.map(Handshakes::new);
-                        let service = Service { handler: Rc::new(handler), bounds, handshakes };
+                        let (handler, bounds) = (Rc::new(handler), Rc::new(bounds));
+                        let service = Service { handler, bounds, handshakes };
                         runtime.block_on(work(inbox, Rc::new(service), counted));
                     }
                     Err(error) => drop(report.send(Err(error))),
@@ -170,19 +173,34 @@ async fn work<H: Handler>(
 
 impl<H: Handler> Service<H> {
     /// One connection, from its first byte to its end.
-    async fn serve(self: Rc<Self>, mut stream: TcpStream, guest: Guest, open: Open) {
-        let Guest { address, mut stopping, mut place, connected } = guest;
+    fn serve(self: Rc<Self>, stream: TcpStream, guest: Guest, open: Open) -> impl Future<Output = ()> {
+        let Guest { address, stopping, place, connected } = guest;
+        // Counts as open, and is waited for, from here on: a handshake is not free either.
+        let kept = (Alarm(self.handler.clone()), open, connected);
+        // Each in a box of its own: what a connection began with takes no room from then on.
+        let begun = Box::pin(self.begin(stream, address, place, stopping));
+        async move {
+            let _kept = kept;
+            if let Some((connection, _place)) = begun.await {
+                connection.await;
+            }
+        }
+    }
+
+    /// What a connection speaks, from what comes first; `None` where that is nothing for us.
+    async fn begin(
+        self: Rc<Self>,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        mut place: Place,
+        mut stopping: Stopping,
+    ) -> Option<(Pin<Box<dyn Future<Output = ()>>>, Rc<Place>)> {
         let Self { handler, bounds, handshakes } = &*self;
         let (handler, bounds) = (handler.clone(), bounds.clone());
-        // Counts as open, and is waited for, from here on: a handshake is not free either.
-        let _open = (open, connected);
-        let _alarm = Alarm(handler.clone());
         at_once(&stream);
         let mut peer = Peer::at(address);
         if handler.is_balancer(address.ip().to_canonical()) {
-            // In a box, as the handshake: what begins a connection takes no room from then on.
-            let unwrapped = proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping);
-            peer = match Box::pin(unwrapped).await {
+            peer = match proxied::unwrap(&mut stream, peer, bounds.header_timeout, &mut stopping).await {
                 Ok(peer) => peer,
                 Err(error) => {
                     static SAID: Once = Once::new();
@@ -191,37 +209,41 @@ impl<H: Handler> Service<H> {
                             a PROXY header and was closed; said once: does the balancer send one?");
                     });
                     tracing::debug!(peer = %address, %error, "a balancer's connection was closed");
-                    return handler.lost(Lost::ProxyHeader);
+                    handler.lost(Lost::ProxyHeader);
+                    return None;
                 }
             };
             if !peer.nameless && !place.is_of(peer.address.ip()) {
                 let _ = stream.set_zero_linger();
-                return;
+                return None;
             }
         }
         let place = Rc::new(place);
-        match handshakes {
-            None if bounds.http2.cleartext => match begins_http2(&stream, &bounds, &mut stopping).await {
-                Some(true) => {
-                    Box::pin(http2::connection(stream, (false, place), peer, handler, bounds, stopping))
-                        .await;
-                }
-                Some(false) => http1::connection(stream, peer, handler, bounds, stopping).await,
-                None => {}
-            },
-            None => http1::connection(stream, peer, handler, bounds, stopping).await,
-            Some(handshakes) => match Box::pin(handshakes.finish(stream, &mut stopping)).await {
-                Ok(Spoken { stream, certificate, http2: true }) => {
+        let held = place.clone();
+        let http2 = handshakes.is_none()
+            && bounds.http2.cleartext
+            && begins_http2(&stream, &bounds, &mut stopping).await?;
+        let connection: Pin<Box<dyn Future<Output = ()>>> = match handshakes {
+            None if http2 => {
+                Box::pin(http2::connection(stream, (false, held), peer, handler, bounds, stopping))
+            }
+            None => Box::pin(http1::connection(stream, peer, handler, bounds, stopping)),
+            Some(handshakes) => match handshakes.finish(stream, &mut stopping).await {
+                Ok(Spoken { stream, certificate, http2 }) => {
                     let peer = Peer { certificate, ..peer };
-                    Box::pin(http2::connection(stream, (true, place), peer, handler, bounds, stopping)).await;
+                    if http2 {
+                        Box::pin(http2::connection(stream, (true, held), peer, handler, bounds, stopping))
+                    } else {
+                        Box::pin(http1::connection(stream, peer, handler, bounds, stopping))
+                    }
                 }
-                Ok(Spoken { stream, certificate, http2: false }) => {
-                    let peer = Peer { certificate, ..peer };
-                    http1::connection(stream, peer, handler, bounds, stopping).await;
+                Err(error) => {
+                    tracing::debug!(peer = %peer.address, %error, "no TLS");
+                    return None;
                 }
-                Err(error) => tracing::debug!(peer = %peer.address, %error, "no TLS"),
             },
-        }
+        };
+        Some((connection, place))
     }
 }
 
