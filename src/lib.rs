@@ -34,6 +34,7 @@ pub mod forwarded;
 pub mod fuzz;
 pub mod gate;
 pub mod gateway;
+mod gather;
 pub mod identity;
 pub mod listen;
 pub mod login;

@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::cap::{Cap, Caps, Permit};
 use super::fault::{Fault, SetupError};
 use crate::config::settings::{Destination, Limits, Upstream};
+use crate::gather;
 use crate::tls;
 
 /// Knows how to reach one upstream.
@@ -243,9 +244,10 @@ impl AsyncWrite for Stream {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut self.inner {
-            Transport::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Transport::Tcp(stream) => gather::poll_write(stream, cx, pieces),
+            // It copies into a record of its own.
             Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
-            Transport::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Transport::Unix(stream) => gather::poll_write(stream, cx, pieces),
         }
     }
 

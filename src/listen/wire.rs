@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use super::lull::Lull;
 use crate::body::{Body, BodyError};
+use crate::gather;
 
 /// A connection's stream, watched.
 pub(super) struct Wire<S> {
@@ -273,7 +274,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let written = gather::poll_write(&mut self.stream, cx, bufs);
         self.taken(cx, written)
     }
 
