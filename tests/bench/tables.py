@@ -146,10 +146,11 @@ def sessions(world, options, out):
         # The pool still knows the browser, so that each login after the first takes no form.
         browser.jars.pop(("http", "localhost", gate.port), None)
         cookies.append(browser.sign_in(f"http://localhost:{gate.port}/"))
-    one, many = world.write("one.txt", cookies[0] + "\n"), world.write("many.txt", "\n".join(cookies) + "\n")
     rows = []
-    for name, place in (("1 session", one), (f"{count:,} sessions", many)):
-        script = world.write(os.path.basename(place) + ".lua", f"""local requests, at = {{}}, 0
+    for many in sorted({1, min(100, count), count}):
+        place = world.write(f"{many}.txt", "\n".join(cookies[:many]) + "\n")
+        name = f"{many:,} session{'s' if many > 1 else ''}"
+        script = world.write(f"{many}.lua", f"""local requests, at = {{}}, 0
 init = function()
   for line in io.lines("{place}") do
     wrk.headers["Cookie"] = line
