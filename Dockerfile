@@ -14,7 +14,7 @@ WORKDIR /src
 # Each of Debian's compilers also has its architecture's name, so these hold whichever one builds for which.
 ENV CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc
-# The cryptography (aws-lc) is C and is compiled here: for another architecture with that one's gcc. What is for this one
+# The cryptography (aws-lc) and the allocator are C and are compiled here: for another architecture with that one's gcc. What is for this one
 # is had work while it is built, and made by what it was seen to do: that takes the rest.
 # hadolint ignore=DL3008
 RUN case "$TARGETARCH" in \

@@ -9,6 +9,10 @@ use listenfd::ListenFd;
 use rolegate::command::{check, doctor, explain, import, probe, schema, secret, sessions};
 use rolegate::run::{dev, serve};
 
+/// docs/architecture.md, memory of a request.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An authenticating reverse proxy for Amazon Cognito user pools.
 #[derive(Debug, Parser)]
 #[command(name = "rolegate", version, about)]

@@ -20,6 +20,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Builder;
 
+/// As rolegate has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Stock = Client<HttpConnector, Incoming>;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
