@@ -271,14 +271,17 @@ fn what_was_seen_to_run_seldom_is_listed_and_counts_that_nobody_understands_are_
     };
     let hot = function("_ZN3hot", "3, 4711");
     let shown = [&*hot, &function("a.rs;_ZN4once", "1, 0"), &function("_ZN5never", "")].concat();
-    let listed = fed("seldom", &format!("Counters:\n{shown}Functions shown: 3\n"));
+    let shown = format!("Counters:\n{shown}Functions shown: 3\n");
+    let listed = fed("seldom", &[], &shown);
     assert!(listed.status.success(), "{}", said(&listed));
     assert_eq!(
         String::from_utf8_lossy(&listed.stdout),
         "_ZN4once,minsize\n_ZN4once,frame-pointer=all\n_ZN5never,minsize\n_ZN5never,frame-pointer=all\n"
     );
+    let order = fed("seldom", &["--order"], &shown);
+    assert_eq!((order.status.code(), &*order.stdout), (Some(0), &b"_ZN3hot\n_ZN4once\n"[..]));
     for strange in ["", "Counters:\n", &hot] {
-        let refused = fed("seldom", strange);
+        let refused = fed("seldom", &[], strange);
         assert_eq!((refused.status.code(), &*refused.stdout), (Some(1), &b""[..]), "{strange}");
         assert!(said(&refused).contains("not understood"), "{}", said(&refused));
     }
@@ -306,11 +309,11 @@ fn what_is_compiled_for_size_keeps_the_quick_cryptography() {
 // === the scripts, and what they need ===
 
 /// `script` that is given `input`.
-fn fed(script: &str, input: &str) -> Output {
+fn fed(script: &str, arguments: &[&str], input: &str) -> Output {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(input.as_bytes()).unwrap();
     file.rewind().unwrap();
-    ran(Command::new(root().join("deploy/release").join(script)).stdin(file))
+    ran(Command::new(root().join("deploy/release").join(script)).args(arguments).stdin(file))
 }
 
 fn ran(command: &mut Command) -> Output {
