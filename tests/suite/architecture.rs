@@ -95,6 +95,7 @@ fn the_design_of_the_house_stands() {
     assert!(house.floor("rule::path").may.is_empty() && house.floor("clock").may.is_empty());
     let below = [
         "body",
+        "gather",
         "tls::certificate",
         "tls::client_certificate",
         "tls::clients",
