@@ -38,14 +38,17 @@ impl Spoken {
         Some(value)
     }
 
-    /// [`header_values`] of a person. Those of the very same `session` are the same: nothing changes one.
+    /// [`header_values`] of a person. Those of the very same `session` are the same: nothing changes one. One that
+    /// nobody else holds was opened for this request alone, and comes never again.
     pub(super) fn of_person(
         &self,
         person: &Person<'_>,
         session: Option<&Arc<Session>>,
         config: &Identity,
     ) -> Option<Vec<Line>> {
-        let Some(session) = session else { return values(person, config) };
+        let Some(session) = session.filter(|session| Arc::strong_count(session) > 1) else {
+            return values(person, config);
+        };
         let mut sessions = self.sessions.borrow_mut();
         if sessions.is_empty() {
             sessions.resize_with(REMEMBERED, || None);
@@ -68,3 +71,24 @@ fn values(person: &Person<'_>, config: &Identity) -> Option<Vec<Line>> {
 
 /// Some hundred bytes each.
 const REMEMBERED: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::person_of;
+
+    #[test]
+    fn kept_is_what_belongs_to_a_session_that_comes_again() {
+        let spoken = Spoken::default();
+        let config = Identity::default();
+        let session = Arc::new(Session::sample());
+        let lines = || spoken.of_person(&person_of(&session), Some(&session), &config).unwrap();
+        let kept = || spoken.sessions.borrow().iter().flatten().count();
+        let expected = lines();
+        assert_eq!(kept(), 0, "opened for one request, it is gone with it");
+        let remembered = session.clone();
+        assert_eq!([lines(), lines()], [expected.clone(), expected]);
+        assert_eq!(kept(), 1);
+        drop(remembered);
+    }
+}

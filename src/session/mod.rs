@@ -5,7 +5,7 @@
 //! Neither holds an access or ID token: where the configuration passes one on, `tokens` is a third. With a store the
 //! refresh token is `kept` there, and the ticket says what opens it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::settings;
 use crate::identity::Facts;
@@ -25,7 +25,10 @@ pub mod visit;
 pub use ticket::{Grant, Ticket};
 
 /// Who this is, as the pass says. Times are seconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Written as a list, in this order: it comes with each request, and names would be read each time. Those of earlier
+/// ones are read still. What is to be added comes last, with a default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
     /// Names the session, never a person; fresh at each login.
@@ -41,10 +44,10 @@ pub struct Session {
     #[serde(rename = "r")]
     pub roles: Vec<String>,
     /// Mapped claims: header name and encoded value.
-    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "h", default)]
     pub headers: Vec<(String, String)>,
     /// What rules ask beside that.
-    #[serde(rename = "x", default, skip_serializing_if = "Facts::is_empty")]
+    #[serde(rename = "x", default)]
     pub facts: Facts,
     /// When the person signed in.
     #[serde(rename = "b")]
@@ -80,6 +83,15 @@ pub enum Standing {
 }
 
 // === impl Session ===
+
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { id, sub, user, roles, headers, facts, .. } = self;
+        let Self { begun, ends, refreshed, access_ends, seen, has_ticket, .. } = self;
+        (id, sub, user, roles, headers, facts, begun, ends, refreshed, access_ends, seen, has_ticket)
+            .serialize(serializer)
+    }
+}
 
 impl Session {
     /// Where the session stands at `now`.

@@ -15,8 +15,10 @@ use crate::session::seal::{Place, Purpose, Ring};
 use crate::session::tokens::TokenBox;
 
 /// The files of `tests/fixtures/sessions`, and whether what they hold is still sealed to the same bytes.
-const PINNED: [(&str, &str, bool); 1] =
-    [("0.1.toml", include_str!("../../../tests/fixtures/sessions/0.1.toml"), true)];
+const PINNED: [(&str, &str, bool); 2] = [
+    ("0.1.toml", include_str!("../../../tests/fixtures/sessions/0.1.toml"), false),
+    ("0.1-lists.toml", include_str!("../../../tests/fixtures/sessions/0.1-lists.toml"), true),
+];
 
 #[test]
 fn sessions_of_every_version_so_far_still_open() {

@@ -52,7 +52,9 @@ pub(super) fn open(sealer: &Sealer, name: &str, text: &str) -> Option<(Arc<Sessi
             return Some((kept.session.clone(), kept.current));
         }
         let opened = sealer.open(Purpose::Pass, name, text)?;
-        let session: Arc<Session> = Arc::new(serde_json::from_slice(&opened.plain).ok()?);
+        // Looked at once whether it is text, not at each name in it.
+        let plain = std::str::from_utf8(&opened.plain).ok()?;
+        let session: Arc<Session> = Arc::new(serde_json::from_str(plain).ok()?);
         let current = opened.current;
         // It has been opened: nothing is told here that its holder does not know.
         if std::mem::replace(&mut slot.last, nonce) == nonce {
