@@ -65,7 +65,7 @@ def pace(peer, seconds, rate, path="/", cookie=None):
     if found["errors"]:
         raise RuntimeError(f"{peer.name} at {rate:.0f}/s: {found}")
     rate = found["requests"] / found["seconds"]
-    return {**found, "rate": rate, "p50": found["p50"] * 1e3, "p99": found["p99"] * 1e3}
+    return {**found, "rate": rate, **{name: found[name] * 1e3 for name in ("p50", "p99", "p99_short")}}
 
 
 def over_http2(peer, seconds):

@@ -82,6 +82,12 @@ def memory(pids):
     return {"rss": sums["Rss"], "pss": sums["Pss"], "peak": sums["VmHWM"]}
 
 
+def stolen():
+    """What a host took away of all cores since the machine started, in seconds."""
+    with open("/proc/stat") as file:
+        return int(file.readline().split()[8]) / TICK
+
+
 def everybody(ours):
     """CPU time of all processes that are not ours, those that they waited for included, and what a host took away."""
     total = 0
@@ -91,8 +97,7 @@ def everybody(ours):
             # What a kernel's own thread does about packets is our load's doing.
             if fields and not fields[-1].startswith("ksoftirqd"):
                 total += sum(int(value) for value in fields[11:15]) / TICK
-    with open("/proc/stat") as file:
-        return total + int(file.readline().split()[8]) / TICK
+    return total + stolen()
 
 
 def switches(pids):
@@ -115,19 +120,20 @@ class Watch:
         self.was = self.look()
 
     def look(self):
-        return {"at": time.monotonic(), "proxy": cpu(self.proxy), "others": everybody(self.ours), "cores": cores(), "switches": switches(self.proxy)}
+        return {"at": time.monotonic(), "proxy": cpu(self.proxy), "others": everybody(self.ours), "cores": cores(), "stolen": stolen(), "switches": switches(self.proxy)}
 
     def end(self):
         was, now = self.was, self.look()
         user, system = (now["proxy"][i] - was["proxy"][i] for i in (0, 1))
-        shares = busy(was["cores"], now["cores"])
+        shares, both = busy(was["cores"], now["cores"]), (now["at"] - was["at"]) * 2
         return {
             "user": user,
             "system": system,
             "switches": now["switches"] - was["switches"],
             "proxy_core": shares.get(PROXY_CORE, 0),
             "other_core": shares.get(OTHER_CORE, 0),
-            "foreign": max(now["others"] - was["others"], 0) / ((now["at"] - was["at"]) * 2),
+            "foreign": max(now["others"] - was["others"], 0) / both,
+            "stolen": (now["stolen"] - was["stolen"]) / both,
         }
 
 

@@ -33,6 +33,7 @@ def once(world, row, seconds, load):
         "proxy_core": seen["proxy_core"],
         "other_core": seen["other_core"],
         "foreign": seen["foreign"],
+        "stolen": seen["stolen"],
         "clean": seen["foreign"] <= FOREIGN,
     }
 
@@ -66,4 +67,4 @@ def paced(world, table, rows, options, out, base):
     for row in rows:
         rate = min(most(rows[0].name), most(row.name)) / 2
         row.load = lambda row, seconds, rate=rate: {**load.pace(row.peer, seconds, rate, **row.about.get("how", {})), "wanted": rate}
-    rounds(world, table, rows, options, out, max(1, options.seconds // 2))
+    rounds(world, table, rows, options, out)

@@ -3,7 +3,7 @@
  *
  *     pacer PORT RATE SECONDS CONNECTIONS REQUEST-FILE
  *
- * One line of JSON. HTTP/1.1 on 127.0.0.1, answers with Content-Length. A request that finds every connection taken waits
+ * One line of JSON; `p99_short` is the median of the 99th percentiles of each twentieth of a second. HTTP/1.1 on 127.0.0.1, answers with Content-Length. A request that finds every connection taken waits
  * for one, and its time runs. Before the first, each connection has had one that is not counted, all at once: what is
  * measured is connections that are kept, on both sides of a proxy. */
 #define _GNU_SOURCE
@@ -21,8 +21,9 @@
 
 /* Taken in one turn, at most. */
 #define EVENTS 128
+#define SHORT 0.05
 
-struct line { int fd; double due; long left; int busy, head; char held[16384]; };
+struct line { int fd; double due; long number, left; int busy, head; char held[16384]; };
 
 static double now(void) {
     struct timespec at;
@@ -38,6 +39,21 @@ static void fail(const char *why) {
 static int by_size(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
+}
+
+/* Of each `count` that were due one after the other; the last few that are fewer are left out. */
+static float of_shorts(float *took, long total, long count) {
+    long shorts = count ? total / count : 0;
+    if (!shorts) return 0;
+    float *each = malloc(shorts * sizeof *each);
+    for (long i = 0; i < shorts; i++) {
+        qsort(took + i * count, count, sizeof *took, by_size);
+        each[i] = took[i * count + count * 99 / 100];
+    }
+    qsort(each, shorts, sizeof *each, by_size);
+    float middle = each[shorts / 2];
+    free(each);
+    return middle;
 }
 
 /* 1: the answer is complete; 0: more is to come; -1: it is no answer that we take. */
@@ -113,11 +129,13 @@ int main(int count, char **words) {
     for (int answered = 0; answered < lines;) answered += taken(poll, NULL, &refused, free_list + answered);
     long total = rate * seconds + 1, sent = 0, done = 0;
     float *took = malloc((total + 1) * sizeof *took);
+    for (long i = 0; i < total; i++) took[i] = -1;
     double start = now() + 0.01, end = start + seconds + 2;
     while (done < total && now() < end) {
         double at = now();
         while (sent < total && free_lines && start + sent / rate <= at) {
             struct line *line = free_list[--free_lines];
+            line->number = sent;
             line->due = start + sent++ / rate;
             ask(line, request, size);
         }
@@ -125,13 +143,18 @@ int main(int count, char **words) {
         if (wait < 0) wait = 0;
         struct timespec limit = { .tv_sec = 0, .tv_nsec = wait * 1e9 };
         int answered = taken(poll, &limit, &refused, free_list + free_lines);
-        for (; answered; answered--) took[done++] = now() - free_list[free_lines++]->due;
+        for (; answered; answered--, done++) {
+            struct line *line = free_list[free_lines++];
+            took[line->number] = now() - line->due;
+        }
     }
     double elapsed = now() - start;
-    /* Who was not answered by now has waited since it was due; which ones they are is not looked for. */
-    for (long i = done; i < total; i++) took[i] = elapsed - i / rate;
+    /* Who was not answered by now has waited since it was due. */
+    for (long i = 0; i < total; i++)
+        if (took[i] < 0) took[i] = elapsed - i / rate;
+    float p99_short = of_shorts(took, total, rate * SHORT);
     qsort(took, total, sizeof *took, by_size);
-    printf("{\"requests\": %ld, \"unanswered\": %ld, \"errors\": %d, \"seconds\": %.3f, \"p50\": %.7f, \"p99\": %.7f, \"max\": %.7f}\n",
-           done, total - done, refused, elapsed, took[total / 2], took[total * 99 / 100], took[total - 1]);
+    printf("{\"requests\": %ld, \"unanswered\": %ld, \"errors\": %d, \"seconds\": %.3f, \"p50\": %.7f, \"p99\": %.7f, \"p99_short\": %.7f, \"max\": %.7f}\n",
+           done, total - done, refused, elapsed, took[total / 2], took[total * 99 / 100], p99_short, took[total - 1]);
     return 0;
 }

@@ -148,12 +148,14 @@ def sessions(world, options, out):
         cookies.append(browser.sign_in(f"http://localhost:{gate.port}/"))
     rows = []
     for many in sorted({1, min(100, count), count}):
-        place = world.write(f"{many}.txt", "\n".join(cookies[:many]) + "\n")
+        # As many texts of requests for each: to hold ten thousand costs who sends them, and a cache that both cores share.
+        place = world.write(f"{many}.txt", "".join(cookies[at % many] + "\n" for at in range(count)))
         name = f"{many:,} session{'s' if many > 1 else ''}"
         script = world.write(f"{many}.lua", f"""local requests, at = {{}}, 0
 init = function()
   for line in io.lines("{place}") do
     wrk.headers["Cookie"] = line
+    wrk.headers["X-Number"] = string.format("%06d", #requests)
     requests[#requests + 1] = wrk.format()
   end
 end
