@@ -27,7 +27,8 @@ pub use ticket::{Grant, Ticket};
 /// Who this is, as the pass says. Times are seconds since 1970.
 ///
 /// Written as a list, in this order: it comes with each request, and names would be read each time. Those of earlier
-/// ones are read still. What is to be added comes last, with a default.
+/// ones are read still. What is to be added comes last, with a default, and is not written where it is the default: a
+/// list that is longer than expected is refused by the version before.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Session {

@@ -3,9 +3,10 @@
  *
  *     pacer PORT RATE SECONDS CONNECTIONS REQUEST-FILE
  *
- * One line of JSON; `p99_short` is the median of the 99th percentiles of each twentieth of a second. HTTP/1.1 on 127.0.0.1, answers with Content-Length. A request that finds every connection taken waits
- * for one, and its time runs. Before the first, each connection has had one that is not counted, all at once: what is
- * measured is connections that are kept, on both sides of a proxy. */
+ * One line of JSON; `p99_short` is the median of the 99th percentiles of each twentieth of a second. HTTP/1.1 on 127.0.0.1,
+ * answers with Content-Length. A request that finds every connection taken waits for one, and its time runs. Before the
+ * first, each connection has had one that is not counted, all at once: what is measured is connections that are kept, on
+ * both sides of a proxy. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>

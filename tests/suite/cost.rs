@@ -153,7 +153,7 @@ const MORE: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.
                     Safari/537.36\r\nAccept-Language: en-GB,en;q=0.9\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
                     Upgrade-Insecure-Requests: 1\r\n";
 const INSTRUCTIONS: f64 = 70_500.0;
-/// Of them for who asks. It is to become 9,000.
+/// Of them for who asks, whose pass is remembered; 9,000 are allowed. To open one takes some ten thousand more.
 const PRICE: f64 = 6_000.0;
 /// Two reads, two writes, and two waits for more.
 const CALLS: f64 = 6.5;
