@@ -6,9 +6,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rolegate::config::secret::Secret;
+use rolegate::session::Session as Pass;
 use rolegate::session::cookie::{Names, PART_LEN};
 use rolegate::session::keyring::{Keyring, Sealer};
 use rolegate::session::seal::Purpose;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::browser::ORIGIN;
@@ -20,7 +22,7 @@ use super::world::{Session, Setup};
 pub struct Mould {
     sealer: Sealer,
     names: Names,
-    pass: Value,
+    pass: Pass,
     ticket: Value,
     identity: Option<(String, String)>,
     pool: FakePool,
@@ -43,8 +45,8 @@ impl Mould {
         let keyring = Keyring::new(&[Secret::new(<[u8; 32]>::try_from(key).unwrap())]).unwrap();
         let sealer = Sealer::new(Arc::new(keyring), &pool.issuer(), CLIENT_ID, ORIGIN);
         let names = Names::new("rolegate", true);
-        let [pass, ticket] =
-            [Purpose::Pass, Purpose::Ticket].map(|purpose| open(&sealer, &names, purpose, session));
+        let pass = open(&sealer, &names, Purpose::Pass, session);
+        let ticket = open(&sealer, &names, Purpose::Ticket, session);
         let user = session.identity.as_ref().expect("a session of somebody").0.clone();
         Self { pass, ticket, identity: session.identity.clone(), pool: pool.clone(), user, sealer, names }
     }
@@ -56,50 +58,46 @@ impl Mould {
     }
 
     fn one(&self, refresh_token: &str, age: Age) -> Session {
-        let now = i64::try_from(rolegate::clock::now()).unwrap();
-        let (mut pass, mut ticket) = (self.pass.clone(), self.ticket.clone());
-        let begun = now - age.refreshed;
-        for (of, key, value) in
-            [(&mut pass, "i", json!(random(16))), (&mut ticket, "r", json!(refresh_token))]
-        {
-            assert!(of.get(key).is_some(), "a session looks otherwise: {key:?} is gone");
-            of[key] = value;
+        let now = rolegate::clock::now();
+        let begun = now.saturating_add_signed(-age.refreshed);
+        let pass = Pass {
+            id: random(16),
+            begun,
+            refreshed: begun,
+            seen: now,
+            access_ends: now.saturating_add_signed(age.left),
+            ..self.pass.clone()
+        };
+        let mut ticket = self.ticket.clone();
+        let of_pass = [("i", json!(pass.id)), ("b", json!(pass.begun)), ("e", json!(pass.ends))];
+        for (key, value) in of_pass.into_iter().chain([("r", json!(refresh_token))]) {
+            assert!(ticket.get(key).is_some(), "a ticket looks otherwise: {key:?} is gone");
+            ticket[key] = value;
         }
-        for (key, value) in [("b", begun), ("f", begun), ("l", now), ("a", now + age.left)] {
-            assert!(pass.get(key).is_some(), "a session looks otherwise: {key:?} is gone");
-            pass[key] = json!(value);
-        }
-        for key in ["i", "b", "e"] {
-            ticket[key] = pass[key].clone();
-        }
-        let pair = |purpose, name: &str, value: &Value| {
+        let pair = |purpose, name: &str, plain: Vec<u8>| {
             let nonce = rolegate::clock::random().unwrap();
-            let plain = value.to_string();
-            let text = self.sealer.seal(purpose, name, plain.as_bytes(), PART_LEN, nonce).unwrap();
+            let text = self.sealer.seal(purpose, name, &plain, PART_LEN, nonce).unwrap();
             assert!(text.len() <= PART_LEN, "more than one part");
             format!("{name}={text}")
         };
-        let pass = pair(Purpose::Pass, &self.names.pass, &pass);
-        let ticket = pair(Purpose::Ticket, &self.names.ticket, &ticket);
+        let pass = pair(Purpose::Pass, &self.names.pass, serde_json::to_vec(&pass).unwrap());
+        let ticket = pair(Purpose::Ticket, &self.names.ticket, serde_json::to_vec(&ticket).unwrap());
         Session { cookie: format!("{pass}; {ticket}"), identity: self.identity.clone() }
     }
 
     /// When the session in these cookies was last refreshed, seconds since 1970.
     pub fn refreshed(&self, session: &Session) -> u64 {
-        self.open(Purpose::Pass, session)["f"].as_u64().expect("a time")
+        open::<Pass>(&self.sealer, &self.names, Purpose::Pass, session).refreshed
     }
 
     /// The refresh token in these cookies.
     pub fn refresh_token(&self, session: &Session) -> String {
-        self.open(Purpose::Ticket, session)["r"].as_str().expect("a token").to_owned()
-    }
-
-    fn open(&self, purpose: Purpose, session: &Session) -> Value {
-        open(&self.sealer, &self.names, purpose, session)
+        let ticket: Value = open(&self.sealer, &self.names, Purpose::Ticket, session);
+        ticket["r"].as_str().expect("a token").to_owned()
     }
 }
 
-fn open(sealer: &Sealer, names: &Names, purpose: Purpose, session: &Session) -> Value {
+fn open<T: DeserializeOwned>(sealer: &Sealer, names: &Names, purpose: Purpose, session: &Session) -> T {
     let name = if purpose == Purpose::Pass { &names.pass } else { &names.ticket };
     let mut pairs = session.cookie.split("; ").filter_map(|pair| pair.split_once('='));
     let text = pairs.find(|(own, _)| own == name).expect("a small session's cookie").1;
