@@ -178,7 +178,7 @@ impl Pool {
         let heard = stream.heard();
         // 1xx answers but 101 are read and swallowed by hyper here; a 100 of our own is the server side's.
         let (sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_HEAD)
+            .max_buf_size(PIECE)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(Fault::Closed)?;
@@ -386,5 +386,6 @@ impl Lease {
     }
 }
 
-const MAX_HEAD: usize = 128 * 1024;
+/// What is read at once of an answer, and how large its head may be: sixty-four kilobytes with their head in one go.
+const PIECE: usize = 80 * 1024;
 const SWEEP: Duration = Duration::from_millis(250);

@@ -48,6 +48,8 @@ pub(super) struct Watch {
     write_timeout: Duration,
     /// The bytes are a tunnel's, which has its own time.
     tunnel: AtomicBool,
+    /// Something is written that the client does not take at once.
+    full: AtomicBool,
     pub(super) lull: Lull,
 }
 
@@ -81,6 +83,7 @@ impl Watch {
             head_timeout,
             write_timeout,
             tunnel: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             lull: Lull::default(),
         })
     }
@@ -185,6 +188,7 @@ impl<S> Wire<S> {
             return written;
         }
         self.watch.lull.written(false);
+        self.watch.full.store(true, Ordering::Relaxed);
         if !self.watch.tunnel.load(Ordering::Relaxed) {
             let timeout = self.watch.write_timeout;
             let timer = self.untaken.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
@@ -286,6 +290,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if flushed.is_ready() {
             self.watch.lull.written(true);
+            // The body that was not asked for more is this task's.
+            if self.watch.full.swap(false, Ordering::Relaxed) {
+                cx.waker().wake_by_ref();
+            }
         }
         // TLS takes what it is given, and keeps it until the client does.
         self.taken(cx, flushed)
@@ -330,6 +338,10 @@ impl http_body::Body for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // What is read for a client that takes nothing lies here: one piece, not as many as the parser has room for.
+        if self.watch.full.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

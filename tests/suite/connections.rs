@@ -17,11 +17,18 @@ const MANY: usize = 200;
 /// What a gate may take more while it has those; a debug build's own buffers included.
 pub const ROOM_KIB: u64 = 48 * 1024;
 
+/// Downloads that nobody takes, and what the gate may hold of each: what was read at once, and as much behind it.
+const STUCK: usize = 60;
+const STUCK_KIB: u64 = 320;
+
 pub fn cases() -> Vec<Case> {
     vec![
         case(&["DOS-01"], heads_that_never_end_hold_nobody_up),
         case(&["DOS-02"], a_body_that_does_not_come_lets_its_upstream_go),
-        case(&["DOS-03"], |_| who_takes_nothing_is_given_up()),
+        case(&["DOS-03"], |_| {
+            who_takes_nothing_is_given_up();
+            of_what_nobody_takes_little_is_held();
+        }),
         case(&["DOS-19"], |_| a_gate_without_a_file_descriptor_left_breathes_and_recovers()),
     ]
 }
@@ -110,6 +117,35 @@ fn who_takes_nothing_is_given_up() {
     assert!(most < before + ROOM_KIB, "from {before} to {most} KiB");
     for wire in &mut wires {
         assert_eq!(wire.rest().1, Ended::Closed, "cut off");
+    }
+}
+
+fn of_what_nobody_takes_little_is_held() {
+    let world = Setup::bench().start();
+    world.upstream.at("/endless", endless());
+    serves(&world);
+    let before = world.gate.rss_kib();
+    let request = world.session(Who::User).fill(b"GET /endless HTTP/1.1\r\nHost: app.test\r\n{session}\r\n");
+    let mark = world.mark();
+    let mut wires: Vec<_> = (0..STUCK).map(|_| small(&world)).collect();
+    for wire in &mut wires {
+        wire.write(&request);
+    }
+    world.upstream.wait_for(mark.upstream, STUCK);
+    // What the system takes by itself is megabytes each, and comes first.
+    let (mut most, mut quiet) = (0, 0);
+    until("nothing moves any more", || {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = world.gate.rss_kib();
+        quiet = if now > most { 0 } else { quiet + 1 };
+        most = most.max(now);
+        (quiet == 20).then_some(())
+    });
+    let each = most.saturating_sub(before) / STUCK as u64;
+    println!("{each} KiB for each download that nobody takes");
+    assert!(each < STUCK_KIB, "{each} KiB each");
+    for wire in &mut wires {
+        wire.more().unwrap();
     }
 }
 
