@@ -14,7 +14,6 @@ import http.client
 import multiprocessing
 import os
 import re
-import selectors
 import shutil
 import signal
 import socket
@@ -25,6 +24,9 @@ import sys
 import tempfile
 import time
 import urllib.parse
+
+import flooders
+from flooders import answer, head, on_one
 
 ROUNDS = int(os.environ.get("ROUNDS", 5))
 SECONDS = float(os.environ.get("SECONDS_EACH", 4))
@@ -66,10 +68,15 @@ class Gate:
             f"Accept: text/html,application/xhtml+xml\r\nAccept-Language: en\r\nCookie: {self.cookie}\r\n\r\n"
         ).encode()
 
-    def connect(self):
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+    def connect(self, protocol="http/1.1", takes=None):
+        """`takes`: bytes that the system is to take before anybody reads them."""
+        connection = socket.socket()
+        connection.settimeout(10)
+        if takes:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes)
+        connection.connect(("127.0.0.1", self.port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return context().wrap_socket(connection, server_hostname="localhost") if self.tls else connection
+        return context(protocol).wrap_socket(connection, server_hostname="localhost") if self.tls else connection
 
     def sign_in(self):
         jars = {"gate": {}, "pool": {}}
@@ -112,8 +119,9 @@ class Gate:
             return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
-def context():
+def context(protocol="http/1.1"):
     made = ssl.create_default_context()
+    made.set_alpn_protocols([protocol])
     made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
     return made
 
@@ -135,25 +143,6 @@ def until(ready, otherwise):
     raise SystemExit(otherwise)
 
 
-def answer(connection):
-    """Reads one answer with a length; its status."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += more(connection)
-    head, body = data.split(b"\r\n\r\n", 1)
-    length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
-    while len(body) < length:
-        body += more(connection)
-    return int(head.split()[1])
-
-
-def more(connection):
-    piece = connection.recv(65536)
-    if not piece:
-        raise ConnectionError("closed")
-    return piece
-
-
 def asks(gate, seconds, told):
     """The client: its answers' times in microseconds. Where one is late, the next is asked when it should have been."""
     os.sched_setaffinity(0, {1})
@@ -166,9 +155,6 @@ def asks(gate, seconds, told):
         assert answer(connection) == 200
         times.append((time.perf_counter() - due) * 1e6)
     told.send(times)
-
-
-# --- floods: each is called until its time is over, with what it keeps, and returns how many it did ---------------------
 
 
 def paced(gate, each, rate, told):
@@ -192,68 +178,22 @@ def paced(gate, each, rate, told):
             done += 1
 
 
-def on_one(request):
-    """On a connection that is kept while the gate keeps it."""
-
-    def each(gate, kept):
-        if "connection" not in kept:
-            kept["connection"] = gate.connect()
-        kept["connection"].sendall(request.replace(b"{host}", gate.host.encode()))
-        answer(kept["connection"])
-
-    return each
-
-
-def slow_heads(gate, kept):
-    """A thousand connections, and a byte on one of them."""
-    heads = kept.setdefault("heads", [])
-    if len(heads) < 1000:
-        heads.append(gate.connect())
-        heads[-1].sendall(b"GET /public/x HTTP/1.1\r\nHost: ")
-        return
-    at = kept["at"] = (kept.get("at", -1) + 1) % len(heads)
-    try:
-        heads[at].sendall(b"x")
-    except OSError:
-        heads[at].close()
-        heads[at] = gate.connect()
-        heads[at].sendall(b"G")
-
-
-def churn(gate, _):
-    gate.connect().close()
-
-
-def in_line(gate, kept):
-    """Fifty at once on each of eight connections."""
-    if "wires" not in kept:
-        kept["wires"] = [gate.connect() for _ in range(8)]
-        kept["selector"] = selectors.DefaultSelector()
-    request = f"GET /public/x HTTP/1.1\r\nHost: {gate.host}\r\n\r\n".encode()
-    wire = kept["wires"][kept.get("at", 0) % 8]
-    kept["at"] = kept.get("at", 0) + 1
-    wire.sendall(request * 50)
-    whole = 0
-    while whole < 50:
-        whole += more(wire).count(b"HTTP/1.1 200")
-    return 50
-
-
-def head(lines, target="/x"):
-    return f"GET {target} HTTP/1.1\r\nHost: {{host}}\r\n{lines}\r\n".encode()
-
-
-CRUMBS = "a=;" * 10_000
-FORGED = f"rolegate={'A' * 16_000}"
 FLOODS = [
-    ("slow heads", CLEAR, slow_heads, RATE),
+    ("slow heads", CLEAR, flooders.slow_heads, RATE),
+    ("slow bodies", CLEAR, flooders.slow_bodies, RATE),
+    ("slow readers", CLEAR, flooders.slow_readers, RATE),
     ("logins begun", CLEAR, on_one(head(NAVIGATES)), RATE),
-    ("16 kB passes", CLEAR, on_one(head(f"Cookie: {FORGED}\r\n")), RATE // 2),
-    ("crumbs", CLEAR, on_one(head(f"Cookie: {CRUMBS}\r\n")), RATE // 2),
-    ("connections", CLEAR, churn, RATE),
+    ("callbacks", CLEAR, on_one(head(NAVIGATES, flooders.STATE)), RATE // 2),
+    ("16 kB passes", CLEAR, on_one(head(f"Cookie: {flooders.FORGED}\r\n")), RATE // 2),
+    ("crumbs", CLEAR, on_one(head(f"Cookie: {flooders.CRUMBS}\r\n")), RATE // 2),
+    ("connections", CLEAR, flooders.churn, RATE),
     ("refused", CLEAR, on_one(head("", "/%zz")), RATE),
-    ("in line", CLEAR, in_line, RATE),
-    ("handshakes", SECRET, churn, RATE // 5),
+    ("in line", CLEAR, flooders.in_line, RATE),
+    ("handshakes", SECRET, flooders.churn, RATE // 5),
+    ("resets", SECRET, flooders.over_http2(flooders.resets), RATE),
+    ("pings", SECRET, flooders.over_http2(flooders.pings), RATE),
+    ("settings", SECRET, flooders.over_http2(flooders.settings), RATE),
+    ("continuations", SECRET, flooders.over_http2(flooders.continuations), RATE),
 ]
 
 
@@ -271,7 +211,8 @@ def measured(gate, flood=None):
         from_flood, to_flood = multiprocessing.Pipe(False)
         others = multiprocessing.Process(target=paced, args=(gate, *flood, to_flood))
         others.start()
-        time.sleep(1.5)
+        # Until it has all its connections, and the system has taken what it takes before anybody reads.
+        time.sleep(3)
     client.start()
     most = gate.rss()
     while not pipe.poll(0.05):
@@ -321,9 +262,14 @@ def run(folder, started):
         paths = "".join(f"{of}_temp_path {folder}/{of};" for of in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         file.write(
             f"daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;\n"
-            f"events {{ worker_connections 1024; }}\nhttp {{ access_log off; keepalive_requests 1000000; {paths}\n"
-            f'server {{ listen 127.0.0.1:{UPSTREAM}; location / {{ return 200 "{"x" * 1024}"; }} }} }}\n'
+            f"events {{ worker_connections 2048; }}\nhttp {{ access_log off; keepalive_requests 1000000; {paths}\n"
+            f'server {{ listen 127.0.0.1:{UPSTREAM}; location / {{ return 200 "{"x" * 1024}"; }}\n'
+            f"location = /public/large {{ alias {folder}/large; }}\n"
+            f"location = /public/whole {{ proxy_pass http://127.0.0.1:{UPSTREAM}/; }} }} }}\n"
         )
+    with open(f"{folder}/large", "wb") as file:
+        file.truncate(8_000_000)
+    os.chmod(folder, 0o755)
     start(["taskset", "-c", "1", "nginx", "-c", f"{folder}/nginx.conf", "-p", folder], "nginx")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
