@@ -8,7 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(super) struct Watch {
     tunnel: AtomicBool,
     /// Something is written that the client does not take at once.
     full: AtomicBool,
+    /// Bytes of bodies that have been handed over since all was written.
+    held: AtomicUsize,
     pub(super) lull: Lull,
 }
 
@@ -84,6 +86,7 @@ impl Watch {
             write_timeout,
             tunnel: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
             lull: Lull::default(),
         })
     }
@@ -290,6 +293,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if flushed.is_ready() {
             self.watch.lull.written(true);
+            self.watch.held.store(0, Ordering::Relaxed);
             // The body that was not asked for more is this task's.
             if self.watch.full.swap(false, Ordering::Relaxed) {
                 cx.waker().wake_by_ref();
@@ -338,11 +342,17 @@ impl http_body::Body for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        // What is read for a client that takes nothing lies here: one piece, not as many as the parser has room for.
-        if self.watch.full.load(Ordering::Relaxed) {
+        // The parser would have as much lie there for a client that takes nothing as a piece of an upload is large.
+        let (full, held) = (self.watch.full.load(Ordering::Relaxed), self.watch.held.load(Ordering::Relaxed));
+        if full && held >= HELD {
             return Poll::Pending;
         }
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            let more = frame.data_ref().map_or(0, Bytes::len);
+            self.watch.held.store(held.saturating_add(more), Ordering::Relaxed);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -353,6 +363,9 @@ impl http_body::Body for Watched {
         self.body.size_hint()
     }
 }
+
+/// Once so much of a body waits to be taken, no more is asked for.
+const HELD: usize = 64 * 1024;
 
 /// Room for two empty lines: one is to be ignored (RFC 9112 §2.2), a flood is no request.
 const BLANK_BYTES: u8 = 4;
