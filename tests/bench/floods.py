@@ -211,6 +211,7 @@ def measured(gate, flood=None):
         from_flood, to_flood = multiprocessing.Pipe(False)
         others = multiprocessing.Process(target=paced, args=(gate, *flood, to_flood))
         others.start()
+        to_flood.close()
         # Until it has all its connections, and the system has taken what it takes before anybody reads.
         time.sleep(3)
     client.start()

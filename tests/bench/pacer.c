@@ -153,7 +153,7 @@ int main(int count, char **words) {
     /* Who was not answered by now has waited since it was due. */
     for (long i = 0; i < total; i++)
         if (took[i] < 0) took[i] = elapsed - i / rate;
-    float p99_short = of_shorts(took, total, rate * SHORT);
+    float p99_short = of_shorts(took, total, rate * SHORT < 1 ? 1 : rate * SHORT);
     qsort(took, total, sizeof *took, by_size);
     printf("{\"requests\": %ld, \"unanswered\": %ld, \"errors\": %d, \"seconds\": %.3f, \"p50\": %.7f, \"p99\": %.7f, \"p99_short\": %.7f, \"max\": %.7f}\n",
            done, total - done, refused, elapsed, took[total / 2], took[total * 99 / 100], p99_short, took[total - 1]);
