@@ -171,7 +171,7 @@ fn nobody_ends_a_session_without_its_cookie(world: &World) {
 fn a_refresh_under_way_does_not_bring_a_session_back() {
     // Whether the requests could do without the refresh or not, and with a pass that the idle limit wants sealed anew.
     for overdue in [false, true] {
-        let world = Setup::bench().session("max_role_age = \"1s\"\nidle = \"20s\"").start();
+        let world = Setup::bench().session("max_role_age = \"2s\"\nidle = \"20s\"").start();
         world.pool.set_rotation(true);
         world.pool.set_life(if overdue { 0 } else { 3600 });
         let signed_in = Instant::now();

@@ -86,7 +86,7 @@ fn a_session_holds_no_token_where_none_is_handed_on() {
     assert!(answer.head.all("set-cookie").iter().any(|line| forgets(line, TOKEN_COOKIE)), "{answer:#?}");
     assert_eq!(browser.jar.named(TOKEN_COOKIE).len(), 0);
     let world = world
-        .restarted(|setup| Setup { rules: Setup::bench().rules, ..setup }.session("max_role_age = \"1s\""));
+        .restarted(|setup| Setup { rules: Setup::bench().rules, ..setup }.session("max_role_age = \"2s\""));
     let mut browser = at(&world, kept);
     wait_until_due(Instant::now());
     // Its refresh token was given back at the sign-out: a new login is what renews the cookies.
@@ -204,7 +204,7 @@ fn no_token_goes_out_past_its_end_even_in_an_outage() {
 
 #[test]
 fn a_large_token_takes_parts_and_leaves_none_behind_when_it_shrinks() {
-    let world = handing_on().session("max_role_age = \"1s\"").start();
+    let world = handing_on().session("max_role_age = \"2s\"").start();
     let padding = |bytes: usize| {
         move |mint: &mut crate::support::token::Mint| {
             if mint.kind == Use::Access {

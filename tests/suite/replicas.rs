@@ -88,7 +88,7 @@ pub fn parallel_requests(kind: &Kind, gates: usize, rotation: Rotation) {
 
 /// The answer of an older refresh is held up on its way, overtakes nothing, and comes last.
 pub fn answers_out_of_order(kind: &Kind, gates: usize, rotation: Rotation) {
-    let house = Replicas::start(kind, gates, Setup::bench().session("max_role_age = \"1s\""));
+    let house = Replicas::start(kind, gates, Setup::bench().session("max_role_age = \"2s\""));
     house.pool.rotate(rotation);
     let what = format!("{gates} gates, {rotation:?}");
     let browser = Mutex::new(house.signed_in("user", 0));
@@ -166,7 +166,7 @@ pub fn late_at_another_gate(kind: &Kind, gates: usize, rotation: Rotation) {
 /// sends the browser to sign in, once for all tabs.
 pub fn tabs_that_load_for_a_while(kind: &Kind, gates: usize, rotation: Rotation) {
     const ROUNDS: usize = 3;
-    let house = Replicas::start(kind, gates, Setup::bench().session("max_role_age = \"1s\""));
+    let house = Replicas::start(kind, gates, Setup::bench().session("max_role_age = \"2s\""));
     house.pool.rotate(rotation);
     let what = format!("{gates} gates, {rotation:?}");
     let browser = Mutex::new(house.signed_in("user", 3600));

@@ -15,7 +15,7 @@ const BOTH: [&str; 2] = ["__Host-rolegate", "__Host-rolegate-refresh"];
 
 #[test]
 fn an_answer_that_was_overtaken_by_a_newer_refresh_leaves_the_newer_cookies_alone() {
-    let world = patient().session("max_role_age = \"1s\"").start();
+    let world = patient().session("max_role_age = \"2s\"").start();
     world.pool.set_rotation(true);
     let first = due(&world, "user");
     let (honest, breaks) = (Latch::default(), Latch::default());
