@@ -12,16 +12,16 @@ use crate::identity::json::Claims;
 #[serde(deny_unknown_fields, default)]
 pub struct Facts {
     /// Those scopes of the access token that rules name.
-    #[serde(rename = "s", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "s")]
     pub scopes: Vec<String>,
     /// The domain of a verified e-mail address, lower-case.
-    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "d")]
     pub email_domain: Option<String>,
     /// The authentication context class (OpenID Connect Core §2).
-    #[serde(rename = "c", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "c")]
     pub acr: Option<String>,
     /// When the person signed in with credentials, seconds since 1970.
-    #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "t")]
     pub auth_time: Option<u64>,
 }
 

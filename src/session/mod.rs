@@ -5,7 +5,7 @@
 //! Neither holds an access or ID token: where the configuration passes one on, `tokens` is a third. With a store the
 //! refresh token is `kept` there, and the ticket says what opens it.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::config::settings;
 use crate::identity::Facts;
@@ -14,6 +14,7 @@ pub mod cookie;
 pub mod keeper;
 pub mod kept;
 pub mod keyring;
+pub mod pass;
 pub mod refresh;
 pub mod revoked;
 pub mod seal;
@@ -26,10 +27,8 @@ pub use ticket::{Grant, Ticket};
 
 /// Who this is, as the pass says. Times are seconds since 1970.
 ///
-/// Written as a list, in this order: it comes with each request, and names would be read each time. Those of earlier
-/// ones are read still. What is to be added comes last, with a default, and is not written where it is the default: a
-/// list that is longer than expected is refused by the version before.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// How it is written for a browser is in [`pass`]; for a store it is JSON, with these names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
     /// Names the session, never a person; fresh at each login.
@@ -84,15 +83,6 @@ pub enum Standing {
 }
 
 // === impl Session ===
-
-impl Serialize for Session {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { id, sub, user, roles, headers, facts, .. } = self;
-        let Self { begun, ends, refreshed, access_ends, seen, has_ticket, .. } = self;
-        (id, sub, user, roles, headers, facts, begun, ends, refreshed, access_ends, seen, has_ticket)
-            .serialize(serializer)
-    }
-}
 
 impl Session {
     /// Where the session stands at `now`.

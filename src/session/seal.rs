@@ -142,8 +142,10 @@ impl Ring {
         let key = self.keys.get(at)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let aad = place.frame(key, purpose, name, parts);
-        let plain = key.of(purpose).open_in_place(nonce, Aad::from(aad), sealed).ok()?;
-        Some(Opened { plain: plain.to_vec(), current: at == 0 })
+        let len = key.of(purpose).open_in_place(nonce, Aad::from(aad), sealed).ok()?.len();
+        bytes.truncate(HEAD_LEN + len);
+        bytes.drain(..HEAD_LEN);
+        Some(Opened { plain: bytes, current: at == 0 })
     }
 
     /// Whether the text that begins so says that a key of this ring sealed it which is not the first. Costs next to

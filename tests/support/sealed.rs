@@ -6,11 +6,10 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rolegate::config::secret::Secret;
-use rolegate::session::Session as Pass;
 use rolegate::session::cookie::{Names, PART_LEN};
 use rolegate::session::keyring::{Keyring, Sealer};
 use rolegate::session::seal::Purpose;
-use serde::de::DeserializeOwned;
+use rolegate::session::{Session as Pass, pass};
 use serde_json::{Value, json};
 
 use super::browser::ORIGIN;
@@ -45,8 +44,8 @@ impl Mould {
         let keyring = Keyring::new(&[Secret::new(<[u8; 32]>::try_from(key).unwrap())]).unwrap();
         let sealer = Sealer::new(Arc::new(keyring), &pool.issuer(), CLIENT_ID, ORIGIN);
         let names = Names::new("rolegate", true);
-        let pass = open(&sealer, &names, Purpose::Pass, session);
-        let ticket = open(&sealer, &names, Purpose::Ticket, session);
+        let pass = open(&sealer, &names, Purpose::Pass, session, pass::read);
+        let ticket = open(&sealer, &names, Purpose::Ticket, session, of_json);
         let user = session.identity.as_ref().expect("a session of somebody").0.clone();
         Self { pass, ticket, identity: session.identity.clone(), pool: pool.clone(), user, sealer, names }
     }
@@ -80,26 +79,36 @@ impl Mould {
             assert!(text.len() <= PART_LEN, "more than one part");
             format!("{name}={text}")
         };
-        let pass = pair(Purpose::Pass, &self.names.pass, serde_json::to_vec(&pass).unwrap());
+        let pass = pair(Purpose::Pass, &self.names.pass, pass::write(&pass).unwrap());
         let ticket = pair(Purpose::Ticket, &self.names.ticket, serde_json::to_vec(&ticket).unwrap());
         Session { cookie: format!("{pass}; {ticket}"), identity: self.identity.clone() }
     }
 
     /// When the session in these cookies was last refreshed, seconds since 1970.
     pub fn refreshed(&self, session: &Session) -> u64 {
-        open::<Pass>(&self.sealer, &self.names, Purpose::Pass, session).refreshed
+        open(&self.sealer, &self.names, Purpose::Pass, session, pass::read).refreshed
     }
 
     /// The refresh token in these cookies.
     pub fn refresh_token(&self, session: &Session) -> String {
-        let ticket: Value = open(&self.sealer, &self.names, Purpose::Ticket, session);
+        let ticket: Value = open(&self.sealer, &self.names, Purpose::Ticket, session, of_json);
         ticket["r"].as_str().expect("a token").to_owned()
     }
 }
 
-fn open<T: DeserializeOwned>(sealer: &Sealer, names: &Names, purpose: Purpose, session: &Session) -> T {
+fn open<T>(
+    sealer: &Sealer,
+    names: &Names,
+    purpose: Purpose,
+    session: &Session,
+    read: fn(&[u8]) -> Option<T>,
+) -> T {
     let name = if purpose == Purpose::Pass { &names.pass } else { &names.ticket };
     let mut pairs = session.cookie.split("; ").filter_map(|pair| pair.split_once('='));
     let text = pairs.find(|(own, _)| own == name).expect("a small session's cookie").1;
-    serde_json::from_slice(&sealer.open(purpose, name, text).expect("it opens").plain).unwrap()
+    read(&sealer.open(purpose, name, text).expect("it opens").plain).expect("it is read")
+}
+
+fn of_json(plain: &[u8]) -> Option<Value> {
+    serde_json::from_slice(plain).ok()
 }

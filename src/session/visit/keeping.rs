@@ -11,7 +11,7 @@ use crate::session::kept::{Handle, Kept};
 use crate::session::seal::Purpose;
 use crate::session::store::{Store, StoreFault};
 use crate::session::tokens::TokenBox;
-use crate::session::{Grant, Session, Ticket};
+use crate::session::{Grant, Session, Ticket, pass};
 use crate::site::{Site, seal_nonce};
 
 impl Sessions {
@@ -57,14 +57,14 @@ impl Sessions {
         let ends = session.ends;
         let Some(mut cookies) = self.pass_cookies(site, jar, session, now)? else { return Ok(None) };
         if let Some(ticket) = ticket {
-            let Some(more) = self.keep(site, jar, Purpose::Ticket, ticket, ends, now)? else {
+            let Some(more) = self.keep(site, jar, Purpose::Ticket, json(ticket), ends, now)? else {
                 return Ok(None);
             };
             cookies.extend(more);
         }
         match tokens {
             Some(tokens) => {
-                let Some(more) = self.keep(site, jar, Purpose::Token, tokens, ends, now)? else {
+                let Some(more) = self.keep(site, jar, Purpose::Token, json(tokens), ends, now)? else {
                     return Ok(None);
                 };
                 cookies.extend(more);
@@ -83,7 +83,7 @@ impl Sessions {
         session: &Session,
         now: u64,
     ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
-        self.keep(site, jar, Purpose::Pass, session, session.ends, now)
+        self.keep(site, jar, Purpose::Pass, pass::write(session), session.ends, now)
     }
 
     pub(super) fn keep(
@@ -91,7 +91,7 @@ impl Sessions {
         site: &Site,
         jar: &Jar<'_>,
         purpose: Purpose,
-        value: &impl serde::Serialize,
+        plain: Option<Vec<u8>>,
         ends: u64,
         now: u64,
     ) -> Result<Option<Vec<HeaderValue>>, NoEntropy> {
@@ -100,10 +100,15 @@ impl Sessions {
             Purpose::Ticket => &site.names.ticket,
             _ => &site.names.pass,
         };
-        let Ok(plain) = serde_json::to_vec(value) else { return Ok(None) };
+        let Some(plain) = plain else { return Ok(None) };
         let sealed = site.sealer.seal(purpose, name, &plain, PART_LEN, seal_nonce()?);
         Ok(sealed.map(|sealed| site.names.keep(jar, name, &sealed, ends.saturating_sub(now))))
     }
+}
+
+/// How ticket and tokens are written.
+pub(super) fn json(value: &impl serde::Serialize) -> Option<Vec<u8>> {
+    serde_json::to_vec(value).ok()
 }
 
 /// What a browser sends back for a `Set-Cookie` line, and what separates it from the next.

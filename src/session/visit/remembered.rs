@@ -10,11 +10,11 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use ctutils::CtEq;
 
-use crate::session::Session;
 use crate::session::keyring::{Opener, Sealer};
 use crate::session::seal::Purpose;
+use crate::session::{Session, pass};
 
 #[derive(Default)]
 struct Slot {
@@ -46,15 +46,13 @@ pub(super) fn open(sealer: &Sealer, name: &str, text: &str) -> Option<(Arc<Sessi
         if let Some(kept) = &slot.kept
             && kept.opener == opener
             && *kept.name == *name
-            && verify_slices_are_equal(&kept.text, text.as_bytes()).is_ok()
+            && kept.text.ct_eq(text.as_bytes()).to_bool()
         {
             slot.last = nonce;
             return Some((kept.session.clone(), kept.current));
         }
         let opened = sealer.open(Purpose::Pass, name, text)?;
-        // Looked at once whether it is text, not at each name in it.
-        let plain = std::str::from_utf8(&opened.plain).ok()?;
-        let session: Arc<Session> = Arc::new(serde_json::from_str(plain).ok()?);
+        let session = Arc::new(pass::read(&opened.plain)?);
         let current = opened.current;
         // It has been opened: nothing is told here that its holder does not know.
         if std::mem::replace(&mut slot.last, nonce) == nonce {
@@ -99,7 +97,7 @@ mod tests {
         let keyring = Arc::new(Keyring::new(&keys(&[1])).unwrap());
         let sealer = sealer(&keyring);
         let text = {
-            let plain = serde_json::to_vec(&session(true)).unwrap();
+            let plain = pass::write(&session(true)).unwrap();
             sealer.seal(Purpose::Pass, "pass", &plain, 3800, [7; 12]).unwrap()
         };
         let [first, second, third] = [(); 3].map(|()| open(&sealer, "pass", &text).unwrap());
@@ -123,7 +121,7 @@ mod tests {
     fn of_passes_that_share_a_place_the_one_that_came_twice_in_a_row_is_kept() {
         let keyring = Arc::new(Keyring::new(&keys(&[1])).unwrap());
         let sealer = sealer(&keyring);
-        let plain = serde_json::to_vec(&session(true)).unwrap();
+        let plain = pass::write(&session(true)).unwrap();
         let [one, other] = [7, 8].map(|last| {
             let nonce = [7, 7, 7, last, last, last, 0, 0, 0, 0, 0, 0];
             sealer.seal(Purpose::Pass, "pass", &plain, 3800, nonce).unwrap()
@@ -149,7 +147,7 @@ mod tests {
     fn a_key_that_is_gone_opens_nothing_that_is_remembered() {
         let keyring = Arc::new(Keyring::new(&keys(&[1])).unwrap());
         let sealer = sealer(&keyring);
-        let plain = serde_json::to_vec(&session(true)).unwrap();
+        let plain = pass::write(&session(true)).unwrap();
         let text = sealer.seal(Purpose::Pass, "pass", &plain, 3800, [7; 12]).unwrap();
         assert!([(); 3].iter().all(|()| open(&sealer, "pass", &text).unwrap().1));
         keyring.exchange(&keys(&[2, 1])).unwrap();

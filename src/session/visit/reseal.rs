@@ -7,13 +7,14 @@
 use http::HeaderValue;
 use serde::de::DeserializeOwned;
 
+use super::keeping::json;
 use super::{Sessions, Visit};
 use crate::clock::NoEntropy;
 use crate::config::settings::PassedOn;
 use crate::session::cookie::Jar;
 use crate::session::seal::Purpose;
 use crate::session::tokens::TokenBox;
-use crate::session::{Session, Standing, Ticket};
+use crate::session::{Session, Standing, Ticket, pass};
 use crate::site::Site;
 
 impl Sessions {
@@ -36,16 +37,18 @@ impl Sessions {
         let mut cookies: Vec<HeaderValue> = Vec::new();
         let (names, ends) = (&site.names, session.ends);
         // Where the idle limit had the pass sealed anew already, the one that came says another time than the session.
-        if old::<Session>(site, jar, Purpose::Pass, &names.pass, |pass| pass == &**session).is_some() {
+        if old(site, jar, Purpose::Pass, &names.pass, pass::read, |pass| *pass == **session).is_some() {
             cookies.extend(self.pass_cookies(site, jar, session, now)?.unwrap_or_default());
         }
         let belongs = |ticket: &Ticket| ticket.belongs_to(session);
-        if let Some(ticket) = old(site, jar, Purpose::Ticket, &names.ticket, belongs) {
-            cookies.extend(self.keep(site, jar, Purpose::Ticket, &ticket, ends, now)?.unwrap_or_default());
+        if let Some(ticket) = old(site, jar, Purpose::Ticket, &names.ticket, of_json, belongs) {
+            cookies
+                .extend(self.keep(site, jar, Purpose::Ticket, json(&ticket), ends, now)?.unwrap_or_default());
         }
         let counts = |tokens: &TokenBox| tokens.counts(session, PassedOn::default(), now);
-        if let Some(tokens) = old(site, jar, Purpose::Token, &names.token, counts) {
-            cookies.extend(self.keep(site, jar, Purpose::Token, &tokens, ends, now)?.unwrap_or_default());
+        if let Some(tokens) = old(site, jar, Purpose::Token, &names.token, of_json, counts) {
+            cookies
+                .extend(self.keep(site, jar, Purpose::Token, json(&tokens), ends, now)?.unwrap_or_default());
         }
         visit.cookies.extend(cookies);
         Ok(())
@@ -59,17 +62,22 @@ impl Sessions {
     }
 }
 
+fn of_json<T: DeserializeOwned>(plain: &[u8]) -> Option<T> {
+    serde_json::from_slice(plain).ok()
+}
+
 /// The value that counts of those in the cookie `name`, if a key sealed it that seals no more.
-fn old<T: DeserializeOwned>(
+fn old<T>(
     site: &Site,
     jar: &Jar<'_>,
     purpose: Purpose,
     name: &str,
+    read: fn(&[u8]) -> Option<T>,
     counts: impl Fn(&T) -> bool,
 ) -> Option<T> {
     let opened = jar.candidates(name).filter_map(|text| site.sealer.open(purpose, name, &text));
     let mut counting = opened.filter_map(|opened| {
-        let value = serde_json::from_slice(&opened.plain).ok().filter(&counts)?;
+        let value = read(&opened.plain).filter(&counts)?;
         Some((value, opened.current))
     });
     counting.next().filter(|(_, current)| !current).map(|(value, _)| value)
