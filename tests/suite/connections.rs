@@ -1,12 +1,14 @@
 //! Section L, as far as it is about connections: who is slow, who takes nothing, and who is too many.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::corpus::{Case, case};
+use crate::front;
+use crate::support::tls::Offer;
 use crate::support::upstream::{After, Behaviour};
 use crate::support::wire::{Ended, Wire};
 use crate::support::world::{Setup, Who, World};
@@ -22,6 +24,8 @@ const STUCK: usize = 60;
 /// More than all buffers on the way can hold.
 const MUCH: usize = 64 * 1024 * 1024;
 const STUCK_KIB: u64 = 320;
+/// What memory may grow in a tenth of a second while nothing moves.
+const STILL_KIB: u64 = 64;
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -29,7 +33,8 @@ pub fn cases() -> Vec<Case> {
         case(&["DOS-02"], a_body_that_does_not_come_lets_its_upstream_go),
         case(&["DOS-03"], |_| {
             who_takes_nothing_is_given_up();
-            of_what_nobody_takes_little_is_held();
+            of_what_nobody_takes_little_is_held(None);
+            of_what_nobody_takes_little_is_held(Some(&Offer::to("app.test")));
         }),
         case(&["DOS-19"], |_| a_gate_without_a_file_descriptor_left_breathes_and_recovers()),
     ]
@@ -99,9 +104,9 @@ fn who_takes_nothing_is_given_up() {
     let before = world.gate.rss_kib();
     let request = world.session(Who::User).fill(b"GET /endless HTTP/1.1\r\nHost: app.test\r\n{session}\r\n");
     let mark = world.mark();
-    let mut wires: Vec<_> = (0..5).map(|_| small(&world)).collect();
+    let mut wires: Vec<_> = (0..5).map(|_| Wire::over(small(world.gate.public))).collect();
     // As long as somebody takes a little, they are served.
-    let mut patient = small(&world);
+    let mut patient = Wire::over(small(world.gate.public));
     for wire in wires.iter_mut().chain([&mut patient]) {
         wire.write(&request);
     }
@@ -122,16 +127,22 @@ fn who_takes_nothing_is_given_up() {
     }
 }
 
-fn of_what_nobody_takes_little_is_held() {
-    let world = Setup::bench().limits("body_idle_timeout = \"60s\"").start();
+fn of_what_nobody_takes_little_is_held(tls: Option<&Offer>) {
+    let patient = |setup: Setup| setup.limits("body_idle_timeout = \"60s\"");
+    let (world, address) = if tls.is_some() {
+        front::tunnelled(patient(front::setup("")))
+    } else {
+        let world = patient(Setup::bench()).start();
+        let address = world.gate.public;
+        (world, address)
+    };
     world.upstream.at("/endless", endless());
-    serves(&world);
     let before = world.gate.rss_kib();
     let request = world.session(Who::User).fill(b"GET /endless HTTP/1.1\r\nHost: app.test\r\n{session}\r\n");
     let mark = world.mark();
-    let mut wires: Vec<_> = (0..STUCK).map(|_| small(&world)).collect();
-    for wire in &mut wires {
-        wire.write(&request);
+    let mut downloads: Vec<_> = (0..STUCK).map(|_| spoken(small(address), tls)).collect();
+    for download in &mut downloads {
+        download.write_all(&request).unwrap();
     }
     world.upstream.wait_for(mark.upstream, STUCK);
     // What the system takes by itself is megabytes each, and comes first.
@@ -139,20 +150,19 @@ fn of_what_nobody_takes_little_is_held() {
     until("nothing moves any more", || {
         std::thread::sleep(Duration::from_millis(100));
         let now = world.gate.rss_kib();
-        quiet = if now > most { 0 } else { quiet + 1 };
+        quiet = if now > most + STILL_KIB { 0 } else { quiet + 1 };
         most = most.max(now);
         (quiet == 20).then_some(())
     });
     let each = most.saturating_sub(before) / STUCK as u64;
-    println!("{each} KiB for each download that nobody takes");
+    println!("{each} KiB for each download that nobody takes, TLS: {}", tls.is_some());
     assert!(each < STUCK_KIB, "{each} KiB each");
     assert!(world.upstream.open() >= STUCK, "nobody is given up");
     // And it goes on where it was.
-    for wire in wires.iter_mut().take(3) {
+    for download in downloads.iter_mut().take(3) {
         let (mut piece, mut read) = (vec![0; 64 * 1024], 0);
-        wire.stream().set_read_timeout(Some(PATIENCE)).unwrap();
         while read < MUCH {
-            let count = wire.stream().read(&mut piece).unwrap();
+            let count = download.read(&mut piece).unwrap();
             // Behind the head, which is in the first.
             assert!(count > 0 && (read == 0 || piece[..count].iter().all(|byte| *byte == b'x')));
             read += count;
@@ -161,16 +171,28 @@ fn of_what_nobody_takes_little_is_held() {
 }
 
 /// A connection that has little room for what it does not read, so that it is full soon.
-fn small(world: &World) -> Wire {
+fn small(address: SocketAddr) -> TcpStream {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stream = runtime.block_on(async {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();
-        socket.connect(world.gate.public).await.unwrap().into_std().unwrap()
+        socket.connect(address).await.unwrap().into_std().unwrap()
     });
     stream.set_nonblocking(false).unwrap();
-    Wire::over(stream)
+    stream
 }
+
+/// The connection as bytes go in and out, in the clear or inside TLS.
+fn spoken(stream: TcpStream, tls: Option<&Offer>) -> Box<dyn ReadWrite> {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    match tls {
+        Some(offer) => Box::new(offer.over(stream).unwrap().into_stream()),
+        None => Box::new(stream),
+    }
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
 
 /// An answer without an end, as fast as it is taken.
 fn endless() -> Behaviour {

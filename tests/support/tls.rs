@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
@@ -133,9 +133,14 @@ impl Tls {
         self.session.peer_certificates().unwrap()[0].clone()
     }
 
+    /// What is written to it is sent, and what comes is read from it.
+    pub fn into_stream(self) -> StreamOwned<ClientConnection, TcpStream> {
+        StreamOwned::new(self.session, self.stream)
+    }
+
     /// Writes all of it and reads to the end; an end without TLS' own goodbye is an error.
     pub fn ask(self, request: &str) -> io::Result<String> {
-        let mut stream = rustls::StreamOwned::new(self.session, self.stream);
+        let mut stream = self.into_stream();
         stream.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
