@@ -61,6 +61,41 @@ fn a_post_that_may_have_been_acted_on_is_not_sent_twice() {
 }
 
 #[test]
+fn only_what_may_be_done_twice_and_has_no_body_is_tried_once_more() {
+    for (request, again) in [
+        ("OPTIONS / HTTP/1.1\r\n", true),
+        ("DELETE / HTTP/1.1\r\n", true),
+        ("PUT / HTTP/1.1\r\nContent-Length: 0\r\n", true),
+        ("PUT / HTTP/1.1\r\nContent-Length: 1\r\n", false),
+        ("POST / HTTP/1.1\r\nContent-Length: 0\r\n", false),
+        ("PATCH / HTTP/1.1\r\n", false),
+        ("LOCK / HTTP/1.1\r\n", false),
+    ] {
+        let (gate, connections) = before(closes_on_the_second);
+        assert!(get(gate, "/").ends_with("ok"));
+        let body = if request.contains(": 1") { "x" } else { "" };
+        let answer = ask(gate, &format!("{request}Host: a\r\nConnection: close\r\n\r\n{body}"));
+        assert_eq!(answer.ends_with("\r\n\r\nok"), again, "{request}: {answer}");
+        assert_eq!(answer.ends_with("upstream_closed"), !again, "{request}: {answer}");
+        assert_eq!(connections.load(Ordering::SeqCst), 1 + usize::from(again), "{request}");
+    }
+}
+
+#[test]
+fn an_answer_that_has_begun_is_not_asked_for_again() {
+    let (gate, connections) = before(|mut breaks_off_on_the_second, _| {
+        for answer in [OK, "HTTP/1.1 200 OK\r\nContent-"] {
+            breaks_off_on_the_second.head();
+            breaks_off_on_the_second.say(answer);
+        }
+    });
+    assert!(get(gate, "/").ends_with("ok"));
+    let answer = get(gate, "/");
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn a_connection_closed_while_idle_is_not_used() {
     let (sender, closed) = mpsc::channel();
     let sender = std::sync::Mutex::new(sender);
