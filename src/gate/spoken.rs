@@ -89,21 +89,28 @@ mod tests {
     #[test]
     fn kept_is_what_belongs_to_a_session_that_comes_twice_in_a_row() {
         let spoken = Spoken::default();
-        let [one, other] =
-            ["ab-one-one", "ab-other-o"].map(|id| Session { id: id.into(), ..Session::sample() });
+        let [one, other] = [("ab-one-one", "one"), ("ab-other-o", "other")].map(|(id, user)| Session {
+            id: id.into(),
+            user: user.into(),
+            ..Session::sample()
+        });
         let (one, other) = (Arc::new(one), Arc::new(other));
         let lines = |session: &Arc<Session>| {
             spoken.of_person(&person_of(session), Some(session), &Identity::default()).unwrap()
         };
         let kept = || spoken.sessions.borrow().iter().find_map(|slot| Some(slot.kept.as_ref()?.0.clone()));
-        let expected = lines(&one);
-        for session in [&other, &one, &other] {
-            lines(session);
+        let made = |session: &Session| {
+            let lines = values(&person_of(session), &Identity::default()).unwrap();
+            assert!(lines.iter().any(|(_, value)| value == session.user.as_str()), "{lines:?}");
+            lines
+        };
+        for session in [&one, &other, &one, &other] {
+            assert_eq!(lines(session), made(session));
             assert!(kept().is_none(), "they share a place, and none comes twice in a row");
         }
-        lines(&other);
+        assert_eq!(lines(&other), made(&other));
         assert!(Arc::ptr_eq(&kept().unwrap(), &other));
-        assert_eq!([lines(&one), lines(&one), lines(&one)], [(); 3].map(|()| expected.clone()));
+        assert_eq!([lines(&one), lines(&one), lines(&one)], [(); 3].map(|()| made(&one)));
         assert!(Arc::ptr_eq(&kept().unwrap(), &one), "a place has room for one");
     }
 }

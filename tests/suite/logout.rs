@@ -174,11 +174,10 @@ fn a_refresh_under_way_does_not_bring_a_session_back() {
         let world = Setup::bench().session("max_role_age = \"2s\"\nidle = \"20s\"").start();
         world.pool.set_rotation(true);
         world.pool.set_life(if overdue { 0 } else { 3600 });
-        let signed_in = Instant::now();
         let mut browser = world.signed_in("user");
         let session = Session { cookie: browser.cookies("/"), identity: None };
         world.pool.set_life(3600);
-        wait_until_due(signed_in);
+        wait_until_due(Instant::now());
         // The pool has renewed the session when it hears of the sign-out.
         world.pool.script_once(Endpoint::Token, Reply::Late(Duration::from_secs(4)));
         world.pool.script_once(Endpoint::Revoke, Reply::Late(Duration::from_secs(6)));

@@ -82,10 +82,9 @@ fn refreshes_and_revocations_try_the_next_secret_too() {
     let next = random(30);
     let world = knowing(short_lived(), &[CLIENT_SECRET, &next]);
     world.pool.set_rotation(true);
-    let begun = std::time::Instant::now();
     let mut browser = world.signed_in("user");
     world.pool.set_client_secrets(&[&next]);
-    wait_until_due(begun);
+    wait_until_due(std::time::Instant::now());
     assert_eq!(browser.fetch("/x").status, 200);
     until("it is refreshed", || (world.pool.grants("refresh_token") >= 2).then_some(()));
     assert_eq!(world.pool.grants("refresh_token"), 2, "the rejected call and the one that counted");
