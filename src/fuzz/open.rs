@@ -10,6 +10,7 @@ use crate::config::secret::Secret;
 use crate::login::attempt::Attempt;
 use crate::session::cookie::{Jar, Names, PART_LEN};
 use crate::session::keyring::{Keyring, Sealer};
+use crate::session::pass;
 use crate::session::seal::Purpose;
 
 const PURPOSES: [Purpose; 5] =
@@ -29,6 +30,7 @@ pub fn open(data: &[u8]) {
         nothing_opens(&format!("{}{}", &genuine[..24], URL_SAFE_NO_PAD.encode(data)));
     }
     what_is_sealed_opens_once(data);
+    what_is_read_as_a_pass_is_one(data);
 }
 
 fn nothing_opens(text: &str) {
@@ -59,6 +61,14 @@ fn what_is_sealed_opens_once(plain: &[u8]) {
     assert!(SEALER.open(purpose, NAME, &changed).is_none(), "opens with byte {at} changed");
     assert!(SEALER.open(purpose, NAME, &text[..text.len() - 1]).is_none(), "opens when it is cut");
     through_a_browser(purpose, plain, &text);
+}
+
+/// Nobody but us can seal one; but were it anything, it would be read whole or not at all.
+fn what_is_read_as_a_pass_is_one(plain: &[u8]) {
+    if let Some(session) = pass::read(plain) {
+        let written = pass::write(&session).expect("a session is written");
+        assert_eq!(pass::read(&written), Some(session), "it is another once it was written");
+    }
 }
 
 /// Written as cookies, brought back by a browser, put together again.

@@ -7,7 +7,8 @@ use super::{Tokens, is_verified};
 use crate::config::settings::Asked;
 use crate::identity::json::Claims;
 
-/// What is known of someone, as far as some rule asks for it. What is not known fulfils nothing.
+/// What is known of someone, as far as some rule asks for it. What is not known fulfils nothing. Kept in sessions, whose
+/// form is the order of the fields, none left out ([`crate::session::pass`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Facts {

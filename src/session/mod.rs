@@ -27,7 +27,8 @@ pub use ticket::{Grant, Ticket};
 
 /// Who this is, as the pass says. Times are seconds since 1970.
 ///
-/// How it is written for a browser is in [`pass`]; for a store it is JSON, with these names.
+/// How it is written for a browser is in [`pass`], where the order of these fields, and of those of [`Facts`], is the form;
+/// for a store it is JSON, with these names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Session {

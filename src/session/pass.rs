@@ -2,8 +2,9 @@
 //!
 //! It is read with each request that is not remembered, so nothing in it has to be looked for: after a byte that says
 //! which form this is, each field of [`Session`] in its order, numbers and lengths as varints
-//! (<https://postcard.jamesmunns.com/wire-format>). Whoever adds a field gives the form with it another number, and reads
-//! this one still.
+//! (<https://postcard.jamesmunns.com/wire-format>). Whoever adds a field gives the form with it another number and reads
+//! this one still; and from the first release on, a version reads a form before one writes it: gates that are replaced one
+//! by one serve each other's sessions.
 
 use super::Session;
 

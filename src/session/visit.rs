@@ -24,6 +24,7 @@ use crate::streams::Streams;
 use crate::tally::Tally;
 pub use ending::CalledOff;
 use fetched::Fetched;
+use keeping::of_json;
 
 /// The sessions of this process.
 pub struct Sessions {
@@ -190,7 +191,7 @@ impl Sessions {
         let name = &site.names.ticket;
         jar.candidates(name)
             .filter_map(|text| site.sealer.open(Purpose::Ticket, name, &text))
-            .filter_map(|opened| serde_json::from_slice(&opened.plain).ok())
+            .filter_map(|opened| of_json(&opened.plain))
             .collect()
     }
 
@@ -333,7 +334,7 @@ impl Sessions {
         let name = &site.names.token;
         jar.candidates(name)
             .filter_map(|text| site.sealer.open(Purpose::Token, name, &text))
-            .filter_map(|opened| serde_json::from_slice::<TokenBox>(&opened.plain).ok())
+            .filter_map(|opened| of_json::<TokenBox>(&opened.plain))
             .find(|tokens| tokens.counts(session, needs, now))
     }
 }

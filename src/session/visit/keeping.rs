@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Sessions;
 use crate::clock::{self, NoEntropy};
@@ -107,8 +109,13 @@ impl Sessions {
 }
 
 /// How ticket and tokens are written.
-pub(super) fn json(value: &impl serde::Serialize) -> Option<Vec<u8>> {
+pub(super) fn json(value: &impl Serialize) -> Option<Vec<u8>> {
     serde_json::to_vec(value).ok()
+}
+
+/// What [`json`] wrote.
+pub(super) fn of_json<T: DeserializeOwned>(plain: &[u8]) -> Option<T> {
+    serde_json::from_slice(plain).ok()
 }
 
 /// What a browser sends back for a `Set-Cookie` line, and what separates it from the next.

@@ -5,9 +5,8 @@
 //! left to the refresh, which seals anew anyway, wherever one may come while this answer is on its way.
 
 use http::HeaderValue;
-use serde::de::DeserializeOwned;
 
-use super::keeping::json;
+use super::keeping::{json, of_json};
 use super::{Sessions, Visit};
 use crate::clock::NoEntropy;
 use crate::config::settings::PassedOn;
@@ -60,10 +59,6 @@ impl Sessions {
         let later = now + ON_ITS_WAY;
         Session { seen: later, ..session.clone() }.standing(later, &self.policy) == Standing::Fresh
     }
-}
-
-fn of_json<T: DeserializeOwned>(plain: &[u8]) -> Option<T> {
-    serde_json::from_slice(plain).ok()
 }
 
 /// The value that counts of those in the cookie `name`, if a key sealed it that seals no more.
