@@ -1,7 +1,7 @@
 //! The pass as it is written: what a browser keeps of a session. ★
 //!
-//! It is read with each request that is not remembered, so nothing in it has to be looked for: after a byte that says
-//! which form this is, each field of [`Session`] in its order, numbers and lengths as varints
+//! It is read with each request whose pass is not remembered, so nothing in it has to be looked for: after a byte that
+//! says which form this is, each field of [`Session`] in its order, numbers and lengths as varints
 //! (<https://postcard.jamesmunns.com/wire-format>). Whoever adds a field gives the form with it another number and reads
 //! this one still; and from the first release on, a version reads a form before one writes it: gates that are replaced one
 //! by one serve each other's sessions.
