@@ -61,6 +61,15 @@ fn every_import_is_one_that_the_table_of_floors_allows() {
     assert!(found.is_empty(), "{} complaints:\n{}\n", found.len(), found.join("\n"));
 }
 
+/// Whoever reads one is to see the whole of it. Near 150 lines is what is aimed at.
+#[test]
+fn no_source_is_longer_than_four_hundred_lines() {
+    let texts = texts(&root().join("src"));
+    let long: Vec<_> =
+        texts.iter().filter(|(_, text)| text.lines().count() > 400).map(|(module, _)| module).collect();
+    assert!(long.is_empty(), "to be cut where they fall into parts: {long:?}");
+}
+
 #[test]
 fn every_row_of_the_tables_is_used() {
     let house = House::drawn();

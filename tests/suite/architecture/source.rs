@@ -51,7 +51,7 @@ pub fn sources(texts: &[Text]) -> Vec<Source> {
 
 /// Reads one, where these are all the modules that there are.
 pub fn source(module: &str, text: &str, modules: &BTreeSet<&str>) -> Source {
-    let code = without_tests(&without_literals(text));
+    let code = without_scopes(&without_tests(&without_literals(text)));
     let (imports, rest) = imports(&code);
     let mut aliases = BTreeMap::new();
     let mut paths = BTreeSet::new();
@@ -97,6 +97,13 @@ fn resolve(module: &str, path: &str, modules: &BTreeSet<&str>, aliases: &BTreeMa
             }
         }
     }
+}
+
+/// `pub` for `pub(in crate::config)`: who may see a thing is nothing that it uses.
+fn without_scopes(code: &str) -> String {
+    let mut parts = code.split("pub(in ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |code, part| code + "pub" + part.split_once(')').map_or("", |(_, rest)| rest))
 }
 
 /// What the `use` declarations bring (path and name), and the code without them.
