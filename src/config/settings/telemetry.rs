@@ -1,10 +1,10 @@
-//! `[telemetry]` as the gate uses it. ★
+//! `[log]` and `[telemetry]` as the gate uses them. ★
 
 use std::path::PathBuf;
 
 use http::HeaderName;
 
-use super::Secret;
+use crate::config::secret::Secret;
 
 /// OpenTelemetry traces, sent as OTLP over HTTP.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,5 +42,36 @@ impl Traces {
     pub fn without_secrets(mut self) -> Self {
         self.headers.clear();
         self
+    }
+}
+
+/// `[log]`.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `json` (default) or `text`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info` (default), `debug`.
+    pub level: String,
+    /// One access record a request on standard output. Default true.
+    pub access: bool,
+    /// Sign-ins, refusals, sign-outs, refreshes and changes on standard output as well. Default true.
+    pub audit: bool,
+    /// Each audit line is authenticated together with the one before it. Default false.
+    pub audit_chain: bool,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".into(), access: true, audit: true, audit_chain: false }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Upstream;
 use crate::rule::path::Rewrite;
 use crate::tls::certificate::Certificate;
 
@@ -25,6 +25,33 @@ pub struct Destination {
     pub server_name: Option<String>,
     /// How an address is chosen; `None`: one URL, always that one.
     pub spread: Option<Spread>,
+}
+
+/// One address where requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// `http://host:port`, or `h2c://host:port`.
+    Http {
+        /// Host name or address as written (IPv6 in brackets).
+        host: String,
+        /// Port, 80 by default.
+        port: u16,
+        /// HTTP/2 by prior knowledge, and nothing else.
+        http2: bool,
+    },
+    /// `https://host:port` or `h2://host:port`, verified against the system's roots or `upstream_ca_file`.
+    Https {
+        /// Host name or address as written.
+        host: String,
+        /// Port, 443 by default.
+        port: u16,
+        /// HTTP/2, agreed on in the handshake, and nothing else.
+        http2: bool,
+        /// PEM bundle that replaces the system's roots for this upstream.
+        ca_file: Option<PathBuf>,
+    },
+    /// `unix:/path`.
+    Unix(PathBuf),
 }
 
 /// How one of several addresses is chosen, and when one is left out.
