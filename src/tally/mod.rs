@@ -3,17 +3,25 @@
 //! Labels are `&'static str` or come from the configuration: nothing that a client sends can become one. Whoever
 //! counts is handed the tally when it is made, or has one of its own that nobody reads; `telemetry` shows it.
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 
+mod at_hand;
 mod event;
+mod labels;
+mod slow;
 mod spread;
 mod timing;
 
+pub use at_hand::{Passes, Visits};
 pub use event::{Event, Trail};
+use labels::known_error;
+pub use labels::{
+    AddressOutcome, AddressReason, AddressState, By, Call, Failure, Outcome, PoolCall, Reason, Refresh, Side,
+    Step, StoreCall,
+};
+pub use slow::{Slow, SlowCalls};
 pub use spread::Spread;
 pub use timing::Timing;
 
@@ -76,161 +84,6 @@ pub struct Tally {
     /// Where what must be accounted for is written down.
     pub trail: Trail,
 }
-
-/// `{step}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Step {
-    /// `begun`, `restarted`, `stale`, `signed_in`.
-    pub step: &'static str,
-}
-
-/// `{cause, error}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Failure {
-    /// The refusal's code.
-    pub cause: &'static str,
-    /// What the pool called it in the callback; empty where it said nothing.
-    pub error: &'static str,
-}
-
-/// `{by}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct By {
-    /// `user`, `user_everywhere`, `login`, `operator`.
-    pub by: &'static str,
-}
-
-/// `{outcome, reason}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Refresh {
-    /// `renewed`, `rejected`, `outage`, `joined`, `shared`.
-    pub outcome: &'static str,
-    /// Why not; empty otherwise.
-    pub reason: &'static str,
-}
-
-/// `{call, outcome, error}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PoolCall {
-    /// `code`, `refresh`, `revoke`, `discovery`, `keys`.
-    pub call: &'static str,
-    /// `ok`, `refused`, `unreachable`, `timeout`, `bad_answer`.
-    pub outcome: &'static str,
-    /// The OAuth error code, where there is one: of those that are known, or `other`.
-    pub error: &'static str,
-}
-
-/// `{call}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Call {
-    /// As in [`PoolCall`].
-    pub call: &'static str,
-}
-
-/// `{reason}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Reason {
-    /// A stable code.
-    pub reason: &'static str,
-}
-
-/// `{upstream, address, state}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct AddressState {
-    /// The upstream's name in the configuration.
-    pub upstream: String,
-    /// The address as the configuration has it: what its name leads to is counted there.
-    pub address: String,
-    /// `in` or `out`.
-    pub state: &'static str,
-}
-
-/// `{upstream, address, reason}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct AddressReason {
-    /// As in [`AddressState`].
-    pub upstream: String,
-    /// As there.
-    pub address: String,
-    /// A stable code.
-    pub reason: &'static str,
-}
-
-/// `{upstream, address, outcome}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct AddressOutcome {
-    /// As in [`AddressState`].
-    pub upstream: String,
-    /// As there.
-    pub address: String,
-    /// `ok`, or a stable code.
-    pub outcome: &'static str,
-}
-
-/// `{side}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Side {
-    /// `front` or `upstream`.
-    pub side: &'static str,
-}
-
-/// `{outcome}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Outcome {
-    /// `ok`, or a stable code.
-    pub outcome: &'static str,
-}
-
-/// `{call, outcome}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StoreCall {
-    /// `session`, `index`, `log`.
-    pub call: &'static str,
-    /// `ok`, or a stable code.
-    pub outcome: &'static str,
-}
-
-/// What became of opening a pass. Each is at hand: there is one a request.
-#[derive(Debug, Clone)]
-pub struct Passes {
-    /// All of them, to be shown.
-    pub all: Family<Outcome, Busy>,
-    /// The key that seals now had sealed it.
-    pub current: Busy,
-    /// An older key had.
-    pub older: Busy,
-    /// No key of ours opens it, or what it holds is no session.
-    pub unreadable: Busy,
-    /// It opens, and was called off.
-    pub called_off: Busy,
-}
-
-/// What came of a session that a pass names.
-#[derive(Debug, Clone)]
-pub struct Visits {
-    /// All of them, to be shown.
-    pub all: Family<Outcome, Busy>,
-    /// It counts.
-    pub served: Busy,
-    /// It is over, or cannot be refreshed any more.
-    pub over: Busy,
-    /// The pool cannot be reached, and it needs that.
-    pub pool_outage: Busy,
-    /// The store cannot be reached, and it needs that.
-    pub store_outage: Busy,
-    /// The browser does not keep the tokens that go with it.
-    pub tokens_not_kept: Busy,
-    /// What a refresh brought does not fit into cookies.
-    pub too_large: Busy,
-}
-
-/// A time that is measured now and then.
-#[derive(Debug, Clone)]
-pub struct Slow(pub Histogram);
-
-/// The same of each kind of call.
-#[derive(Debug, Clone)]
-pub struct SlowCalls(pub Family<Call, Histogram, fn() -> Histogram>);
 
 /// One more connection, or one that waits, for as long as it lives.
 #[derive(Debug)]
@@ -386,77 +239,6 @@ impl Drop for Connected {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-impl Default for Passes {
-    fn default() -> Self {
-        let all = Family::<Outcome, Busy>::default();
-        let of = |outcome| all.get_or_create_owned(&Outcome { outcome });
-        Self {
-            current: of("current_key"),
-            older: of("older_key"),
-            unreadable: of("unreadable"),
-            called_off: of("called_off"),
-            all: all.clone(),
-        }
-    }
-}
-
-impl Default for Visits {
-    fn default() -> Self {
-        let all = Family::<Outcome, Busy>::default();
-        let of = |outcome| all.get_or_create_owned(&Outcome { outcome });
-        Self {
-            served: of("served"),
-            over: of("over"),
-            pool_outage: of("pool_outage"),
-            store_outage: of("store_outage"),
-            tokens_not_kept: of("tokens_not_kept"),
-            too_large: of("too_large"),
-            all: all.clone(),
-        }
-    }
-}
-
-impl Default for Slow {
-    fn default() -> Self {
-        Self(slow())
-    }
-}
-
-impl Default for SlowCalls {
-    fn default() -> Self {
-        Self(Family::new_with_constructor(slow))
-    }
-}
-
-/// For calls that leave this machine.
-fn slow() -> Histogram {
-    Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
-}
-
-/// One of the codes that OAuth and OpenID Connect have, or `other`: what a pool or a callback says is text from outside.
-fn known_error(said: &str) -> &'static str {
-    const KNOWN: [&str; 17] = [
-        "access_denied",
-        "account_selection_required",
-        "consent_required",
-        "interaction_required",
-        "invalid_client",
-        "invalid_grant",
-        "invalid_request",
-        "invalid_scope",
-        "invalid_token",
-        "login_required",
-        "server_error",
-        "slow_down",
-        "temporarily_unavailable",
-        "unauthorized_client",
-        "unsupported_grant_type",
-        "unsupported_response_type",
-        "unsupported_token_type",
-    ];
-    KNOWN.into_iter().find(|known| *known == said).unwrap_or("other")
 }
 
 #[cfg(test)]
