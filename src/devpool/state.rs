@@ -1,23 +1,25 @@
 //! What a pool remembers while it runs: users, clients, and what it has given out; all of it bounded.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 
-use super::account::Status;
 use super::bound::Bound;
 use super::challenge::Challenge;
 use super::faults::Faults;
-use super::federation::{Identity, Provider};
+use super::federation::Provider;
 use super::keys::Keys;
-use super::seed::{
-    AuthFlow, ClientSeed, FederatedSeed, Flow, GroupSeed, Lifetime, Plan, Seed, UserSeed, all_flows,
-    all_scopes,
-};
+use super::seed::{Flow, GroupSeed, Plan, Seed};
 use super::trigger::Overrides;
-use super::{random, totp};
+
+mod bounded;
+mod client;
+mod user;
+
+pub(super) use bounded::Bounded;
+pub(super) use client::Client;
+pub(super) use user::{User, once_each};
 
 /// Everything that changes, behind the pool's one lock.
 pub(super) struct State {
@@ -44,48 +46,6 @@ pub(super) struct State {
     pub(super) ahead: i64,
     /// Whether the pool has a domain: `/_dev/domain` takes it away, and with it all pages but the two documents.
     pub(super) domain: bool,
-}
-
-/// A person.
-pub(super) struct User {
-    pub(super) name: String,
-    pub(super) password: String,
-    pub(super) sub: String,
-    pub(super) attributes: BTreeMap<String, String>,
-    pub(super) groups: Vec<String>,
-    pub(super) disabled: bool,
-    pub(super) pick: bool,
-    /// Of who signs in elsewhere.
-    pub(super) identity: Option<Identity>,
-    pub(super) status: Status,
-    /// With it, every sign-in asks for a code.
-    pub(super) totp: Option<totp::Factor>,
-    /// A key that was given out, and not yet proved to have arrived.
-    pub(super) totp_offered: Option<totp::Key>,
-    /// Seconds since 1970.
-    pub(super) created: u64,
-    pub(super) modified: u64,
-}
-
-/// An app client.
-#[derive(Clone)]
-pub(super) struct Client {
-    pub(super) id: String,
-    pub(super) secrets: Vec<String>,
-    pub(super) callback_urls: Vec<String>,
-    pub(super) logout_urls: Vec<String>,
-    pub(super) scopes: Vec<String>,
-    pub(super) id_lifetime: u64,
-    pub(super) access_lifetime: u64,
-    pub(super) refresh_lifetime: u64,
-    pub(super) rotation: bool,
-    pub(super) grace: u64,
-    pub(super) read_attributes: Option<Vec<String>>,
-    pub(super) flows: Vec<Flow>,
-    /// None: every one, and the pool's own users.
-    pub(super) identity_providers: Option<Vec<String>>,
-    pub(super) write_attributes: Option<Vec<String>>,
-    pub(super) auth_flows: Vec<AuthFlow>,
 }
 
 /// What a code stands for.
@@ -143,13 +103,6 @@ pub(super) struct Stats {
     pub(super) revoke: u64,
     pub(super) user_info: u64,
     pub(super) sign_ins: u64,
-}
-
-/// A map that forgets its oldest entry when full.
-pub(super) struct Bounded<K, V> {
-    entries: HashMap<K, V>,
-    order: VecDeque<K>,
-    most: usize,
 }
 
 // === impl State ===
@@ -268,185 +221,3 @@ pub(super) fn fingerprint(token: &str) -> [u8; 32] {
     bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
     bytes
 }
-
-// === impl User ===
-
-impl User {
-    pub(super) fn new(seed: UserSeed, pool_id: &str) -> Self {
-        let sub = seed.sub.unwrap_or_else(|| sub(pool_id, &seed.name));
-        Self {
-            sub,
-            name: seed.name,
-            password: seed.password,
-            attributes: seed.attributes.into_iter().map(|(name, value)| (name, value.0)).collect(),
-            groups: once_each(seed.groups),
-            disabled: seed.disabled,
-            pick: seed.pick,
-            identity: None,
-            status: seed.status,
-            totp: seed.totp_secret.map(totp::Factor::new),
-            totp_offered: None,
-            created: 0,
-            modified: 0,
-        }
-    }
-
-    /// Someone whom another provider knows: no password of the pool's is theirs.
-    fn federated(seed: FederatedSeed, provider: &Provider, pool_id: &str) -> Self {
-        let name = seed.user_name();
-        let mut groups = vec![provider.group(pool_id)];
-        groups.extend(seed.groups);
-        Self {
-            sub: sub(pool_id, &name),
-            name,
-            password: random::token::<32>(),
-            attributes: seed.attributes.into_iter().map(|(name, value)| (name, value.0)).collect(),
-            groups: once_each(groups),
-            disabled: seed.disabled,
-            pick: false,
-            identity: Some(Identity::new(seed.id, provider)),
-            status: Status::Confirmed,
-            totp: None,
-            totp_offered: None,
-            created: 0,
-            modified: 0,
-        }
-    }
-
-    /// They sign in there.
-    pub(super) fn comes_from(&self, provider: &str) -> bool {
-        self.identity.as_ref().is_some_and(|identity| identity.provider == provider)
-    }
-
-    /// `cognito:user_status`.
-    pub(super) fn status_name(&self) -> &'static str {
-        if self.identity.is_some() { "EXTERNAL_PROVIDER" } else { self.status.name() }
-    }
-}
-
-/// The same at every start, so that what an application stored under it stays the user's.
-fn sub(pool_id: &str, name: &str) -> String {
-    let mut first = [0; 16];
-    first.copy_from_slice(&fingerprint(&format!("{pool_id}\0{name}"))[..16]);
-    random::uuid_from(first)
-}
-
-pub(super) fn once_each(names: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
-}
-
-// === impl Client ===
-
-impl Client {
-    fn builtin() -> Self {
-        let seed = ClientSeed {
-            id: CLIENT_ID.to_owned(),
-            secrets: vec![random::secret()],
-            callback_urls: Vec::new(),
-            logout_urls: Vec::new(),
-            scopes: None,
-            flows: vec![Flow::Code],
-            identity_providers: None,
-            id_token_lifetime: Lifetime(3_600),
-            access_token_lifetime: Lifetime(3_600),
-            refresh_token_lifetime: Lifetime(30 * 86_400),
-            refresh_rotation: false,
-            rotation_grace: Lifetime(0),
-            read_attributes: None,
-            write_attributes: None,
-            auth_flows: all_flows(),
-        };
-        Self::new(seed, &[])
-    }
-
-    /// A client as seeded; `custom` are the scopes of all resource servers.
-    fn new(seed: ClientSeed, custom: &[String]) -> Self {
-        let machine = seed.flows.contains(&Flow::ClientCredentials);
-        let usual = || if machine { custom.to_vec() } else { all_scopes() };
-        Self {
-            id: seed.id,
-            secrets: seed.secrets,
-            callback_urls: seed.callback_urls,
-            logout_urls: seed.logout_urls,
-            scopes: seed.scopes.unwrap_or_else(usual),
-            id_lifetime: seed.id_token_lifetime.0,
-            access_lifetime: seed.access_token_lifetime.0,
-            refresh_lifetime: seed.refresh_token_lifetime.0,
-            rotation: seed.refresh_rotation,
-            grace: seed.rotation_grace.0,
-            read_attributes: seed.read_attributes,
-            flows: seed.flows,
-            identity_providers: seed.identity_providers,
-            write_attributes: seed.write_attributes,
-            auth_flows: seed.auth_flows,
-        }
-    }
-
-    /// The client's people may come from there; `COGNITO` is the pool itself.
-    pub(super) fn takes_people_of(&self, provider: &str) -> bool {
-        self.identity_providers.as_ref().is_none_or(|names| names.iter().any(|name| name == provider))
-    }
-
-    /// The client's users may change an attribute.
-    pub(super) fn may_write(&self, attribute: &str) -> bool {
-        self.write_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
-    }
-
-    /// The client may see an attribute.
-    pub(super) fn may_read(&self, attribute: &str) -> bool {
-        self.read_attributes.as_ref().is_none_or(|names| names.iter().any(|name| name == attribute))
-    }
-}
-
-// === impl Bounded ===
-
-impl<K: Hash + Eq + Clone, V> Bounded<K, V> {
-    pub(super) fn new(most: usize) -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), most }
-    }
-
-    pub(super) fn insert(&mut self, key: K, value: V) {
-        if self.entries.insert(key.clone(), value).is_none() {
-            self.order.push_back(key);
-        }
-        // Removed entries leave their key in the order until it comes to the front.
-        while self.order.len() > self.most {
-            if let Some(oldest) = self.order.pop_front() {
-                self.entries.remove(&oldest);
-            }
-        }
-    }
-
-    pub(super) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.entries.get(key)
-    }
-
-    pub(super) fn find_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.entries.get_mut(key)
-    }
-
-    pub(super) fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.entries.remove(key)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.values_mut()
-    }
-}
-
-/// The built-in client: of Cognito's 26 letters and digits.
-const CLIENT_ID: &str = "devclient4rolegate7local25";
