@@ -146,6 +146,7 @@ fn a_doctored_source_is_refused() {
         ("login", "fn x() { std::time::SystemTime::now(); }", "std::time::SystemTime::now"),
         ("gate", "use crate::login::*;", "hides what it brings"),
         ("attic", "//! A module that nobody has drawn.", "attic stands in no row"),
+        ("rule", "pub(in crate::rule) struct X(crate::session::Session);", "rule imports session"),
         ("main", "use rolegate::gate::Gate;", "main imports gate"),
     ] {
         let found = house.complaints(&[doctored(&texts, module, line)]);
@@ -156,6 +157,7 @@ fn a_doctored_source_is_refused() {
         "/* use crate::session; */",
         "const X: &str = \"use crate::session::Session; tokio::spawn\";",
         "const X: &str = r#\"a\" crate::session::seal\"#;",
+        "pub(in crate::session) struct X { pub(in crate::gate) y: u8 }",
         "#[cfg(test)]\nmod tests { use crate::session; fn x() { if true { tokio::spawn(1) } } }",
         "fn x<'a>(_: &'a str) -> char { '\"' }",
     ] {
