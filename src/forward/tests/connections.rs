@@ -198,6 +198,42 @@ fn a_short_keep_alive_and_a_close_are_honoured() {
 }
 
 #[test]
+fn an_idle_connection_is_used_until_a_second_before_the_upstream_would_close_it() {
+    for (seconds, new) in [(2, 1), (60, 0)] {
+        let (address, connections) = upstream(move |mut upstream, _| {
+            let answer =
+                format!("HTTP/1.1 200 OK\r\nKeep-Alive: timeout={seconds}\r\nContent-Length: 2\r\n\r\nok");
+            while upstream.head().is_some() {
+                upstream.say(&answer);
+            }
+        });
+        let limits = Limits { upstream_idle: Duration::from_secs(60), ..patient() };
+        let gate = workers(http(address), limits, 1).0[0];
+        get(gate, "/");
+        std::thread::sleep(Duration::from_millis(1_500));
+        get(gate, "/");
+        assert_eq!(connections.load(Ordering::SeqCst), 1 + new, "timeout={seconds}");
+    }
+}
+
+#[test]
+fn an_answer_s_head_has_a_size_and_a_number_of_lines_that_it_may_have() {
+    let (whole, refused) = ("\r\n\r\nok", "upstream_bad_answer");
+    for (count, length, expected) in
+        [(19, 4_000, whole), (45, 4_000, refused), (99, 10, whole), (100, 10, refused)]
+    {
+        let lines = format!("X-Filler: {}\r\n", "x".repeat(length)).repeat(count);
+        let (gate, _) = before(move |mut upstream, _| {
+            while upstream.head().is_some() {
+                upstream.say(&format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 2\r\n\r\nok"));
+            }
+        });
+        let answer = get(gate, "/");
+        assert!(answer.ends_with(expected), "{count} of {length}");
+    }
+}
+
+#[test]
 fn a_unix_socket_is_an_upstream() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.sock");

@@ -15,7 +15,8 @@ const CLIENT_KEY: &str = include_str!("../../fixtures/tls/clients/client.key");
 const SERVER: &str = include_str!("../../fixtures/tls/api.pem");
 const SERVER_KEY: &str = include_str!("../../fixtures/tls/api.key");
 
-/// Is `api.test`, and asks clients for a certificate. Answers each request with how many certificates it was shown.
+/// Is `api.test`, and asks clients for a certificate. Answers each request with how many certificates it was shown, and
+/// for whom.
 fn asks_for_a_certificate() -> SocketAddr {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(CLIENTS_CA.as_bytes()).unwrap()).unwrap();
@@ -43,8 +44,11 @@ fn asks_for_a_certificate() -> SocketAddr {
                     }
                 }
                 let shown = stream.get_ref().conn.peer_certificates().map_or(0, <[_]>::len);
+                let told =
+                    format!("shown {shown} to {}", stream.get_ref().conn.server_name().unwrap_or("nobody"));
+                let length = told.len();
                 let answer =
-                    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n\r\nshown {shown}");
+                    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{told}");
                 let stream = stream.get_mut();
                 let _ = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush());
                 stream.conn.send_close_notify();
@@ -75,7 +79,7 @@ fn an_upstream_with_its_own_authority_is_shown_a_certificate_and_must_have_the_n
         "server_name = \"api.test\"\n",
     );
     let answer = asked(&format!("{ca}{own}{name}"));
-    assert_eq!((answer.status, answer.text().as_str()), (200, "shown 1"), "{answer:#?}");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "shown 1 to api.test"), "{answer:#?}");
     for (what, keys) in [
         ("nothing to show", format!("{ca}{name}")),
         ("the address is no name of it", format!("{ca}{own}")),
