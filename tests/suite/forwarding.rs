@@ -268,7 +268,7 @@ fn asked(world: &World, who: Who, method: &str, target: &str, lines: &str, body:
 }
 
 /// An upstream that sends a head at once and each further piece when it is told to; then it waits for the end.
-fn in_pieces(head: &'static str, pieces: &'static [&'static str]) -> (Sender<()>, Behaviour) {
+pub fn in_pieces(head: &'static str, pieces: &'static [&'static str]) -> (Sender<()>, Behaviour) {
     let (go, told) = channel();
     let told = Mutex::new(told);
     let behaviour: Behaviour = std::sync::Arc::new(move |turn| {

@@ -1,6 +1,7 @@
 //! HTTP/2 among the rest: behind TLS, beside HTTP/1.1 and WebSockets, through a reload and a stop; and no HTTP/3.
 
 use super::*;
+use crate::forwarding::in_pieces;
 use crate::front::clients::{GOOD, KEY, LIST, NOBODY, REVOKED, with_lists};
 use crate::front::{self, tunnelled};
 use crate::reload::reload;
@@ -99,6 +100,27 @@ fn in_cleartext_it_is_spoken_only_where_that_is_configured() {
     goes_on(&mut http2);
     let upgraded = world.attack(Who::User, upgrade);
     assert_eq!((upgraded.status(), upgraded.seen.len()), (200, 1));
+}
+
+#[test]
+fn a_piece_of_an_event_stream_arrives_before_the_next_one_is_sent() {
+    let world = bench();
+    let (go, behaviour) = in_pieces(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+        &["8\r\ndata: 1\n\r\n", "8\r\ndata: 2\n\r\n", "8\r\ndata: 3\n\r\n0\r\n\r\n"],
+    );
+    world.upstream.at("/events", behaviour);
+    let own = lines(&world, Who::User);
+    let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut http2 = Http2::connect(world.gate.public);
+    let stream = http2.begin(&get("/events", &own), true);
+    for so_far in ["data: 1\n", "data: 1\ndata: 2\n", "data: 1\ndata: 2\ndata: 3\n"] {
+        // The upstream sends the next one only when this one is here.
+        go.send(()).unwrap();
+        http2.until(|http2| (http2.so_far(stream).body == so_far.as_bytes()).then_some(())).unwrap();
+    }
+    assert!(http2.outcome(stream).ended);
+    goes_on(&mut http2);
 }
 
 fn a_connection_for_two_hosts_is_decided_on_for_each_request() {
