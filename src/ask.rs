@@ -9,7 +9,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::config::settings::{Config, Scheme};
 use crate::forwarded::{self, Trusted};
@@ -45,7 +45,7 @@ pub struct Ask {
     pub scheme: Scheme,
     /// A WebSocket upgrade.
     pub websocket: bool,
-    /// The `Origin` header.
+    /// Which page opens the WebSocket; of everything else it is not asked.
     pub from: From,
     /// The method that a CORS preflight asks about.
     pub preflight: Option<Method>,
@@ -73,14 +73,14 @@ pub enum Kind {
     Other,
 }
 
-/// What the `Origin` header says (RFC 6454 §7).
+/// Which page a request comes from: what the `Origin` header says (RFC 6454 §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
-    /// No such header.
+    /// No such header: a program, by all that is said. Browsers send one with each handshake of a WebSocket (RFC 6455 §4.1).
     Nowhere,
     /// One of the public origins.
     Ours,
-    /// Anything else, `null` and two of them included.
+    /// Anything else, `null` and two of them included; or no such header, but fetch metadata of another site's.
     Elsewhere,
 }
 
@@ -148,7 +148,7 @@ impl Ask {
             client: said.client,
             scheme,
             websocket,
-            from: From::read(&head.headers, config),
+            from: if websocket { From::read(&head.headers, config) } else { From::Nowhere },
             preflight: preflight(head),
             certificate: false,
             authority,
@@ -239,7 +239,14 @@ impl From {
     fn read(headers: &HeaderMap, config: &Config) -> Self {
         let mut lines = headers.get_all(ORIGIN).iter();
         match (lines.next(), lines.next()) {
-            (None, _) => Self::Nowhere,
+            (None, _) => {
+                let ours = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+                if headers.get_all(&SEC_FETCH_SITE).iter().all(ours) {
+                    Self::Nowhere
+                } else {
+                    Self::Elsewhere
+                }
+            }
             (Some(line), None) if config.origins.iter().any(|origin| *line == *origin.to_string()) => {
                 Self::Ours
             }

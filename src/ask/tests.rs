@@ -123,18 +123,30 @@ fn the_client_is_the_rightmost_address_that_is_no_trusted_proxy() {
 
 #[test]
 fn an_origin_is_ours_byte_for_byte_or_elsewhere() {
-    let of = |origins: &[&str]| {
-        let mut headers = vec![("host", "app.test")];
-        headers.extend(origins.iter().map(|origin| ("origin", *origin)));
-        ask("/", &headers).unwrap().from
+    let peer: IpAddr = "10.0.0.9".parse().unwrap();
+    let asked = |lines: &[(&str, &str)], websocket| {
+        let headers = [&[("host", "app.test")], lines].concat();
+        Ask::read(&head("GET", "/", &headers), peer, websocket, &config("")).unwrap().from
     };
+    let of = |lines: &[(&str, &str)]| asked(lines, true);
     assert_eq!(of(&[]), From::Nowhere);
-    assert_eq!(of(&["https://app.test"]), From::Ours);
-    assert_eq!(of(&["http://localhost:4180"]), From::Ours);
+    assert_eq!(of(&[("origin", "https://app.test")]), From::Ours);
+    assert_eq!(of(&[("origin", "http://localhost:4180")]), From::Ours);
     for elsewhere in ["null", "https://app.test.evil.test", "http://app.test", "HTTPS://APP.TEST", ""] {
-        assert_eq!(of(&[elsewhere]), From::Elsewhere, "{elsewhere}");
+        assert_eq!(of(&[("origin", elsewhere)]), From::Elsewhere, "{elsewhere}");
     }
-    assert_eq!(of(&["https://app.test", "https://app.test"]), From::Elsewhere);
+    assert_eq!(of(&[("origin", "https://app.test"), ("origin", "https://app.test")]), From::Elsewhere);
+    for (site, from) in [
+        ("same-origin", From::Nowhere),
+        ("none", From::Nowhere),
+        ("same-site", From::Elsewhere),
+        ("cross-site", From::Elsewhere),
+        ("", From::Elsewhere),
+    ] {
+        assert_eq!(of(&[("sec-fetch-site", site)]), from, "{site}");
+    }
+    assert_eq!(of(&[("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")]), From::Elsewhere);
+    assert_eq!(asked(&[("origin", "null")], false), From::Nowhere, "it is asked of WebSockets alone");
 }
 
 #[test]
