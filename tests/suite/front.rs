@@ -248,7 +248,7 @@ fn no_handshake_holds_anybody_up() {
     }
     // Each byte in its own record is a handshake all the same.
     for size in [1, 5, 100] {
-        assert_eq!(fragmented(address, size), "200", "{size}");
+        assert_eq!(fragmented(&Offer::to("app.test"), address, size).unwrap(), "200", "{size}");
     }
     let huge = [&[0x16, 3, 1, 0xff, 0xff][..], &[1; 70_000]].concat();
     let zeros = [&[0x16, 3, 1, 0x40, 0][..], &[0; 20_000]].concat();
@@ -269,22 +269,22 @@ fn no_handshake_holds_anybody_up() {
     assert!(world.gate.alive() && world.gate.rss_kib() < 256 * 1024);
 }
 
-/// A request whose ClientHello comes in records of this many bytes.
-fn fragmented(address: SocketAddr, size: usize) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let mut session = Offer::to("app.test").session();
+/// The status of a request whose ClientHello comes in records of this many bytes.
+fn fragmented(offer: &Offer, address: SocketAddr, size: usize) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    let mut session = offer.session();
     let mut hello = Vec::new();
     session.write_tls(&mut hello).unwrap();
     let (header, message) = hello.split_at(5);
     for piece in message.chunks(size) {
         let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
-        stream.write_all(&[&header[..3], &length, piece].concat()).unwrap();
+        stream.write_all(&[&header[..3], &length, piece].concat())?;
     }
     let mut stream = rustls::StreamOwned::new(session, stream);
-    stream.write_all(get("app.test", "/public/x").as_bytes()).unwrap();
+    stream.write_all(get("app.test", "/public/x").as_bytes())?;
     let mut answer = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
-    status(&answer).to_owned()
+    std::io::Read::read_to_string(&mut stream, &mut answer)?;
+    Ok(status(&answer).to_owned())
 }
 
 #[test]

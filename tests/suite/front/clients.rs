@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 
-use super::{get, setup, status};
+use super::{fragmented, get, setup, status};
 use crate::support::pool::FakePool;
 use crate::support::tls::Offer;
 use crate::support::upstream::{self, Recorder};
@@ -138,8 +138,13 @@ pub fn who_shows_none_is_refused_where_one_is_asked_for() {
         assert!(asked(&offer, world.gate.public, "/public/x").is_err());
         let known = Offer::of("app.test", &[versions]).showing(GOOD, KEY);
         assert_eq!(status(&asked(&known, world.gate.public, "/public/x").unwrap()), "200");
+        // However its ClientHello comes.
+        for size in [1, 100] {
+            assert!(fragmented(&offer, world.gate.public, size).is_err());
+            assert_eq!(fragmented(&known, world.gate.public, size).unwrap(), "200");
+        }
     }
-    assert_eq!(world.upstream.count(), 2);
+    assert_eq!(world.upstream.count(), 6);
 }
 
 pub fn files_that_name_no_authority_or_no_list_keep_the_gate_from_starting() {
