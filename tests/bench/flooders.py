@@ -34,10 +34,15 @@ def on_one(request):
     def each(gate, kept):
         if "connection" not in kept:
             kept["connection"] = gate.connect()
-        kept["connection"].sendall(request.replace(b"{host}", gate.host.encode()))
+        kept["connection"].sendall(request.replace(b"{host}", gate.host.encode()).replace(b"{begins}", begins(gate)))
         answer(kept["connection"])
 
     return each
+
+
+def begins(gate):
+    """How a pass of this gate's own begins: its version, and the key that it has to be tried with."""
+    return re.search(rb"rolegate=([\w-]{24})", gate.request).group(1)
 
 
 def churn(gate, _):
@@ -172,5 +177,6 @@ def head(lines, target="/x"):
 
 
 CRUMBS = "a=;" * 10_000
-FORGED = f"rolegate={'A' * 16_000}"
+# Nothing but decrypting it shows that it is none.
+FORGED = f"rolegate={{begins}}{'A' * 16_000}"
 STATE = f"/oauth2/callback?code=none&state={'A' * 43}"

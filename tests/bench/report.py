@@ -134,11 +134,15 @@ def evenness(about, results):
     return grid(["of 64 connections", "the fullest of four has (range)", "the emptiest"], lines)
 
 
+# How often, where it is no load for some seconds.
+ROUNDS = {"idle": "once", "spread": "a hundred times", "start": "{rounds} starts of each"}
+
 # What was set before anything was measured, and beside it what tells more: table, key, row, the row it is held against, at most.
 BOUNDS = [
     ("auth-1k", "auth-1k", "cpu_us", "rolegate", "nginx", 1.0),
     ("auth-1k", "auth-1k", "cpu_us", "rolegate", "nginx + auth_request", 0.6),
     ("auth-1k", "auth-1k", "cpu_us", "rolegate", "oauth2-proxy", 0.2),
+    ("auth-1k", "auth-1k", "cpu_us", "rolegate", "nginx + oauth2-proxy", 0.2),
     ("auth-1k", "auth-1k", "cpu_us", "rolegate", "mod_auth_openidc (cookie)", 0.06),
     ("auth-1k", "auth-1k", "cpu_us", "rolegate", "rolegate (public path)", None),
     ("auth-1k", "paced-1k", "p99", "rolegate", "nginx", 1.0),
@@ -202,7 +206,8 @@ def section(table):
         return f"Not measured yet: `{command}`."
     about, results, skipped = found
     noise = " **While others used the machine: to try the rig, not to quote.**" if about["noisy"] else ""
-    told = f"`{command}`, {about['rounds']} rounds of {about['seconds']} s, {about['date']}.{noise}"
+    rounds = ROUNDS.get(table, "{rounds} rounds of {seconds} s").format(**about)
+    told = f"`{command}`, {rounds}, {about['date']}.{noise}"
     parts = [told] + [make(about, results) for make in SECTIONS[table] if results]
     parts += [f"{line['row']}: {line['skipped']}." for line in skipped]
     return "\n\n".join(parts)
