@@ -45,7 +45,7 @@ pub struct Ask {
     pub scheme: Scheme,
     /// A WebSocket upgrade.
     pub websocket: bool,
-    /// Which page opens the WebSocket; of everything else it is not asked.
+    /// Which page it comes from.
     pub from: From,
     /// The method that a CORS preflight asks about.
     pub preflight: Option<Method>,
@@ -148,7 +148,7 @@ impl Ask {
             client: said.client,
             scheme,
             websocket,
-            from: if websocket { From::read(&head.headers, config) } else { From::Nowhere },
+            from: From::read(&head.headers, config),
             preflight: preflight(head),
             certificate: false,
             authority,

@@ -409,6 +409,8 @@ fn a_websocket_is_one_though_the_gateway_keeps_the_upgrade_to_itself() {
             (format!("{handshake}Origin: https://evil.test\r\n"), 403),
             ("Sec-Fetch-Mode: websocket\r\nOrigin: https://evil.test\r\n".to_owned(), 403),
             ("Upgrade: websocket\r\nConnection: upgrade\r\nOrigin: null\r\n".to_owned(), 403),
+            (format!("{handshake}Sec-Fetch-Site: cross-site\r\n"), 403),
+            (handshake.to_owned(), 200),
         ] {
             let answer = send(&world, &question(kind, "GET", "/x", &format!("{lines}{session}")));
             assert_eq!(answer.status, status, "{kind} {lines}: {answer:?}");
