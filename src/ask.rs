@@ -47,6 +47,8 @@ pub struct Ask {
     pub websocket: bool,
     /// Which page it comes from.
     pub from: From,
+    /// Another origin's page had it fetched: what fetch metadata says, whatever `Origin` does.
+    pub foreign: bool,
     /// The method that a CORS preflight asks about.
     pub preflight: Option<Method>,
     /// The client showed a certificate that counts.
@@ -137,6 +139,7 @@ impl Ask {
             // With [tls] the listener speaks nothing else, whatever its client asks for.
             None => said.scheme.unwrap_or(if config.tls.is_some() { Scheme::Https } else { Scheme::Http }),
         };
+        let foreign = is_foreign(&head.headers);
         Ok(Self {
             method: head.method.clone(),
             host,
@@ -148,7 +151,8 @@ impl Ask {
             client: said.client,
             scheme,
             websocket,
-            from: From::read(&head.headers, config),
+            from: From::read(&head.headers, foreign, config),
+            foreign,
             preflight: preflight(head),
             certificate: false,
             authority,
@@ -236,17 +240,11 @@ impl Kind {
 // === impl From ===
 
 impl From {
-    fn read(headers: &HeaderMap, config: &Config) -> Self {
+    fn read(headers: &HeaderMap, foreign: bool, config: &Config) -> Self {
         let mut lines = headers.get_all(ORIGIN).iter();
         match (lines.next(), lines.next()) {
-            (None, _) => {
-                let ours = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
-                if headers.get_all(&SEC_FETCH_SITE).iter().all(ours) {
-                    Self::Nowhere
-                } else {
-                    Self::Elsewhere
-                }
-            }
+            (None, _) if foreign => Self::Elsewhere,
+            (None, _) => Self::Nowhere,
             (Some(line), None) if config.origins.iter().any(|origin| *line == *origin.to_string()) => {
                 Self::Ours
             }
@@ -313,6 +311,14 @@ fn preflight(head: &Parts) -> Option<Method> {
     Method::from_bytes(method.as_bytes()).ok()
 }
 
+/// Whether a page of another origin had this fetched (`Sec-Fetch-Site`). None did where no line says so: an address was
+/// typed in, or a program asks. Of several lines anything in front may have added one, so each must say that it is not
+/// foreign.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    !headers.get_all(&SEC_FETCH_SITE).iter().all(own)
+}
+
 /// Whether a page had this fetched as a part of itself: a picture, a frame, a script (`Sec-Fetch-Dest`).
 pub fn is_part_of_a_page(headers: &HeaderMap) -> bool {
     let dest = headers.get(&SEC_FETCH_DEST).map(|value| value.as_bytes());
@@ -337,8 +343,7 @@ fn names_html(headers: &HeaderMap) -> bool {
 static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 static SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-/// Who made a browser ask (Fetch metadata).
-pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 #[cfg(test)]
 mod tests;

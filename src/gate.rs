@@ -8,7 +8,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 
-use crate::ask::{Ask, Kind, SEC_FETCH_SITE, Sender, is_part_of_a_page, is_prefetch};
+use crate::ask::{Ask, Kind, Sender, is_part_of_a_page, is_prefetch};
 use crate::authorize::{Decision, cover, decide};
 use crate::body::Answer;
 use crate::caller::{Caller, Callers};
@@ -131,12 +131,10 @@ impl Gate {
         let site = ask.origin.map(|index| &self.shared.sites[index]);
         // On a host that is no public origin cookies are not read.
         let jar = site.map(|site| Jar::read(&head.headers, &site.names)).unwrap_or_default();
-        let fetch_site = head.headers.get(&SEC_FETCH_SITE).and_then(|value| value.to_str().ok());
         let page = OwnPage::of(&ask, &self.shared.config.auth_prefix);
         let unasked = page.is_some() && (is_prefetch(&head.headers) || is_part_of_a_page(&head.headers));
         let request_id = &trip.context.request_id.clone();
-        let visitor =
-            site.map(|site| Visitor { ask: &ask, site, jar: &jar, fetch_site, unasked, request_id });
+        let visitor = site.map(|site| Visitor { ask: &ask, site, jar: &jar, unasked, request_id });
 
         if let Some(page) = page {
             let carried = self.shared.callers.carried(&head.headers, None);

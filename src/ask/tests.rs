@@ -134,16 +134,35 @@ fn an_origin_is_ours_byte_for_byte_or_elsewhere() {
         assert_eq!(of(&[("origin", elsewhere)]), From::Elsewhere, "{elsewhere}");
     }
     assert_eq!(of(&[("origin", "https://app.test"), ("origin", "https://app.test")]), From::Elsewhere);
-    for (site, from) in [
-        ("same-origin", From::Nowhere),
-        ("none", From::Nowhere),
-        ("same-site", From::Elsewhere),
-        ("cross-site", From::Elsewhere),
-        ("", From::Elsewhere),
-    ] {
-        assert_eq!(of(&[("sec-fetch-site", site)]), from, "{site}");
+}
+
+#[test]
+fn a_page_is_foreign_where_any_line_of_its_fetch_metadata_does_not_say_otherwise() {
+    let of = |sites: &[&str], origin: &[(&'static str, &'static str)]| {
+        let sites: Vec<_> = sites.iter().map(|site| ("sec-fetch-site", *site)).collect();
+        let ask = ask("/", &[&[("host", "app.test")], &sites[..], origin].concat()).unwrap();
+        (ask.foreign, ask.from)
+    };
+    let ours = [("origin", "https://app.test")];
+    for sites in [&[][..], &["same-origin"], &["none"], &["none", "same-origin"]] {
+        assert_eq!(of(sites, &[]), (false, From::Nowhere), "{sites:?}");
+        assert_eq!(of(sites, &ours), (false, From::Ours), "{sites:?}");
     }
-    assert_eq!(of(&[("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")]), From::Elsewhere);
+    for sites in [
+        &["same-site"][..],
+        &["cross-site"],
+        &[""],
+        &["Same-Origin"],
+        &["none, cross-site"],
+        &["\u{e9}"],
+        &["same-origin", "cross-site"],
+        &["cross-site", "same-origin"],
+        &["none", "\u{e9}"],
+    ] {
+        assert_eq!(of(sites, &[]), (true, From::Elsewhere), "{sites:?}");
+        // Of two public origins each is foreign to the other.
+        assert_eq!(of(sites, &ours), (true, From::Ours), "{sites:?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn ask(kind: Kind, origin: Option<usize>) -> Ask {
         scheme: Scheme::Https,
         websocket: false,
         from: From::Nowhere,
+        foreign: false,
         preflight: None,
         certificate: false,
     }

@@ -63,8 +63,6 @@ pub struct Visitor<'a> {
     pub site: &'a Site,
     /// The gate's cookies that came with it.
     pub jar: &'a Jar<'a>,
-    /// `Sec-Fetch-Site`: where the navigation came from.
-    pub fetch_site: Option<&'a str>,
     /// Whether it is nobody's doing: a browser fetches it before anybody wants it, or as a part of a page.
     pub unasked: bool,
     /// By which the access record names it.

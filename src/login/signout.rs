@@ -54,9 +54,7 @@ impl Login {
         let own_doing = match visitor.ask.method {
             Method::POST => true,
             // A picture on a page of the application's own origin may be anybody's.
-            Method::GET => {
-                !visitor.unasked && matches!(visitor.fetch_site, None | Some("none" | "same-origin"))
-            }
+            Method::GET => !visitor.unasked && !visitor.ask.foreign,
             _ => false,
         };
         // Who was refused at the end of a login has no session here, but one at the pool: that is what another account

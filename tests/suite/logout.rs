@@ -50,7 +50,13 @@ fn no_other_site_signs_anybody_out(world: &World) {
     };
     asked(Kind::CrossSiteImage, "GET", "");
     asked(Kind::Frame, "GET", "");
-    for site in ["cross-site", "same-site", "Same-Origin", "none, cross-site", ""] {
+    for (first, second) in [("same-origin", "cross-site"), ("none", "same-site"), ("none", "\u{e9}")] {
+        let both = format!("Sec-Fetch-Site: {first}\r\n{}", from(second));
+        asked(Kind::Program, "GET", &both);
+    }
+    for site in
+        ["cross-site", "same-site", "Same-Origin", "none, cross-site", "", "same-origin\u{e9}", "\u{e9}"]
+    {
         asked(Kind::Program, "GET", &from(site));
     }
     // Neither does a picture on a page of the application's own origin, which may be anybody's,
