@@ -16,10 +16,7 @@ pub mod websocket;
 #[test]
 fn a_piece_of_an_answer_arrives_before_the_next_one_is_sent() {
     let world = World::bench();
-    let (go, behaviour) = in_pieces(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
-        &["8\r\ndata: 1\n\r\n", "8\r\ndata: 2\n\r\n", "8\r\ndata: 3\n\r\n0\r\n\r\n"],
-    );
+    let (go, behaviour) = three_events();
     world.upstream.at("/events", behaviour);
     let mut wire = asked(&world, Who::User, "GET", "/events", "", "");
     let head = wire.head().unwrap();
@@ -285,6 +282,14 @@ pub fn in_pieces(head: &'static str, pieces: &'static [&'static str]) -> (Sender
         After::Close
     });
     (go, behaviour)
+}
+
+/// The same with three events, `data: 1` to `data: 3`, and the end.
+pub fn three_events() -> (Sender<()>, Behaviour) {
+    in_pieces(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+        &["8\r\ndata: 1\n\r\n", "8\r\ndata: 2\n\r\n", "8\r\ndata: 3\n\r\n0\r\n\r\n"],
+    )
 }
 
 /// Reads until this text has come.

@@ -1,7 +1,7 @@
 //! HTTP/2 among the rest: behind TLS, beside HTTP/1.1 and WebSockets, through a reload and a stop; and no HTTP/3.
 
 use super::*;
-use crate::forwarding::in_pieces;
+use crate::forwarding::three_events;
 use crate::front::clients::{GOOD, KEY, LIST, NOBODY, REVOKED, with_lists};
 use crate::front::{self, tunnelled};
 use crate::reload::reload;
@@ -105,10 +105,7 @@ fn in_cleartext_it_is_spoken_only_where_that_is_configured() {
 #[test]
 fn a_piece_of_an_event_stream_arrives_before_the_next_one_is_sent() {
     let world = bench();
-    let (go, behaviour) = in_pieces(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
-        &["8\r\ndata: 1\n\r\n", "8\r\ndata: 2\n\r\n", "8\r\ndata: 3\n\r\n0\r\n\r\n"],
-    );
+    let (go, behaviour) = three_events();
     world.upstream.at("/events", behaviour);
     let own = lines(&world, Who::User);
     let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
