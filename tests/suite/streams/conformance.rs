@@ -24,10 +24,12 @@ const SECTIONS: [&str; 11] = ["1.1.", "1.2.", "2.", "3.", "4.", "5.", "6.", "7."
 const AGAIN: usize = 6;
 /// So many are not a few.
 const MANY: usize = 25;
+/// How many [`CASES`] are, of the version of kosoku that the requirements name: fewer are no comparison.
+const COMPARED: usize = 251;
 
 #[test]
 fn autobahns_cases_end_alike_with_and_without_the_gate() {
-    let wanted = std::env::var("CONFORMANCE").ok();
+    let chosen = std::env::var("CONFORMANCE").ok();
     let mut echo = Command::new("node");
     echo.arg("websocket-echo.mjs").current_dir(folder()).env_remove("NODE_OPTIONS");
     assert!(
@@ -41,15 +43,23 @@ fn autobahns_cases_end_alike_with_and_without_the_gate() {
 
     let direct = Bearer::to(upstream, &world);
     let through = Bearer::to(world.gate.public, &world);
-    let wanted = wanted.as_deref().unwrap_or(CASES);
+    let wanted = chosen.as_deref().unwrap_or(CASES);
     let (mut without, mut with) = (run(&direct, wanted), run(&through, wanted));
     let ran: BTreeSet<_> = without.keys().cloned().collect();
-    assert_eq!(ran, with.keys().cloned().collect(), "the same cases");
-    for section in SECTIONS {
-        assert!(ran.iter().any(|case| case.starts_with(section)), "{section}* was run: {ran:?}");
+    if matches!(wanted, CASES | "*") {
+        assert!(ran.len() >= COMPARED, "{} of {COMPARED} cases were run: {ran:?}", ran.len());
+        for section in SECTIONS {
+            assert!(ran.iter().any(|case| case.starts_with(section)), "{section}* was run: {ran:?}");
+        }
     }
+    assert!(!ran.is_empty(), "there is no case like {wanted}");
     let mut seen_without: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let (mut asked, mut anew) = (ran.clone(), BTreeSet::new());
     for _ in 0..AGAIN {
+        // Whatever a run leaves out would pass for the same.
+        for told in [&without, &with] {
+            assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), asked, "each case has its verdict");
+        }
         for (case, verdict) in &without {
             seen_without.entry(case.clone()).or_default().push(verdict.clone());
         }
@@ -58,11 +68,14 @@ fn autobahns_cases_end_alike_with_and_without_the_gate() {
         if with.is_empty() {
             break;
         }
-        let differing = with.keys().cloned().collect::<Vec<_>>().join(",");
+        asked = with.keys().cloned().collect();
+        anew.extend(asked.clone());
+        let differing = with.into_keys().collect::<Vec<_>>().join(",");
         without = run(&direct, &differing);
         with = run(&through, &differing);
     }
     assert!(with.is_empty(), "through the gate: {with:#?}\nwithout: {seen_without:#?}");
+    println!("{} cases were compared, {} of them in more than one run: {anew:?}", ran.len(), anew.len());
     // Each was let in by the gate, and by nobody else. A record comes by a thread of its own.
     until("the gate saw them", || {
         let records = world.gate.access_since(0);
