@@ -339,10 +339,9 @@ fn a_stop_ends_a_rest_and_serves_what_is_on_its_way() {
 
 /// Enough that what there is besides does not matter.
 const MANY: usize = 2500;
-/// A debug build's; it is less in what is shipped.
-const EACH: u64 = 4 * 1024;
-/// For those few that are not at rest yet, more of them where the machine is slow: 32 kB each.
-const ROOM: u64 = 16 * 1024 * 1024;
+/// 4 kB is what one may take, and what is shipped takes 1.5. A debug build takes 2.3 to 2.8 by the run, whether its cores
+/// are free or taken, code that comes in on the way among it: this much lets that be, and not another kilobyte.
+const EACH: u64 = 3584;
 
 #[test]
 fn an_idle_connection_takes_four_kilobytes_at_most() {
@@ -375,16 +374,16 @@ fn an_idle_connection_takes_four_kilobytes_at_most() {
         })
         .collect();
     let mut held: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    let grown = || world.gate.rss_kib().saturating_sub(before) * 1024;
-    let most = EACH * u64::try_from(MANY).unwrap() + ROOM;
-    // Where the machine is slow, some are not at rest yet.
+    let each = || world.gate.rss_kib().saturating_sub(before) * 1024 / u64::try_from(MANY).unwrap();
     let begun = Instant::now();
-    while grown() >= most && begun.elapsed() < PATIENCE {
+    sleep(RESTED);
+    // Where the machine is slow, some are not at rest yet: 32 kB each.
+    while each() > EACH && begun.elapsed() < PATIENCE {
         sleep(RESTED);
     }
-    let grown = grown();
-    println!("{MANY} idle connections: {grown} bytes, {} each", grown / u64::try_from(MANY).unwrap());
-    assert!(grown < most, "{grown} bytes, of {most}");
+    let each = each();
+    println!("{each} bytes for each of {MANY} idle connections");
+    assert!(each <= EACH, "{each} bytes each");
     // None of them was closed instead.
     for wire in held.iter_mut().step_by(100) {
         wire.write(get(target).as_bytes());
