@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::corpus::{Case, case};
 use crate::support::http2::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, Http2, NO_ERROR, Outcome,
-    PADDED, PING, PREFACE, PROTOCOL_ERROR, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame, get, request,
+    PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame, get,
+    request,
 };
 use crate::support::upstream::{self, After, Behaviour, Seen};
 use crate::support::wire::{Framing, Wire, latin1};

@@ -19,6 +19,8 @@ pub fn cases() -> Vec<Case> {
 
 /// Enough for a flood; a debug build counts each.
 const MANY: usize = 100_000;
+/// As many streams the gate resets for a connection's faults, and then ends it (RUSTSEC-2025-0070).
+const MOST_RESETS: usize = 1_024;
 /// What a flood may leave behind in memory; a debug build's own buffers included.
 const ROOM_KIB: u64 = 48 * 1024;
 
@@ -76,26 +78,61 @@ fn resets_by_the_thousand(world: &World) {
     until("what was called off is given up", || (world.upstream.open() <= 2).then_some(()));
 }
 
+/// What is wrong with a request, and its bytes on a stream.
+type Broken<'a> = (&'a str, &'a dyn Fn(u32) -> Vec<u8>);
+
 fn requests_that_the_gate_must_reset(world: &World) {
-    let broken: &[&dyn Fn(u32) -> Vec<u8>] = &[
-        // No increment, too much of one, a body behind its end, a length that is none.
-        &|stream| frame(WINDOW_UPDATE, 0, stream, &[0; 4]),
-        &|stream| [frame(WINDOW_UPDATE, 0, stream, &0x7fff_ffff_u32.to_be_bytes())].concat(),
-        &|stream| frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(&[(":path", "/admin")])),
+    let head = |flags, stream, lines: &[(&'static str, &'static str)]| {
+        frame(HEADERS, END_HEADERS | flags, stream, &block(&request("POST", "/public/t", lines)))
+    };
+    let then =
+        |stream: u32, kind, payload: &[u8]| [head(0, stream, &[]), frame(kind, 0, stream, payload)].concat();
+    let ended_then = |stream: u32, kind, flags, payload: &[u8]| {
+        [head(END_STREAM, stream, &[]), frame(kind, flags, stream, payload)].concat()
+    };
+    let of_itself = |stream: u32| [&stream.to_be_bytes()[..], &[0]].concat();
+    let behind = block(&[("x", "y")]);
+
+    let resets: &[Broken<'_>] = &[
+        ("more room than there can be", &|stream| {
+            then(stream, WINDOW_UPDATE, &0x7fff_ffff_u32.to_be_bytes())
+        }),
+        ("a head behind the end", &|stream| ended_then(stream, HEADERS, END_HEADERS, &behind)),
+        ("trailers that end nothing", &|stream| {
+            [head(0, stream, &[]), frame(HEADERS, END_HEADERS, stream, &behind)].concat()
+        }),
+        ("a length that is none", &|stream| head(0, stream, &[("content-length", "x")])),
+        ("a body of another length", &|stream| {
+            [head(0, stream, &[("content-length", "1")]), frame(DATA, 0, stream, b"xx")].concat()
+        }),
+        ("a line that is HTTP/1.1's", &|stream| head(0, stream, &[("connection", "close")])),
+        ("a stream that waits for itself", &|stream| then(stream, PRIORITY, &of_itself(stream))),
     ];
-    for (number, broken) in broken.iter().enumerate() {
+    for (what, broken) in resets {
+        // One after the other, each seen to be reset: so many, and no more.
         let mut http2 = Http2::connect(world.gate.public);
-        let piece = |http2: &mut Http2| {
-            let one = |http2: &mut Http2| {
-                let stream = http2.stream();
-                let head = frame(HEADERS, END_HEADERS, stream, &block(&request("POST", "/public/t", &[])));
-                [head, broken(stream)].concat()
-            };
-            (0..100).flat_map(|_| one(http2)).collect()
+        let reset = |http2: &mut Http2| {
+            let stream = http2.stream();
+            http2.write(&broken(stream)) && http2.outcome(stream).reset.is_some()
         };
-        let code = poured(world, &mut http2, piece, MANY / 100);
-        assert!(matches!(code, None | Some(ENHANCE_YOUR_CALM | PROTOCOL_ERROR)), "{number}: {code:?}");
+        let count = (0..2 * MOST_RESETS).take_while(|_| reset(&mut http2)).count();
+        assert_eq!((count, http2.end()), (MOST_RESETS, Some(ENHANCE_YOUR_CALM)), "{what}");
+        // And as many as one can send, whose answers nobody waits for.
+        let piece = |http2: &mut Http2| (0..100).flat_map(|_| broken(http2.stream())).collect();
+        is_calmed(poured(world, &mut Http2::connect(world.gate.public), piece, MANY / 100));
     }
+    let ends: &[Broken<'_>] = &[
+        ("room of nothing", &|stream| then(stream, WINDOW_UPDATE, &[0; 4])),
+        ("a body behind the end", &|stream| ended_then(stream, DATA, 0, b"x")),
+        ("a priority of another length", &|stream| then(stream, PRIORITY, &[0; 4])),
+    ];
+    for (what, broken) in ends {
+        let mut http2 = Http2::connect(world.gate.public);
+        let stream = http2.stream();
+        http2.write(&broken(stream));
+        assert_eq!(http2.end(), Some(PROTOCOL_ERROR), "{what}");
+    }
+    goes_on(&mut Http2::connect(world.gate.public));
 }
 
 fn heads_that_do_not_end(world: &World) {
