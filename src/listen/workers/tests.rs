@@ -1,14 +1,18 @@
 //! Workers with a handler that has a bug, and how connections are spread over them.
 
+use std::error::Error as _;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::*;
 use crate::body::{Answer, Body};
+use crate::listen::http2::Http2Bounds;
 use crate::listen::stop;
 
 /// Panics where it is asked to; what it is told of, in order.
@@ -17,6 +21,9 @@ struct Buggy(Arc<Mutex<Vec<Lost>>>);
 impl Handler for Buggy {
     async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Answer {
         assert!(request.uri().path() != "/bug", "a test's own bug");
+        while request.uri().path() == "/after-bugs" && self.0.lock().unwrap().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         Response::new(Body::from("well".to_owned()))
     }
 
@@ -81,6 +88,41 @@ fn a_panic_takes_its_connection_with_it_and_nothing_else() {
         let mut rest = String::new();
         other.read_to_string(&mut rest).unwrap();
         assert!(rest.ends_with("well"), "who was on the same worker is served: {rest}");
+    });
+}
+
+#[test]
+fn a_panic_over_http_2_takes_its_stream_with_it_and_no_other() {
+    let lost = Arc::new(Mutex::new(Vec::new()));
+    let told = lost.clone();
+    let make = move |_| Ok(Buggy(told.clone()));
+    let bounds =
+        Bounds { http2: Http2Bounds { cleartext: true, ..Http2Bounds::default() }, ..Bounds::default() };
+    let workers = spawn("buggy", 1, make, &bounds, None).unwrap();
+    let client = |address: SocketAddr| async move {
+        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let (mut client, connection) =
+            http2::handshake::<_, _, String>(TokioExecutor::new(), stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut ask = |path: &str| {
+            let request = Request::get(format!("http://a{path}")).body(String::new()).unwrap();
+            client.send_request(request)
+        };
+        // Under way on the same connection while the others fail.
+        let beside = ask("/after-bugs");
+        for bugs in 1..=3 {
+            let error = ask("/bug").await.unwrap_err();
+            let reset = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+            assert!(reset.is_some_and(h2::Error::is_reset), "{error:?}");
+            assert_eq!(ask("/well").await.unwrap().status(), 200);
+            assert_eq!(*lost.lock().unwrap(), vec![Lost::Panic; bugs]);
+        }
+        assert_eq!(beside.await.unwrap().status(), 200);
+        assert!(!connection.is_finished());
+    };
+    serving(workers, |address, _| {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(client(address));
     });
 }
 
