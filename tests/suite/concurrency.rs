@@ -10,12 +10,12 @@ use crate::forwarding;
 use crate::refresh;
 use crate::streams;
 use crate::support::browser::Kind;
-use crate::support::pool::{Endpoint, Reply, User};
+use crate::support::pool::{Endpoint, FakePool, Reply, User};
 use crate::support::replicas::{self, Replicas};
 use crate::support::store::Server;
 use crate::support::token::{Key, jwk};
 use crate::support::until;
-use crate::support::upstream;
+use crate::support::upstream::{self, Recorder};
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::{EVERYBODY, Session, Setup, Who, World, identity_seen};
 
@@ -29,7 +29,10 @@ pub fn cases() -> Vec<Case> {
         case(&["CON-03"], an_extension_opens_nothing),
         case(&["CON-04"], what_is_asked_on_a_condition_is_between_client_and_upstream),
         case(&["CON-06"], |_| streams::a_long_upload_ends_as_who_began_it()),
-        case(&["CON-07"], |_| a_thousand_at_once_with_a_key_nobody_has_seen_cost_one_fetch()),
+        case(&["CON-07"], |_| {
+            a_thousand_at_once_before_the_pool_was_reached_cost_one_fetch_of_each();
+            a_thousand_at_once_with_a_key_nobody_has_seen_cost_one_fetch();
+        }),
         case(&["CON-08"], |_| {
             refresh::refreshes_of_two_people_at_once_never_mix();
             who_reads_a_session_while_it_is_refreshed_sees_the_old_or_the_new();
@@ -116,7 +119,50 @@ fn what_is_asked_on_a_condition_is_between_client_and_upstream(world: &World) {
     }
 }
 
-/// As after a restart, when no key is known: on two hundred connections, five in line on each.
+/// On two hundred connections, five in line on each.
+fn thousand_with(world: &World, token: &str) -> Vec<Wire> {
+    let request = format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", bearer::line(token)).repeat(5);
+    let connect = |_| {
+        let mut wire = Wire::connect(world.gate.public).patient_for(Duration::from_secs(30));
+        wire.write(request.as_bytes());
+        wire
+    };
+    (0..200).map(connect).collect()
+}
+
+/// Right after a start, when neither discovery nor keys are there: who asks then is told to come again, and makes nobody
+/// ask the pool once more.
+fn a_thousand_at_once_before_the_pool_was_reached_cost_one_fetch_of_each() {
+    let pool = FakePool::start();
+    for endpoint in [Endpoint::Discovery, Endpoint::Jwks] {
+        pool.script_once(endpoint, Reply::Late(Duration::from_secs(2)));
+    }
+    let world = bearer::bench().unready().start_with(pool, Recorder::start());
+    let token = bearer::access(&world, "user");
+    let again = "GET /x HTTP/1.1\r\nHost: app.test\r\n".to_owned() + &bearer::line(&token) + "\r\n";
+    let (mut wires, mut waited) = (thousand_with(&world, &token), 0);
+    for wire in &mut wires {
+        for _ in 0..5 {
+            let answer = wire.answer(false).unwrap();
+            assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+            assert_eq!(answer.header("retry-after").is_some(), answer.status == 503, "{answer:?}");
+            waited += usize::from(answer.status == 503);
+        }
+    }
+    assert!(waited > 0, "the pool was not away");
+    until("the pool is there", || (world.gate.admin("/readyz").status == 200).then_some(()));
+    for wire in &mut wires {
+        wire.write(again.repeat(5).as_bytes());
+    }
+    for wire in &mut wires {
+        for _ in 0..5 {
+            assert_eq!(wire.answer(false).unwrap().status, 200);
+        }
+    }
+    assert_eq!((world.pool.count(Endpoint::Discovery), world.pool.count(Endpoint::Jwks)), (1, 1));
+}
+
+/// As after a restart, when no key is known.
 fn a_thousand_at_once_with_a_key_nobody_has_seen_cost_one_fetch() {
     let world = bearer::bench().start();
     assert_eq!((world.pool.count(Endpoint::Discovery), world.pool.count(Endpoint::Jwks)), (1, 1));
@@ -124,15 +170,7 @@ fn a_thousand_at_once_with_a_key_nobody_has_seen_cost_one_fetch() {
     world.pool.sign_with(Key::Foreign, Key::Foreign);
     let token = bearer::access(&world, "user");
     world.pool.script_once(Endpoint::Jwks, Reply::Late(Duration::from_millis(500)));
-    let request = format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", bearer::line(&token)).repeat(5);
-    let mut wires: Vec<_> = (0..200)
-        .map(|_| {
-            let mut wire = Wire::connect(world.gate.public).patient_for(Duration::from_secs(30));
-            wire.write(request.as_bytes());
-            wire
-        })
-        .collect();
-    for wire in &mut wires {
+    for mut wire in thousand_with(&world, &token) {
         for _ in 0..5 {
             assert_eq!(wire.answer(false).unwrap().status, 200);
         }
