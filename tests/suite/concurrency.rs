@@ -19,6 +19,8 @@ use crate::support::upstream::{self, Recorder};
 use crate::support::wire::{Answer, Wire};
 use crate::support::world::{EVERYBODY, Session, Setup, Who, World, identity_seen};
 
+mod partition;
+
 pub fn cases() -> Vec<Case> {
     vec![
         case(&["CON-01"], |_| forwarding::two_people_on_one_gate_never_see_each_others_answers()),
