@@ -122,7 +122,7 @@ def envoy(world, name):
 
 
 def engine(world, name, way):
-    """A bare proxy on hyper (engines.rs) in one of the ways that rolegate does not go, with one thread for its one core."""
+    """A bare proxy on hyper (engines.rs) in one of its ways, with one thread for its one core."""
     port = world.port(name)
     command = [ENGINES, way, "1", f"127.0.0.1:{port}", f"127.0.0.1:{world.port('upstream')}"]
     return Peer(name, port, [world.start(name, command, port)])

@@ -185,6 +185,7 @@ def engines(world, options, out):
     others = {
         "hyper, one shared runtime, stock client": peers.engine(world, "shared", "shared"),
         "hyper, a runtime a core, stock client": peers.engine(world, "core", "core"),
+        "hyper, a runtime a core, own pool": peers.engine(world, "own", "pool"),
     }
     for peer in others.values():
         peer.cookie = gate.cookie
