@@ -121,14 +121,15 @@ def envoy(world, name):
     return Peer(name, port, [world.start(name, command, port)])
 
 
-def engine(world, name, way):
-    """A bare proxy on hyper (engines.rs) in one of its ways, with one thread for its one core."""
+def engine(world, name, way, threads=1, core=servers.PROXY_CORE, under=()):
+    """A bare proxy on hyper (engines.rs) in one of its ways; `under` which program."""
     port = world.port(name)
-    command = [ENGINES, way, "1", f"127.0.0.1:{port}", f"127.0.0.1:{world.port('upstream')}"]
-    return Peer(name, port, [world.start(name, command, port)])
+    command = [*under, ENGINES, way, str(threads), f"127.0.0.1:{port}", f"127.0.0.1:{world.port('upstream')}"]
+    return Peer(name, port, [world.start(name, command, port, core)])
 
 
-def rolegate(world, name, tls=False, rules="", workers=1, upstream="upstream", core=servers.PROXY_CORE, sign_in=True, program=GATE):
+def rolegate(world, name, tls=False, rules="", workers=1, upstream="upstream", core=servers.PROXY_CORE, sign_in=True, program=GATE,
+             under=()):
     """The gate as it comes: access record (to a file in memory) and metrics on, a role asked for everywhere."""
     port, admin = world.port(name), world.port(f"{name}-admin")
     scheme = "https" if tls else "http"
@@ -157,7 +158,7 @@ public = true
 {rules}
 """
     records = world.path(f"{name}.access")
-    command = [program, "run", "--config", world.write(f"{name}.toml", config)]
+    command = [*under, program, "run", "--config", world.write(f"{name}.toml", config)]
     started = world.start(name, command, port, core, log=records)
     servers.until(admin, "/readyz", started.began)
     peer = Peer(name, port, [started], scheme=scheme, access_log=records)

@@ -11,7 +11,7 @@ mkdir -p "$out/bin"
 missing=()
 need() { command -v "$1" >/dev/null || [ -e "/usr/sbin/$1" ] || missing+=("$2"); }
 need nginx nginx; need haproxy haproxy; need apache2 apache2-bin; need wrk wrk; need h2load nghttp2-client
-need openssl openssl; need taskset util-linux; need python3 python3
+need openssl openssl; need taskset util-linux; need python3 python3; need strace strace
 # The compiler only recommends the headers that it needs.
 need cc gcc; [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)

@@ -109,6 +109,15 @@ def peaks(about, results):
     return grid(["peak resident memory, MB", "first round", "last round"], lines)
 
 
+def futexes(about, results):
+    rows = counted(results, "futexes", True)
+    if not rows:
+        return "Futex calls were not counted."
+    middle = lambda mine, key: median([line[key] for line in mine.values()])
+    lines = [[name, *(f"{middle(mine, key):,.1f}" for key in ("WAIT", "WAKE")), f"{middle(mine, 'rate'):,.0f}"] for name, mine in rows.items()]
+    return grid(["futex calls of the workers, a thousand requests", "waits", "wakes", "requests/s, traced"], lines)
+
+
 def idle(about, results):
     lines = [[line["row"], f"{line['connections']:,}", f"{line['before'] / 1e6:.1f}", f"{line['after'] / 1e6:.1f}",
               f"{line['rss_each']:,.0f}", f"{line['pss_each']:,.0f}"] for line in results]
@@ -193,7 +202,7 @@ SECTIONS = {
     "auth-1k": [under_load("auth-1k", more=[("bytes of cookies", "cookie_bytes")]), at_half], "64k": [under_load("64k")], "upload": [under_load("upload", "upload"), peaks],
     "tls-h1": [under_load("tls-h1")], "tls-h2": [under_load("tls-h2")],
     "handshake": [under_load("handshake", "handshake"), under_load("resumption", "resumption")],
-    "rules": [under_load("rules")], "sessions": [under_load("sessions")], "workers": [under_load("workers", more=[("switches a thousand", "switches")])],
+    "rules": [under_load("rules")], "sessions": [under_load("sessions")], "workers": [under_load("workers", more=[("switches a thousand", "switches")]), futexes],
     "engines": [under_load("engines", more=[("switches a thousand", "switches")])],
     "idle": [idle], "start": [start], "spread": [evenness],
 }

@@ -2,6 +2,7 @@
 
 import os
 
+import futexes
 import load
 import machine
 import peers
@@ -167,13 +168,18 @@ request = function() at = at % #requests + 1; return requests[at] end
 
 def workers(world, options, out):
     # More than there are cores: whether they get into each other's way shows as CPU time and switches all the same.
-    counts = (1, 2, 4)
+    counts = (1, 2, 4, 8)
     begin(world, *(f"gate{count}" for count in counts))
     rows = []
     for count in counts:
         gate = peers.rolegate(world, f"gate{count}", workers=count, core=ALL)
         rows.append(Row(f"{count} worker{'s' if count > 1 else ''}", gate, asks(core=ALL)))
     rounds(world, "workers", rows, options, out)
+    for row in rows:
+        for server in row.peer.servers:
+            world.stop(server)
+    # They share their keys and their host: a session of one is one of each.
+    futexes.contention(world, counts, rows[0].peer.cookie, ALL, options, out)
 
 
 def engines(world, options, out):
