@@ -294,7 +294,7 @@ idle-websockets: ## what an idle WebSocket costs a release gate: IDLE_WEBSOCKETS
 	IDLE_WEBSOCKETS=$(IDLE_WEBSOCKETS) $(CARGO) test --locked --release --test suite idle_websockets_take -- --nocapture
 
 .PHONY: bench-floods
-bench-floods: ## what a flood of each kind does to everybody else's time, and to memory: ROUNDS=5 SECONDS_EACH=4 RATE=1000 (needs nginx, two cores)
+bench-floods: ## what a flood of each kind does to everybody else's time, and to memory: ROUNDS=5 SECONDS_EACH=4 RATE=1000, some twenty minutes (needs nginx, two cores)
 	tests/bench/floods.py
 
 .PHONY: bench-store

@@ -3,7 +3,6 @@ it says nothing). floods.py gives them their time."""
 
 import re
 import ssl
-import struct
 
 
 def answer(connection):
@@ -111,65 +110,65 @@ def slow_readers(gate, kept):
     in_turn(kept, 64, begin, lambda connection: connection.recv(16) or connection.sendall(b"gone"))
 
 
-# --- HTTP/2 (RFC 9113 §4.1), by hand: no client sends what these do ---
+def half_hellos(gate, kept):
+    """A thousand handshakes whose first message lacks its end; who is not waited for any longer begins again."""
+    if "hello" not in kept:
+        kept["hello"] = hello()
 
-HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 1, 3, 4, 6, 9
-END_STREAM, END_HEADERS = 1, 4
+    def begin():
+        connection = gate.dial()
+        connection.sendall(kept["hello"][:-1])
+        return connection
 
-
-def frame(kind, flags, stream, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-
-def literal(name, value):
-    """A field that is not indexed (RFC 7541 §6.2.2), each part shorter than 127 bytes."""
-    return b"\0" + b"".join(bytes([len(part)]) + part.encode() for part in (name, value))
+    in_turn(kept, 1000, begin, said)
 
 
-def over_http2(each):
-    """`each` gets a connection, what is kept for it, and the lines of a request."""
-
-    def flood(gate, kept):
-        if "wire" not in kept:
-            kept["wire"] = gate.connect("h2")
-            kept["wire"].sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
-            kept["stream"] = -1
-        lines = {":method": "GET", ":scheme": "https", ":authority": gate.host, ":path": "/public/x"}
-        kept["stream"] += 2
-        kept["wire"].settimeout(2)
-        done = each(kept["wire"], kept["stream"], b"".join(literal(*line) for line in lines.items()))
-        kept["wire"].settimeout(0)
-        try:
-            # What comes is read, so that nobody waits for us; an end is one.
-            while more(kept["wire"]):
-                pass
-        except (BlockingIOError, ssl.SSLWantReadError):
-            pass
-        return done
-
-    return flood
+def hello():
+    """What a client says first."""
+    sends = ssl.MemoryBIO()
+    begun = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), sends, server_hostname="localhost")
+    try:
+        begun.do_handshake()
+    except ssl.SSLWantReadError:
+        return sends.read()
 
 
-def resets(wire, stream, lines):
-    """CVE-2023-44487: each request is taken back at once."""
-    wire.sendall(frame(HEADERS, END_STREAM | END_HEADERS, stream, lines) + frame(RST_STREAM, 0, stream, b"\0\0\0\x08"))
+def said(connection):
+    """What has come, without waiting for it."""
+    connection.settimeout(0)
+    try:
+        return more(connection)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return b""
+    finally:
+        connection.settimeout(10)
 
 
-def pings(wire, _, __):
-    """CVE-2019-9512."""
-    wire.sendall(frame(PING, 0, 0, b"8 bytes.") * 10)
-    return 10
+def silent_upstream(gate, kept):
+    """A thousand who ask what is never answered; who is refused asks again."""
+    request = f"GET /public/silent/x HTTP/1.1\r\nHost: {gate.host}\r\n\r\n".encode()
+
+    def begin():
+        connection = gate.connect()
+        connection.sendall(request)
+        return connection
+
+    in_turn(kept, 1000, begin, lambda connection: said(connection) and connection.sendall(request))
 
 
-def settings(wire, _, __):
-    """CVE-2019-9515."""
-    wire.sendall(frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 65535)) * 10)
-    return 10
-
-
-def continuations(wire, stream, lines):
-    """CVE-2024-27316: a head without an end."""
-    wire.sendall(frame(HEADERS, END_STREAM, 1, lines) if stream == 1 else frame(CONTINUATION, 0, 1, literal("x", "y" * 100)))
+def web_socket_pings(gate, kept):
+    """Twenty at once on a WebSocket of somebody's who is signed in; what they are answered with is read."""
+    if "socket" not in kept:
+        kept["socket"] = gate.connect()
+        lines = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        lines += f"Origin: http://{gate.host}\r\nCookie: {gate.cookie}\r\n"
+        kept["socket"].sendall(f"GET /silent/x HTTP/1.1\r\nHost: {gate.host}\r\n{lines}\r\n".encode())
+        if b" 101 " not in more(kept["socket"]):
+            raise ConnectionError("no WebSocket")
+    # RFC 6455 §5.2: whole, masked by nothing, eight bytes.
+    kept["socket"].sendall(b"\x89\x88\0\0\0\08 bytes." * 20)
+    said(kept["socket"])
+    return 20
 
 
 def head(lines, target="/x"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a flood does to everybody else: a client with a session measures its answers' times while others flood the gate.
 
-    make bench-floods        # ROUNDS=5 SECONDS_EACH=4 RATE=1000 ONLY="slow heads,crumbs"
+    make bench-floods        # ROUNDS=5 SECONDS_EACH=4 RATE=1000 ONLY="slow heads,crumbs"; as it comes, some twenty minutes
 
 Quiet and flood take turns. The gate has a core to itself; flooder, client and upstream share another, and the flooder is
 nice to both, so that what is measured is the gate. A flooder sends as many as RATE a second, less where the table says so:
@@ -10,137 +10,30 @@ what one machine can send without end fills any core, and then everybody waits, 
 Needs Linux with two cores, nginx (the upstream), openssl, taskset; builds the gate with --release, or takes GATE=/path/to/it.
 """
 
-import http.client
 import multiprocessing
 import os
-import re
+import resource
 import shutil
 import signal
-import socket
 import ssl
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-import urllib.parse
 
 import flooders
+import flooders_http2
+from flooded import CLEAR, POOL, PROGRAM, SECRET, SILENT, UPSTREAM, Gate, until
 from flooders import answer, head, on_one
+from flooders_http2 import over_http2
 
 ROUNDS = int(os.environ.get("ROUNDS", 5))
 SECONDS = float(os.environ.get("SECONDS_EACH", 4))
 RATE = int(os.environ.get("RATE", 1000))
-PROGRAM = os.environ.get("GATE", "target/release/rolegate")
 ONLY = [name for name in os.environ.get("ONLY", "").split(",") if name]
 # What the client asks for: so many a second, whatever becomes of the one before.
 ASKS = 200
-POOL, UPSTREAM, CLEAR, SECRET = 14282, 18180, 14290, 14294
-ISSUER = f"http://127.0.0.1:{POOL}/local_devpool1"
 NAVIGATES = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
-
-
-class Gate:
-    """A gate of one worker on the first core, and somebody's session at it."""
-
-    def __init__(self, folder, port, tls):
-        self.port, self.tls = port, tls
-        self.host = f"localhost:{port}"
-        lines = f'[tls]\ncert_file = "{folder}/cert.pem"\nkey_file = "{folder}/key.pem"\n' if tls else ""
-        name = f"{folder}/gate-{port}.toml"
-        with open(name, "w") as file:
-            file.write(
-                f'public_url = "{"https" if tls else "http"}://{self.host}"\nlisten = "127.0.0.1:{port}"\n'
-                f'admin_listen = "127.0.0.1:{port + 1}"\nupstream = "http://127.0.0.1:{UPSTREAM}"\n'
-                'required_roles = ["viewer"]\nworkers = 1\n'
-                f'[cognito]\nuser_pool_id = "local_devpool1"\nissuer = "{ISSUER}"\nclient_id = "bench"\n'
-                'client_secret = "a-secret-for-this-bench-only"\n'
-                f'[session]\nkeys_file = "{folder}/keys"\n{lines}'
-                '[[rules]]\npath = "/public/**"\npublic = true\n'
-            )
-        command = ["taskset", "-c", "0", PROGRAM, "run", "--config", name]
-        with open(f"{folder}/gate-{port}.log", "w") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
-        until(lambda: status(port + 1, "/readyz") == 200, f"the gate is not ready, see {folder}/gate-{port}.log")
-        self.cookie = self.sign_in()
-        self.request = (
-            f"GET /x HTTP/1.1\r\nHost: {self.host}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
-            f"Accept: text/html,application/xhtml+xml\r\nAccept-Language: en\r\nCookie: {self.cookie}\r\n\r\n"
-        ).encode()
-
-    def connect(self, protocol="http/1.1", takes=None):
-        """`takes`: bytes that the system is to take before anybody reads them."""
-        connection = socket.socket()
-        connection.settimeout(10)
-        if takes:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes)
-        connection.connect(("127.0.0.1", self.port))
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return context(protocol).wrap_socket(connection, server_hostname="localhost") if self.tls else connection
-
-    def sign_in(self):
-        jars = {"gate": {}, "pool": {}}
-
-        def go(url, body=None):
-            parts = urllib.parse.urlsplit(url)
-            whose = "pool" if parts.port == POOL else "gate"
-            if parts.scheme == "https":
-                connection = http.client.HTTPSConnection("localhost", parts.port, context=context())
-            else:
-                connection = http.client.HTTPConnection("127.0.0.1", parts.port)
-            headers = {"Host": parts.netloc, "Accept": "text/html"}
-            if jars[whose]:
-                headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in jars[whose].items())
-            if body:
-                headers["Content-Type"] = "application/x-www-form-urlencoded"
-            connection.request("POST" if body else "GET", f"{parts.path}?{parts.query}", body, headers)
-            answer = connection.getresponse()
-            for line in answer.headers.get_all("Set-Cookie") or []:
-                name, value = line.split(";")[0].split("=", 1)
-                jars[whose][name] = value
-            return answer.headers.get("Location"), answer.read().decode()
-
-        url, page = f"{'https' if self.tls else 'http'}://{self.host}/", ""
-        while True:
-            to, page = go(url)
-            if not to:
-                break
-            url = urllib.parse.urljoin(url, to)
-        token = re.search(r'name="_csrf" value="([^"]*)"', page).group(1)
-        form = urllib.parse.urlencode({"_csrf": token, "username": "viewer", "password": "viewer"})
-        back, _ = go(url, form)
-        go(urllib.parse.urljoin(url, back))
-        own = {name: value for name, value in jars["gate"].items() if "login" not in name and value}
-        assert own, "no session"
-        return "; ".join(f"{name}={value}" for name, value in own.items())
-
-    def rss(self):
-        with open(f"/proc/{self.process.pid}/status") as lines:
-            return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-
-def context(protocol="http/1.1"):
-    made = ssl.create_default_context()
-    made.set_alpn_protocols([protocol])
-    made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
-    return made
-
-
-def status(port, path):
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return None
-
-
-def until(ready, otherwise):
-    for _ in range(100):
-        if ready():
-            return
-        time.sleep(0.1)
-    raise SystemExit(otherwise)
 
 
 def asks(gate, seconds, told):
@@ -189,12 +82,19 @@ FLOODS = [
     ("connections", CLEAR, flooders.churn, RATE),
     ("refused", CLEAR, on_one(head("", "/%zz")), RATE),
     ("in line", CLEAR, flooders.in_line, RATE),
+    ("web socket pings", CLEAR, flooders.web_socket_pings, RATE * 20),
+    ("silent upstream", CLEAR, flooders.silent_upstream, RATE),
     ("handshakes", SECRET, flooders.churn, RATE // 5),
-    ("resets", SECRET, flooders.over_http2(flooders.resets), RATE),
-    ("pings", SECRET, flooders.over_http2(flooders.pings), RATE),
-    ("settings", SECRET, flooders.over_http2(flooders.settings), RATE),
-    ("continuations", SECRET, flooders.over_http2(flooders.continuations), RATE),
+    ("half hellos", SECRET, flooders.half_hellos, RATE),
+    ("resets", SECRET, over_http2(flooders_http2.resets), RATE),
+    ("resets provoked", SECRET, over_http2(flooders_http2.resets_provoked), RATE),
+    ("one-byte windows", SECRET, flooders_http2.ONE_BYTE, RATE),
+    ("pings", SECRET, over_http2(flooders_http2.pings), RATE),
+    ("settings", SECRET, over_http2(flooders_http2.settings), RATE),
+    ("continuations", SECRET, over_http2(flooders_http2.continuations), RATE),
 ]
+# Where one has to meet a bound that few would: so many at once at an upstream, and so many that wait.
+LIMITS = {"silent upstream": "upstream_connections = 200\nupstream_queue = 200"}
 
 
 def quantile(times, share):
@@ -232,6 +132,8 @@ def measured(gate, flood=None):
 
 
 def main():
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     os.chdir(os.path.dirname(os.path.abspath(__file__)) + "/../..")
     for tool in ("nginx", "openssl", "taskset"):
         if not shutil.which(tool):
@@ -272,6 +174,7 @@ def run(folder, started):
         file.truncate(8_000_000)
     os.chmod(folder, 0o755)
     start(["taskset", "-c", "1", "nginx", "-c", f"{folder}/nginx.conf", "-p", folder], "nginx")
+    start(["taskset", "-c", "1", "tests/bench/silent.py", str(SILENT)], "silent")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
         + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
@@ -284,13 +187,13 @@ def run(folder, started):
     with open(os.open(f"{folder}/keys", os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         file.write(key)
     until(lambda: "ready" in open(f"{folder}/pool").read(), "the pool does not start")
-    print(f"{'':14} {'per second':>10} {'median µs':>17} {'p99 µs':>17} {'p99':>7} {'resident kB':>19}")
-    print(f"{'flood':14} {'':>10} {'quiet':>8} {'flood':>8} {'quiet':>8} {'flood':>8} {'ratio':>7} {'before':>9} {'most':>9}")
+    print(f"{'':16} {'per second':>10} {'median µs':>17} {'p99 µs':>17} {'p99':>7} {'resident kB':>19}")
+    print(f"{'flood':16} {'':>10} {'quiet':>8} {'flood':>8} {'quiet':>8} {'flood':>8} {'ratio':>7} {'before':>9} {'most':>9}")
     for name, port, each, rate in FLOODS:
         if ONLY and name not in ONLY:
             continue
         # A gate of its own, so that what one flood leaves behind is not taken for the next one's.
-        gate = Gate(folder, port, port == SECRET)
+        gate = Gate(folder, port, port == SECRET, LIMITS.get(name, ""))
         started.append(gate.process)
         measured(gate)
         rows, before, most = [], gate.rss(), 0
@@ -303,7 +206,7 @@ def run(folder, started):
             time.sleep(0.5)
         got, median, median_flood, late, late_flood = (statistics.median(column) for column in zip(*rows))
         print(
-            f"{name:14} {got:10.0f} {median:8.0f} {median_flood:8.0f} {late:8.0f} {late_flood:8.0f}"
+            f"{name:16} {got:10.0f} {median:8.0f} {median_flood:8.0f} {late:8.0f} {late_flood:8.0f}"
             f" {statistics.median(row[4] / row[3] for row in rows):7.2f} {before:9} {most:9}",
             flush=True,
         )
