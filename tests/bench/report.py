@@ -103,10 +103,20 @@ def at_half(about, results):
     return grid([*head, "second core", "taken by the host", "rounds"], lines)
 
 
-def peaks(about, results):
-    rows = counted(results, "upload", True)
-    lines = [[name, *(f"{pick(line['peak'] for line in mine.values()) / 1e6:.1f}" for pick in (min, max))] for name, mine in rows.items()]
-    return grid(["peak resident memory, MB", "first round", "last round"], lines)
+def first_and_last(mine):
+    """Peaks of one row, in bytes; nothing where none were looked at."""
+    rounds = sorted(mine)
+    return [mine[at]["peak"] for at in (rounds[0], rounds[-1]) if "peak" in mine[at]]
+
+
+def peaks(table):
+    def made(about, results):
+        rows = counted(results, table, True)
+        seen = {name: first_and_last(mine) for name, mine in rows.items()}
+        lines = [[name, *(f"{peak / 1e6:.1f}" for peak in both)] for name, both in seen.items() if both]
+        return grid(["peak resident memory, MB", "first round", "last round"], lines) if lines else ""
+
+    return made
 
 
 def futexes(about, results):
@@ -179,6 +189,12 @@ LIMITS = [
     ("idle", "rolegate (WebSockets)", "rss_each", "an idle WebSocket", "kB", 1e3, 12),
 ]
 
+# What has to stay as it is: table, row, what it is called, at most the peak of the last round over that of the first.
+GROWTHS = [
+    ("64k", "rolegate", "64 KiB: last round / first round", 1.05),
+    ("upload", "rolegate", "10 MB up: last round / first round", 1.05),
+]
+
 
 def bounds():
     lines = []
@@ -189,6 +205,12 @@ def bounds():
             verdict = "–" if most is None else "yes" if median(values) <= most else "no"
             lines.append([f"{NAMES[table]}: {row} / {base}", CALLED[key], spread(values, 3 if most and most < 0.1 else 2),
                           "–" if most is None else f"{most:g}", verdict])
+    for table, row, called, most in GROWTHS:
+        found = read(table)
+        mine = counted(found[1], table, True).get(row) if found else None
+        if mine and len(mine) > 1 and (seen := first_and_last(mine)):
+            growth = seen[-1] / seen[0]
+            lines.append([called, "peak memory", f"{growth:.2f}", f"{most:g}", "yes" if growth <= most else "no"])
     for table, row, key, called, unit, by, most in LIMITS:
         found = read(table)
         values = sorted(line[key] / by for line in found[1] if line["row"] == row) if found else []
@@ -199,7 +221,7 @@ def bounds():
 
 
 SECTIONS = {
-    "auth-1k": [under_load("auth-1k", more=[("bytes of cookies", "cookie_bytes")]), at_half], "64k": [under_load("64k")], "upload": [under_load("upload", "upload"), peaks],
+    "auth-1k": [under_load("auth-1k", more=[("bytes of cookies", "cookie_bytes")]), at_half], "64k": [under_load("64k"), peaks("64k")], "upload": [under_load("upload", "upload"), peaks("upload")],
     "tls-h1": [under_load("tls-h1")], "tls-h2": [under_load("tls-h2")],
     "handshake": [under_load("handshake", "handshake"), under_load("resumption", "resumption")],
     "rules": [under_load("rules")], "sessions": [under_load("sessions")], "workers": [under_load("workers", more=[("switches a thousand", "switches")]), futexes],
@@ -219,7 +241,7 @@ def section(table):
     told = f"`{command}`, {rounds}, {about['date']}.{noise}"
     parts = [told] + [make(about, results) for make in SECTIONS[table] if results]
     parts += [f"{line['row']}: {line['skipped']}." for line in skipped]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def markdown(tables):

@@ -66,6 +66,11 @@ def auth_1k(world, options, out):
     paced(world, "paced-1k", rows, options, out, "auth-1k")
 
 
+def peak(peer):
+    """The most memory that it has had until now: what grows with each round shows here."""
+    return {"peak": machine.memory(peer.pids())["peak"]}
+
+
 def answers_64k(world, options, out):
     begin(world, "gate")
     gate = peers.rolegate(world, "gate")
@@ -74,8 +79,9 @@ def answers_64k(world, options, out):
     others = [tuned, plain, peers.haproxy(world, "haproxy")]
     for peer in others:
         peer.cookie = gate.cookie
-    names = ["nginx (tuned buffers)", "nginx (default buffers)", "haproxy"]
-    rows = [Row(name, peer, asks("/64k")) for name, peer in zip(names, others)] + [Row("rolegate", gate, asks("/64k"))]
+    names = ["nginx (tuned buffers)", "nginx (default buffers)", "haproxy", "rolegate"]
+    get = lambda row, seconds: {**load.saturate(row.peer, seconds, "/64k"), **peak(row.peer)}
+    rows = [Row(name, peer, get) for name, peer in zip(names, [*others, gate])]
     rounds(world, "64k", wanted(options, rows), options, out)
 
 
@@ -90,7 +96,7 @@ def uploads(world, options, out):
 
     def send(row, seconds):
         done = load.saturate(row.peer, seconds, "/upload", script=script, connections=8)
-        return {**done, "peak": machine.memory(row.peer.pids())["peak"]}
+        return {**done, **peak(row.peer)}
 
     rows = [Row("nginx (tuned buffers)", tuned, send), Row("rolegate", gate, send)]
     rounds(world, "upload", wanted(options, rows), options, out)
