@@ -1,6 +1,6 @@
-"""What generates load, on the second core: wrk for all that a proxy can take, a pacer for a steady rate, h2load for HTTP/2,
-openssl and a small client for handshakes. Each answers with what was served in which time, or raises: a load that met
-errors says nothing."""
+"""What generates load, on the second core: a client that asks several peers in turns, for all that they can take or at a
+steady rate; wrk where there is TLS, a body or a second core, h2load for HTTP/2, openssl and a small client for handshakes.
+Each answers with what was served in which time, or raises: a load that met errors says nothing."""
 
 import json
 import os
@@ -51,21 +51,25 @@ def saturate(peer, seconds, path="/", cookie=None, script=None, connections=CONN
     return {"requests": int(requests), "rate": int(requests) / float(took), "p50": found["50%"], "p99": found["99%"]}
 
 
-def pace(peer, seconds, rate, path="/", cookie=None):
-    """The pacer: requests are due at fixed times; latency counts from then."""
-    text = f"GET {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers(peer, cookie).items())
-    request = os.path.join(TARGET, f"request-{os.getpid()}")
-    with open(request, "w") as file:
-        file.write(text + "\r\n")
-    try:
-        command = [os.path.join(TARGET, "bin", "pacer"), str(peer.port), f"{rate:.0f}", str(seconds), str(CONNECTIONS), request]
-        found = json.loads(run(command, seconds))
-    finally:
-        os.remove(request)
-    if found["errors"]:
-        raise RuntimeError(f"{peer.name} at {rate:.0f}/s: {found}")
-    rate = found["requests"] / found["seconds"]
-    return {**found, "rate": rate, **{name: found[name] * 1e3 for name in ("p50", "p99", "p99_short")}}
+def head(peer, path="/", cookie=None, more=()):
+    lines = {**headers(peer, cookie), **dict(more)}
+    return f"GET {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items()) + "\r\n"
+
+
+def in_turns(asked, seconds):
+    """Several peers, each for half a second and then the next one (turns.c): of each what it took, in all of its turns.
+    `asked`: the peer, a file of requests, and how many of them a second, or 0 for all that it can take."""
+    command = [os.path.join(TARGET, "bin", "turns"), str(seconds), str(CONNECTIONS)]
+    command += [f"{peer.port},{rate:.0f},{requests},{'+'.join(map(str, peer.pids()))}" for peer, requests, rate in asked]
+    # The slowest answer to what was asked of them for some time after each turn.
+    text = run(command, len(asked) * seconds * 3)
+    found = [json.loads(line) for line in text.splitlines()]
+    for (peer, _, rate), each in zip(asked, found, strict=True):
+        if each["errors"] or (each["unanswered"] and not rate):
+            raise RuntimeError(f"{peer.name} at {rate:.0f}/s: {each}")
+        each["rate"] = each["requests"] / each["seconds"]
+        each.update({name: each[name] * 1e3 for name in ("p50", "p99", "p99_short")})
+    return found
 
 
 def over_http2(peer, seconds):

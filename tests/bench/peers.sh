@@ -44,4 +44,4 @@ if [ ! -x "$out/bin/oauth2-proxy" ]; then
     echo "oauth2-proxy is built from its module, by Go 1.26 or newer: its rows will be missing" >&2
 fi
 
-cc -O2 -Wall -Wextra -o "$out/bin/pacer" tests/bench/pacer.c
+cc -O2 -Wall -Wextra -o "$out/bin/turns" tests/bench/turns.c

@@ -7,13 +7,13 @@ import load
 import machine
 import peers
 from browser import Browser
-from measure import Row, paced, rounds
+from measure import Row, at_half, in_turns, rounds
 
 ALL = f"{machine.PROXY_CORE},{machine.OTHER_CORE}"
 
 
-def asks(path="/", cookie=None, **more):
-    return lambda row, seconds: load.saturate(row.peer, seconds, path, cookie, **more)
+def asks(**more):
+    return lambda row, seconds: load.saturate(row.peer, seconds, **more)
 
 
 def begin(world, *names):
@@ -57,18 +57,12 @@ def auth_1k(world, options, out):
     for name, peer in made.items():
         # Who does not sign anybody in forwards the same cookies, and so do all the bytes that a browser would send.
         peer.cookie = peer.cookie or gate.cookie
-        rows.append(Row(name, peer, asks(), cookie_bytes=len(peer.cookie)))
+        rows.append(Row(name, peer, cookie_bytes=len(peer.cookie)))
         if name == "rolegate":
-            how = {"path": "/public/a", "cookie": ""}
-            rows.append(Row("rolegate (public path)", peer, asks(**how), cookie_bytes=0, how=how))
+            rows.append(Row("rolegate (public path)", peer, path="/public/a", cookies=[""], cookie_bytes=0))
     rows = wanted(options, rows)
-    rounds(world, "auth-1k", rows, options, out)
-    paced(world, "paced-1k", rows, options, out, "auth-1k")
-
-
-def peak(peer):
-    """The most memory that it has had until now: what grows with each round shows here."""
-    return {"peak": machine.memory(peer.pids())["peak"]}
+    in_turns(world, "auth-1k", rows, options, out)
+    at_half(world, "paced-1k", rows, options, out, "auth-1k")
 
 
 def answers_64k(world, options, out):
@@ -80,9 +74,8 @@ def answers_64k(world, options, out):
     for peer in others:
         peer.cookie = gate.cookie
     names = ["nginx (tuned buffers)", "nginx (default buffers)", "haproxy", "rolegate"]
-    get = lambda row, seconds: {**load.saturate(row.peer, seconds, "/64k"), **peak(row.peer)}
-    rows = [Row(name, peer, get) for name, peer in zip(names, [*others, gate])]
-    rounds(world, "64k", wanted(options, rows), options, out)
+    rows = [Row(name, peer, path="/64k") for name, peer in zip(names, [*others, gate])]
+    in_turns(world, "64k", wanted(options, rows), options, out)
 
 
 def uploads(world, options, out):
@@ -96,7 +89,7 @@ def uploads(world, options, out):
 
     def send(row, seconds):
         done = load.saturate(row.peer, seconds, "/upload", script=script, connections=8)
-        return {**done, **peak(row.peer)}
+        return {**done, "peak": machine.memory(row.peer.pids())["peak"]}
 
     rows = [Row("nginx (tuned buffers)", tuned, send), Row("rolegate", gate, send)]
     rounds(world, "upload", wanted(options, rows), options, out)
@@ -140,8 +133,8 @@ def rules(world, options, out):
     for count in counts:
         text = "".join(f'[[rules]]\npath = "/section-{at}/**"\nany_role = ["viewer", "editor"]\n' for at in range(1, count + 1))
         gate = peers.rolegate(world, f"gate{count}", rules=text)
-        rows.append(Row(f"{count} rule{'s' if count > 1 else ''}", gate, asks(f"/section-{(count + 1) // 2}/a/b")))
-    rounds(world, "rules", rows, options, out)
+        rows.append(Row(f"{count} rule{'s' if count > 1 else ''}", gate, path=f"/section-{(count + 1) // 2}/a/b"))
+    in_turns(world, "rules", rows, options, out)
 
 
 def sessions(world, options, out):
@@ -156,20 +149,9 @@ def sessions(world, options, out):
     rows = []
     for many in sorted({1, min(100, count), count}):
         # As many texts of requests for each: to hold ten thousand costs who sends them, and a cache that both cores share.
-        place = world.write(f"{many}.txt", "".join(cookies[at % many] + "\n" for at in range(count)))
         name = f"{many:,} session{'s' if many > 1 else ''}"
-        script = world.write(f"{many}.lua", f"""local requests, at = {{}}, 0
-init = function()
-  for line in io.lines("{place}") do
-    wrk.headers["Cookie"] = line
-    wrk.headers["X-Number"] = string.format("%06d", #requests)
-    requests[#requests + 1] = wrk.format()
-  end
-end
-request = function() at = at % #requests + 1; return requests[at] end
-""")
-        rows.append(Row(name, gate, asks(script=script)))
-    rounds(world, "sessions", rows, options, out)
+        rows.append(Row(name, gate, cookies=[cookies[at % many] for at in range(count)]))
+    in_turns(world, "sessions", rows, options, out)
 
 
 def workers(world, options, out):
@@ -201,10 +183,9 @@ def engines(world, options, out):
     }
     for peer in others.values():
         peer.cookie = gate.cookie
-    rows = [Row(name, peer, asks()) for name, peer in others.items()]
-    rows += [Row("rolegate (public path)", gate, asks("/public/a")), Row("rolegate", gate, asks())]
-    rows.append(Row("rolegate, as it is shipped", shipped, asks()))
-    rounds(world, "engines", rows, options, out)
+    rows = [Row(name, peer) for name, peer in others.items()]
+    rows += [Row("rolegate (public path)", gate, path="/public/a"), Row("rolegate", gate), Row("rolegate, as it is shipped", shipped)]
+    in_turns(world, "engines", rows, options, out)
 
 
 TABLES = {
