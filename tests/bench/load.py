@@ -37,10 +37,10 @@ def milliseconds(text):
     return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
 
 
-def saturate(peer, seconds, path="/", cookie=None, script=None, connections=CONNECTIONS, core=OTHER_CORE):
+def saturate(peer, seconds, path="/", script=None, connections=CONNECTIONS, core=OTHER_CORE):
     """wrk: each of its connections asks again as soon as it was answered."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
-    for name, value in headers(peer, cookie).items():
+    for name, value in headers(peer).items():
         command += ["-H", f"{name}: {value}"]
     command += ["-s", script] if script else []
     text = run([*command, f"{peer.scheme}://127.0.0.1:{peer.port}{path}"], seconds, core)
