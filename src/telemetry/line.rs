@@ -5,8 +5,16 @@
 
 use super::stamp;
 
-/// A line in the making.
+/// A line in the making: after each field a comma, of which the last gives way to the end.
 pub(super) struct Line<'a>(&'a mut String);
+
+/// A field's name as it stands in the line. Names are ours, and plain: one piece of text each, known when this is built.
+macro_rules! name {
+    ($name:literal) => {
+        concat!('"', $name, "\":")
+    };
+}
+pub(super) use name;
 
 impl<'a> Line<'a> {
     /// Appends one to `text`.
@@ -16,61 +24,67 @@ impl<'a> Line<'a> {
     }
 
     /// The moment.
-    pub(super) fn now(&mut self, name: &str) -> &mut Self {
-        self.name(name);
+    pub(super) fn now(&mut self, name: &'static str) -> &mut Self {
+        self.0.push_str(name);
         self.0.push('"');
         stamp::write_now(self.0);
-        self.0.push('"');
+        self.0.push_str("\",");
         self
     }
 
     /// A text, or null.
-    pub(super) fn text(&mut self, name: &str, value: Option<&str>) -> &mut Self {
-        self.name(name);
+    #[inline]
+    pub(super) fn text(&mut self, name: &'static str, value: Option<&str>) -> &mut Self {
+        self.0.push_str(name);
         match value {
-            None => self.0.push_str("null"),
-            Some(text) if is_plain(text) => self.word(text),
-            Some(text) => self.0.push_str(&serde_json::Value::from(text).to_string()),
+            None => self.0.push_str("null,"),
+            Some(text) => self.any(text),
         }
         self
     }
 
     /// A text of ours, which is plain.
-    pub(super) fn said(&mut self, name: &str, text: &'static str) -> &mut Self {
-        self.name(name);
-        self.word(text);
+    #[inline]
+    pub(super) fn said(&mut self, name: &'static str, text: &'static str) -> &mut Self {
+        self.0.push_str(name);
+        self.plain(text);
         self
     }
 
     /// A number, or null.
-    pub(super) fn number(&mut self, name: &str, value: Option<u64>) -> &mut Self {
-        self.name(name);
+    #[inline]
+    pub(super) fn number(&mut self, name: &'static str, value: Option<u64>) -> &mut Self {
+        self.0.push_str(name);
         match value {
-            None => self.0.push_str("null"),
-            Some(number) => self.0.push_str(itoa::Buffer::new().format(number)),
+            None => self.0.push_str("null,"),
+            Some(number) => {
+                self.0.push_str(itoa::Buffer::new().format(number));
+                self.0.push(',');
+            }
         }
         self
     }
 
     /// Nothing follows.
     pub(super) fn end(self) {
+        if self.0.ends_with(',') {
+            self.0.pop();
+        }
         self.0.push('}');
     }
 
-    fn word(&mut self, text: &str) {
-        self.0.push('"');
-        self.0.push_str(text);
-        self.0.push('"');
+    fn any(&mut self, text: &str) {
+        if is_plain(text) {
+            return self.plain(text);
+        }
+        self.0.push_str(&serde_json::Value::from(text).to_string());
+        self.0.push(',');
     }
 
-    /// Names are ours, and plain.
-    fn name(&mut self, name: &str) {
-        if !self.0.ends_with('{') {
-            self.0.push(',');
-        }
+    fn plain(&mut self, text: &str) {
         self.0.push('"');
-        self.0.push_str(name);
-        self.0.push_str("\":");
+        self.0.push_str(text);
+        self.0.push_str("\",");
     }
 }
 
@@ -91,7 +105,10 @@ mod tests {
     fn fields_stand_in_their_order() {
         let mut text = String::new();
         let mut line = Line::begin(&mut text);
-        line.text("a", Some("x")).text("b", None).number("c", Some(0)).number("d", None);
+        line.text(name!("a"), Some("x"))
+            .text(name!("b"), None)
+            .number(name!("c"), Some(0))
+            .number(name!("d"), None);
         line.end();
         Line::begin(&mut text).end();
         assert_eq!(text, r#"{"a":"x","b":null,"c":0,"d":null}{}"#);
@@ -102,7 +119,7 @@ mod tests {
         fn whatever_is_written_is_read_again_and_stays_on_its_line(text in any::<String>(), number in any::<u64>()) {
             let mut written = String::new();
             let mut line = Line::begin(&mut written);
-            line.text("text", Some(&text)).number("number", Some(number));
+            line.text(name!("text"), Some(&text)).number(name!("number"), Some(number));
             line.end();
             let line = written;
             prop_assert!(!line.bytes().any(|byte| byte.is_ascii_control()));

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Telemetry;
-use super::line::Line;
+use super::line::{Line, name};
 use super::traces::{Seen, Traced};
 use crate::ask::Ask;
 use crate::authorize::{Decision, Person, Why};
@@ -47,6 +47,8 @@ pub struct Record {
     telemetry: Arc<Telemetry>,
     begun: Instant,
     left: Option<Instant>,
+    /// Whatever the upstream did, it is waited for no longer.
+    came_back: bool,
     traced: Option<Box<Traced>>,
 }
 
@@ -112,6 +114,7 @@ impl Record {
             telemetry,
             begun: now(),
             left: None,
+            came_back: false,
             traced: None,
         }
     }
@@ -234,18 +237,13 @@ impl Record {
     /// The upstream's head has come.
     pub fn comes_back(&mut self, status: u16) {
         self.upstream_status = Some(status);
-        self.came_back();
+        self.came_back = true;
     }
 
     /// It gave none that could be passed on.
     pub fn fails(&mut self, reason: &'static str) {
         self.telemetry.metrics.tally().upstream_failed(reason);
-        self.came_back();
-    }
-
-    fn came_back(&mut self) {
-        let taken = self.left.map(|left| now().saturating_duration_since(left)).unwrap_or_default();
-        self.telemetry.metrics.tally().upstream_seconds.observe(taken);
+        self.came_back = true;
     }
 
     /// Whoever is known and was refused is accounted for; the rest is in the access records.
@@ -297,25 +295,25 @@ impl Record {
     fn write(&self, text: &mut String) {
         let mut line = Line::begin(text);
         let ask = self.ask.as_ref();
-        line.now("time")
-            .said("kind", "access")
-            .text("request_id", Some(self.request_id()))
-            .text("client", self.client_text.to_str().ok())
-            .text("method", Some(self.method()))
-            .text("host", ask.map(|ask| &*ask.host))
-            .text("path", ask.map(|ask| ask.path.as_str()))
-            .text("rule", self.rule.as_deref())
-            .said("decision", self.decision)
-            .said("reason", self.reason)
-            .text("user", self.who.user())
-            .text("sub", self.who.sub())
-            .text("session", self.who.session())
-            .number("status", Some(self.status.into()))
-            .number("upstream_status", self.upstream_status.map(u64::from))
-            .number("duration_us", Some(self.duration_us))
-            .number("upstream_us", self.upstream_us);
+        line.now(name!("time"))
+            .said(name!("kind"), "access")
+            .text(name!("request_id"), Some(self.request_id()))
+            .text(name!("client"), self.client_text.to_str().ok())
+            .text(name!("method"), Some(self.method()))
+            .text(name!("host"), ask.map(|ask| &*ask.host))
+            .text(name!("path"), ask.map(|ask| ask.path.as_str()))
+            .text(name!("rule"), self.rule.as_deref())
+            .said(name!("decision"), self.decision)
+            .said(name!("reason"), self.reason)
+            .text(name!("user"), self.who.user())
+            .text(name!("sub"), self.who.sub())
+            .text(name!("session"), self.who.session())
+            .number(name!("status"), Some(self.status.into()))
+            .number(name!("upstream_status"), self.upstream_status.map(u64::from))
+            .number(name!("duration_us"), Some(self.duration_us))
+            .number(name!("upstream_us"), self.upstream_us);
         if self.gateway.is_some() {
-            line.text("gateway", self.gateway);
+            line.text(name!("gateway"), self.gateway);
         }
         line.end();
     }
@@ -333,10 +331,13 @@ impl Drop for Record {
             self.reason = "client_gone";
         }
         let end = now();
-        self.duration_us = micros(self.begun, end);
-        self.upstream_us = self.left.map(|left| micros(left, end));
-        let decided = (self.decision, self.reason);
         let taken = end.saturating_duration_since(self.begun);
+        let waited = self.left.map(|left| end.saturating_duration_since(left));
+        (self.duration_us, self.upstream_us) = (micros(taken), waited.map(micros));
+        if self.came_back {
+            self.telemetry.metrics.tally().upstream_seconds.observe(waited.unwrap_or_default());
+        }
+        let decided = (self.decision, self.reason);
         self.telemetry.metrics.decided(decided, self.rule.as_deref(), self.status, taken);
         self.account_for_refusal();
         if let Some(traced) = self.traced.take() {
@@ -348,8 +349,8 @@ impl Drop for Record {
     }
 }
 
-fn micros(from: Instant, to: Instant) -> u64 {
-    u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX)
+fn micros(taken: Duration) -> u64 {
+    u64::try_from(taken.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[allow(clippy::disallowed_methods, reason = "how long something took, never a decision")]

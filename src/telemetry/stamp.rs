@@ -25,12 +25,12 @@ pub(super) fn write_now(text: &mut String) {
         }
         text.push_str(spelled);
     });
-    let (mut fraction, mut micros) = (*b".000000Z", since.subsec_micros());
-    for digit in fraction[1..7].iter_mut().rev() {
-        *digit += (micros % 10) as u8;
-        micros /= 10;
-    }
-    text.push_str(std::str::from_utf8(&fraction).unwrap_or_default());
+    // With a digit before them, those that are 0 are written as well; the point takes its place.
+    let mut digits = itoa::Buffer::new();
+    let fraction = digits.format(1_000_000 + since.subsec_micros());
+    text.push('.');
+    text.push_str(&fraction[1..]);
+    text.push('Z');
 }
 
 /// What a clock beyond the calendar is told as.
