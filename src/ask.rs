@@ -130,7 +130,8 @@ impl Ask {
             |target: &&PathAndQuery| target.as_str().starts_with('/') && target.path() == path.as_str();
         let as_came = head.uri.path_and_query().filter(spelled).cloned();
         // `app.example.com.` is the same host to rules, but not to a browser's cookies: it is sent to the other.
-        let rooted = authority.split(':').next().is_some_and(|name| name.ends_with('.'));
+        let name = authority.as_bytes().split(|byte| *byte == b':').next();
+        let rooted = name.is_some_and(|name| name.ends_with(b"."));
         let origin = config.origins.iter().position(|origin| {
             !rooted && origin.host == host && port.unwrap_or(origin.scheme.default_port()) == origin.port
         });
