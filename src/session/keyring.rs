@@ -81,6 +81,11 @@ impl Sealer {
         self.keyring.0.load().pseudonyms(&self.place, sub)
     }
 
+    /// [`Ring::has_old_keys`], here and now.
+    pub fn has_old_keys(&self) -> bool {
+        self.keyring.0.load().has_old_keys()
+    }
+
     /// [`Ring::is_old`], here and now.
     pub fn is_old(&self, beginning: &str) -> bool {
         self.keyring.0.load().is_old(beginning)

@@ -105,10 +105,10 @@ impl Session {
 
     /// When a refresh is due: the roles are old, or the access token ends soon.
     pub fn due(&self, policy: &settings::Session) -> u64 {
-        let (max_role_age, margin) = (policy.max_role_age.as_secs(), self.margin());
-        let age = max_role_age.saturating_sub(self.spread(max_role_age));
+        let (max_role_age, margin, share) = (policy.max_role_age.as_secs(), self.margin(), self.share());
+        let age = max_role_age.saturating_sub(spread(max_role_age, share));
         let roles_are_old = self.refreshed.saturating_add(age);
-        let ends_soon = self.access_ends.saturating_sub(margin + self.spread(margin));
+        let ends_soon = self.access_ends.saturating_sub(margin + spread(margin, share));
         roles_are_old.min(ends_soon)
     }
 
@@ -147,18 +147,22 @@ impl Session {
         (self.access_ends.saturating_sub(self.refreshed) / 5).min(60)
     }
 
-    /// How much earlier than others this session is due: up to a tenth of `seconds`, never later. People who
-    /// signed in together, at nine or after an outage, must not come back together for ever.
-    fn spread(&self, seconds: u64) -> u64 {
+    /// Of 1000, how much of the time by which sessions are due earlier than others this one takes.
+    fn share(&self) -> u64 {
         // FNV-1a: ids are random and ours, so nobody can choose when theirs is due.
         let hash = self.id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         // The low bits of so short a hash are the better mixed ones.
-        let share = hash % 1001;
-        // `seconds` comes from a file or a token: no product of it may overflow.
-        (seconds / 10).saturating_mul(share) / 1000
+        hash % 1001
     }
+}
+
+/// How much earlier than others a session with this share is due: up to a tenth of `seconds`, never later. People who
+/// signed in together, at nine or after an outage, must not come back together for ever.
+fn spread(seconds: u64, share: u64) -> u64 {
+    // `seconds` comes from a file or a token: no product of it may overflow.
+    (seconds / 10).saturating_mul(share) / 1000
 }
 
 #[cfg(test)]

@@ -148,6 +148,11 @@ impl Ring {
         Some(Opened { plain: bytes, current: at == 0 })
     }
 
+    /// Whether there are keys that open and do not seal.
+    pub fn has_old_keys(&self) -> bool {
+        self.keys.len() > 1
+    }
+
     /// Whether the text that begins so says that a key of this ring sealed it which is not the first. Costs next to
     /// nothing, and is only what it says: whether that is so, opening it shows.
     pub fn is_old(&self, beginning: &str) -> bool {
