@@ -33,6 +33,8 @@ pub struct Scrub {
     openings: Openings,
     /// The same of those that carry identity.
     identities: Openings,
+    /// Of [`USUAL`] what is in no class, whatever is configured.
+    harmless: Vec<HeaderName>,
 }
 
 /// The code of [`framing_faults`] that asks for 417 instead of 400.
@@ -44,6 +46,9 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 static X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What browsers often say and that begins as some class does.
+const USUAL: [HeaderName; 4] =
+    [header::UPGRADE_INSECURE_REQUESTS, header::REFERER, header::CONTENT_TYPE, header::PRAGMA];
 /// Longer names than any that matters are dropped: they cannot be told from an alias by looking at a part.
 const LONGEST: usize = 96;
 /// More in `Connection` than any client has a reason to say; each name costs a pass over the head.
@@ -90,7 +95,9 @@ impl Scrub {
             openings.add(class);
             identities.add(class);
         }
-        Self { own, identity, openings, identities }
+        let mut scrub = Self { own, identity, openings, identities, harmless: vec![] };
+        scrub.harmless = USUAL.into_iter().filter(|name| !scrub.drops(name)).collect();
+        scrub
     }
 
     /// The head that is sent instead of the client's, which it is made of.
@@ -138,15 +145,14 @@ impl Scrub {
     /// Whether a client's header of this name stays here: identity, forwarding, hop-by-hop, framing, cookies,
     /// under any spelling.
     pub fn drops(&self, name: &HeaderName) -> bool {
-        let name = name.as_str();
-        match Openings::of(name.as_bytes()) {
+        match Openings::of(name.as_str().as_bytes()) {
             // Nothing but punctuation: no class, and no use.
             None => return true,
-            Some(opening) if !self.openings.has(opening) => return false,
+            Some(opening) if !self.openings.has(opening) || self.harmless.contains(name) => return false,
             Some(_) => {}
         }
         let mut buffer = [0; LONGEST];
-        let Some(folded) = fold(name, &mut buffer) else { return true };
+        let Some(folded) = fold(name.as_str(), &mut buffer) else { return true };
         self.is_identity(folded)
             || STRIPPED.contains(&folded)
             || MESSAGE.contains(&folded)
@@ -167,15 +173,14 @@ impl Scrub {
 
     /// All `Cookie` lines as one, without the gate's own. `None` if nothing is left.
     pub(super) fn cookies(&self, client: &HeaderMap) -> Option<HeaderValue> {
-        let mut lines = client.get_all(header::COOKIE).iter();
-        let first = lines.next()?;
-        let one_line = lines.next().is_none();
+        let lines = client.get_all(header::COOKIE);
+        let (first, one_line) = (lines.iter().next()?, lines.iter().nth(1).is_none());
         let own = |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| self.own.owns_pair(pair));
         if one_line && !own(first) {
             return Some(first.clone());
         }
         let mut kept = BytesMut::new();
-        for line in client.get_all(header::COOKIE) {
+        for line in lines {
             for pair in pairs(line.as_bytes()).map(trim) {
                 if !pair.is_empty() && !self.own.owns_pair(pair) {
                     if !kept.is_empty() {
