@@ -1,5 +1,6 @@
 """A gate that is flooded, and somebody's session at it. floods.py says what becomes of both."""
 
+import functools
 import http.client
 import os
 import re
@@ -101,7 +102,9 @@ class Gate:
             return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
+@functools.cache
 def context(protocol="http/1.1"):
+    """One for all: to make one reads every certificate that the system trusts, which takes its core longer than a handshake."""
     made = ssl.create_default_context()
     made.set_alpn_protocols([protocol])
     made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
