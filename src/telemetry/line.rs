@@ -8,10 +8,14 @@ use super::stamp;
 /// A line in the making: after each field a comma, of which the last gives way to the end.
 pub(super) struct Line<'a>(&'a mut String);
 
-/// A field's name as it stands in the line. Names are ours, and plain: one piece of text each, known when this is built.
+/// A field's name as it stands in the line, in quotes and with the colon. [`name!`] makes one.
+#[derive(Clone, Copy)]
+pub(super) struct Name(pub(super) &'static str);
+
+/// Names are ours, and plain: one piece of text each, known when this is built.
 macro_rules! name {
     ($name:literal) => {
-        concat!('"', $name, "\":")
+        $crate::telemetry::line::Name(concat!('"', $name, "\":"))
     };
 }
 pub(super) use name;
@@ -24,8 +28,8 @@ impl<'a> Line<'a> {
     }
 
     /// The moment.
-    pub(super) fn now(&mut self, name: &'static str) -> &mut Self {
-        self.0.push_str(name);
+    pub(super) fn now(&mut self, name: Name) -> &mut Self {
+        self.0.push_str(name.0);
         self.0.push('"');
         stamp::write_now(self.0);
         self.0.push_str("\",");
@@ -34,8 +38,8 @@ impl<'a> Line<'a> {
 
     /// A text, or null.
     #[inline]
-    pub(super) fn text(&mut self, name: &'static str, value: Option<&str>) -> &mut Self {
-        self.0.push_str(name);
+    pub(super) fn text(&mut self, name: Name, value: Option<&str>) -> &mut Self {
+        self.0.push_str(name.0);
         match value {
             None => self.0.push_str("null,"),
             Some(text) => self.any(text),
@@ -45,16 +49,16 @@ impl<'a> Line<'a> {
 
     /// A text of ours, which is plain.
     #[inline]
-    pub(super) fn said(&mut self, name: &'static str, text: &'static str) -> &mut Self {
-        self.0.push_str(name);
+    pub(super) fn said(&mut self, name: Name, text: &'static str) -> &mut Self {
+        self.0.push_str(name.0);
         self.plain(text);
         self
     }
 
     /// A number, or null.
     #[inline]
-    pub(super) fn number(&mut self, name: &'static str, value: Option<u64>) -> &mut Self {
-        self.0.push_str(name);
+    pub(super) fn number(&mut self, name: Name, value: Option<u64>) -> &mut Self {
+        self.0.push_str(name.0);
         match value {
             None => self.0.push_str("null,"),
             Some(number) => {
