@@ -82,7 +82,7 @@ pub enum From {
     Nowhere,
     /// One of the public origins.
     Ours,
-    /// Anything else, `null` and two of them included; or no such header, but fetch metadata of another site's.
+    /// Anything else, `null` and two of them included; or no such header, but fetch metadata of another origin's page.
     Elsewhere,
 }
 

@@ -157,9 +157,6 @@ impl Ring {
     /// nothing, and is only what it says: whether that is so, opening it shows.
     pub fn is_old(&self, beginning: &str) -> bool {
         let [_, old @ ..] = self.keys.as_slice() else { return false };
-        if old.is_empty() {
-            return false;
-        }
         let mut head = [0; 2 + KEY_ID_LEN];
         // Eight characters are exactly the six bytes of version, parts and key id.
         let decoded = beginning.get(..8).map(|text| URL_SAFE_NO_PAD.decode_slice(text, &mut head));

@@ -277,6 +277,26 @@ fn an_upgrade_is_put_in_by_the_gate_alone() {
     assert_eq!(sent["sec-websocket-key"], "k");
 }
 
+#[test]
+fn what_browsers_always_say_is_harmless_unless_a_claim_goes_by_its_name() {
+    let said = USUAL.map(|name| (name.as_str().to_owned(), "said"));
+    let said: Vec<_> = said.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let left = |scrub: &Scrub, lines: &[(&str, &str)]| {
+        let plan = plan(Some("viewer"));
+        let sent = scrub.outgoing(head(lines), &plan.host, &plan, false);
+        sent.values().filter(|value| *value == "said").count()
+    };
+    assert_eq!(left(&scrub(), &said), said.len());
+    let own = || OwnCookies { bases: vec!["__Host-rolegate".into()] };
+    assert_eq!(left(&Scrub::new(own(), &USUAL), &said), 0);
+    for name in USUAL {
+        let claimed = Scrub::new(own(), std::slice::from_ref(&name));
+        assert_eq!(left(&claimed, &said), said.len() - 1, "{name}");
+        assert_eq!(left(&claimed, &[(&name.as_str().replace('-', "_").to_ascii_uppercase(), "said")]), 0);
+        assert_eq!(left(&claimed, &[(&format!("{name}_"), "said")]), 0);
+    }
+}
+
 fn class(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
