@@ -137,7 +137,7 @@ fn thousand_with(world: &World, token: &str) -> Vec<Wire> {
 fn a_thousand_at_once_before_the_pool_was_reached_cost_one_fetch_of_each() {
     let pool = FakePool::start();
     for endpoint in [Endpoint::Discovery, Endpoint::Jwks] {
-        pool.script_once(endpoint, Reply::Late(Duration::from_secs(2)));
+        pool.script_once(endpoint, Reply::Late(Duration::from_secs(3)));
     }
     let world = bearer::bench().unready().start_with(pool, Recorder::start());
     let token = bearer::access(&world, "user");

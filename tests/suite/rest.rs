@@ -340,7 +340,7 @@ fn a_stop_ends_a_rest_and_serves_what_is_on_its_way() {
 /// Enough that what there is besides does not matter.
 const MANY: usize = 2500;
 /// 4 kB is what one may take, and what is shipped takes 1.5. A debug build takes 2.3 to 2.8 by the run, whether its cores
-/// are free or taken, code that comes in on the way among it: this much lets that be, and not another kilobyte.
+/// are free or taken, code that comes in on the way among it: this much lets that be, and lets nobody keep a kilobyte more in the larger case.
 const EACH: u64 = 3584;
 
 #[test]
