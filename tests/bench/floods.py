@@ -51,11 +51,12 @@ def asks(gate, seconds, told):
 
 
 def paced(gate, each, rate, told):
-    """Calls `each` as often as `rate` a second, and says once a second how often."""
+    """Calls `each` as often as `rate` a second, until it is ended; then says how often that was, in how many seconds."""
     os.sched_setaffinity(0, {1})
     os.nice(10)
-    kept, done, begun = {}, 0, time.perf_counter()
-    signal.signal(signal.SIGTERM, lambda *_: (told.send((done, time.perf_counter() - begun)), os._exit(0)))
+    kept, done, first = {}, 0, time.perf_counter()
+    begun = first
+    signal.signal(signal.SIGTERM, lambda *_: (told.send((done, time.perf_counter() - first)), os._exit(0)))
     while True:
         due = begun + done / rate
         now = time.perf_counter()

@@ -15,7 +15,7 @@ TRACED = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=futex", "-e", "si
 ROUNDS = 3
 
 
-def contention(world, counts, cookie, cores, options, out):
+def contention(world, counts, cores, options, out):
     """A row for each count of workers, and one for a runtime whose threads take tasks from each other, with as many as four."""
     if not shutil.which("strace"):
         out.say("futex calls", "no strace here")
@@ -25,13 +25,13 @@ def contention(world, counts, cookie, cores, options, out):
     for count in counts:
         name = f"traced{count}"
         made[f"{count} worker{'s' if count > 1 else ''}"] = peers.rolegate(
-            world, name, workers=count, core=cores, sign_in=False, under=[*TRACED, calls(name)])
+            world, name, workers=count, core=cores, under=[*TRACED, calls(name)])
     if os.path.exists(peers.ENGINES):
-        made["hyper, one shared runtime, 4 threads"] = peers.engine(
+        asks_nobody = made["hyper, one shared runtime, 4 threads"] = peers.engine(
             world, "traced-shared", "shared", threads=4, core=cores, under=[*TRACED, calls("traced-shared")])
+        asks_nobody.cookie = next(iter(made.values())).cookie
     for peer in made.values():
         # Connections to the upstream are made, buffers allocated: not what is asked here.
-        peer.cookie = cookie
         saturate(peer, 1, core=cores)
     for number in range(min(ROUNDS, options.rounds)):
         for row, peer in made.items():

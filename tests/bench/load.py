@@ -2,6 +2,7 @@
 steady rate; wrk where there is TLS, a body or a second core, h2load for HTTP/2, openssl and a small client for handshakes.
 Each answers with what was served in which time, or raises: a load that met errors says nothing."""
 
+import http.client
 import json
 import os
 import re
@@ -37,8 +38,21 @@ def milliseconds(text):
     return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
 
 
+def lets_in(peer, path="/"):
+    """Raises unless what is about to be asked again and again is answered 200: a redirect is none of wrk's errors."""
+    made = http.client.HTTPSConnection if peer.scheme == "https" else http.client.HTTPConnection
+    more = {"context": ssl._create_unverified_context()} if peer.scheme == "https" else {}
+    line = made("127.0.0.1", peer.port, timeout=10, **more)
+    line.request("GET", path, headers=headers(peer))
+    status = line.getresponse().status
+    line.close()
+    if status != 200:
+        raise RuntimeError(f"{peer.name} answers {status}")
+
+
 def saturate(peer, seconds, path="/", script=None, connections=CONNECTIONS, core=OTHER_CORE):
     """wrk: each of its connections asks again as soon as it was answered."""
+    lets_in(peer, "/" if script else path)
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
     for name, value in headers(peer).items():
         command += ["-H", f"{name}: {value}"]

@@ -95,7 +95,7 @@ def in_turns(world, table, rows, options, out, rates=None):
                     "peak": machine.memory(row.peer.pids())["peak"],
                     "foreign": seen["foreign"], "stolen": seen["stolen"], "clean": clean,
                 })
-                # The writer stands where it was; what is before it takes no memory any more.
+                # What was written takes memory; the writer appends, and begins anew.
                 if row.peer.access_log and os.path.exists(row.peer.access_log):
                     os.truncate(row.peer.access_log, 0)
             if clean or patience <= 0:

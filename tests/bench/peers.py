@@ -152,6 +152,9 @@ keys_file = "keys"
 # So that no refresh falls into one peer's rounds and not into another's.
 max_role_age = "11h"
 {f'[tls]{chr(10)}cert_file = "{chain}"{chr(10)}key_file = "{key}"' if tls else ""}
+# While the others have their turns; nginx keeps its own for a minute.
+[limits]
+upstream_idle = "50s"
 [[rules]]
 path = "/public/**"
 public = true

@@ -80,6 +80,9 @@ hertz=$(getconf CLK_TCK)
 commands() { redis-cli -p 16379 info stats | tr -d '\r' | sed -n 's/^total_commands_processed://p'; }
 round() { # name -> microseconds of CPU a request
   local before after requests
+  # A redirect is none of wrk's errors.
+  [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: localhost:3000' -H "Cookie: $cookie" "http://127.0.0.1:${ports[$1]}/")" = 200 ] ||
+    { echo "$1 does not take the session" >&2; exit 1; }
   before=$(ticks "$1")
   wrk -t1 -c32 -d"${seconds}s" -H 'Host: localhost:3000' -H "Cookie: $cookie" "http://127.0.0.1:${ports[$1]}/" >"$folder/wrk"
   grep -q 'Non-2xx' "$folder/wrk" && { cat "$folder/wrk" >&2; exit 1; }

@@ -157,7 +157,7 @@ def sessions(world, options, out):
 def workers(world, options, out):
     # More than there are cores: whether they get into each other's way shows as CPU time and switches all the same.
     counts = (1, 2, 4, 8)
-    begin(world, *(f"gate{count}" for count in counts))
+    begin(world, *(f"{kind}{count}" for count in counts for kind in ("gate", "traced")))
     rows = []
     for count in counts:
         gate = peers.rolegate(world, f"gate{count}", workers=count, core=ALL)
@@ -166,8 +166,7 @@ def workers(world, options, out):
     for row in rows:
         for server in row.peer.servers:
             world.stop(server)
-    # They share their keys and their host: a session of one is one of each.
-    futexes.contention(world, counts, rows[0].peer.cookie, ALL, options, out)
+    futexes.contention(world, counts, ALL, options, out)
 
 
 def engines(world, options, out):

@@ -95,6 +95,15 @@ static int take(struct line *line, int *refused) {
     }
 }
 
+/* One more that is owed an answer, and where its time is kept if it counts. */
+static long owe(struct peer *peer, int counts) {
+    peer->sent++;
+    if (!counts) return -1;
+    if (peer->counted == peer->room && !(peer->took = realloc(peer->took, (peer->room = 2 * peer->counted + 1024) * sizeof *peer->took))) fail("memory");
+    peer->took[peer->counted] = -1;
+    return peer->counted++;
+}
+
 static void ask(struct peer *peer, double due, int counts) {
     struct line *line = peer->free_lines[--peer->idle];
     long kind = peer->next++ % peer->kinds;
@@ -102,10 +111,7 @@ static void ask(struct peer *peer, double due, int counts) {
     line->head = 0;
     line->busy = 1;
     line->due = due;
-    peer->sent++;
-    line->number = counts ? peer->counted++ : -1;
-    if (peer->counted > peer->room && !(peer->took = realloc(peer->took, (peer->room = 2 * peer->counted + 1024) * sizeof *peer->took))) fail("memory");
-    if (counts) peer->took[line->number] = -1;
+    line->number = owe(peer, counts);
     if (send(line->fd, peer->texts[kind], peer->sizes[kind], MSG_NOSIGNAL) != (long)peer->sizes[kind]) fail("send");
 }
 
@@ -126,27 +132,36 @@ static void taken(struct peer *peer, double wait) {
     }
 }
 
-/* Adds what the processes have run (all of their threads, to the nanosecond) and how often they were given a core, how that
- * falls to user and system, and how busy the cores were, `sign` times. */
+/* How often the threads of a process went to sleep, or were sent to. */
+static double switches(int pid) {
+    char path[64], name[384], words[256];
+    double found = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *threads = opendir(path);
+    if (!threads) fail(path);
+    for (struct dirent *thread; (thread = readdir(threads));) {
+        snprintf(name, sizeof name, "%s/%s/status", path, thread->d_name);
+        FILE *file = thread->d_name[0] == '.' ? NULL : fopen(name, "r");
+        if (!file) continue;
+        while (fgets(words, sizeof words, file))
+            if (strstr(words, "ctxt_switches:")) found += atof(strchr(words, ':') + 1);
+        fclose(file);
+    }
+    closedir(threads);
+    return found;
+}
+
+/* Adds what the processes have run (to the nanosecond, threads that have ended among it), how that falls to user and system,
+ * their switches, and how busy the cores were, `sign` times. */
 static void look(struct peer *peer, int sign) {
-    char path[64], name[384];
+    char path[64];
     double ticks = sysconf(_SC_CLK_TCK);
     for (int i = 0; i < PIDS && peer->pids[i]; i++) {
-        snprintf(path, sizeof path, "/proc/%d/task", peer->pids[i]);
-        DIR *threads = opendir(path);
-        for (struct dirent *thread; threads && (thread = readdir(threads));) {
-            unsigned long long ran, times;
-            if (thread->d_name[0] == '.') continue;
-            snprintf(name, sizeof name, "%s/%s/schedstat", path, thread->d_name);
-            FILE *file = fopen(name, "r");
-            if (!file) continue;
-            if (fscanf(file, "%llu %*u %llu", &ran, &times) != 2) fail(name);
-            fclose(file);
-            peer->used.ran += sign * (ran * 1e-9);
-            peer->used.switches += sign * (double)times;
-        }
-        if (!threads) fail(path);
-        closedir(threads);
+        clockid_t clock;
+        struct timespec ran;
+        if (clock_getcpuclockid(peer->pids[i], &clock) || clock_gettime(clock, &ran)) fail("a process has gone");
+        peer->used.ran += sign * (ran.tv_sec + ran.tv_nsec * 1e-9);
+        peer->used.switches += sign * switches(peer->pids[i]);
         long user, system;
         snprintf(path, sizeof path, "/proc/%d/stat", peer->pids[i]);
         FILE *file = opened(path, "r");
@@ -167,11 +182,11 @@ static void look(struct peer *peer, int sign) {
 }
 
 /* Asks for what is due by now, as far as connections are free; how long the next is away, or `end` if there is none. */
-static double ask_what_is_due(struct peer *peer, double start, long begun, double end) {
+static double ask_what_is_due(struct peer *peer, double start, long begun, double end, int counts) {
     for (long total = peer->rate * (end - start) + 0.5; peer->idle && peer->sent - begun < total;) {
         double due = start + (peer->sent - begun) / peer->rate;
         if (due > now()) return due - now();
-        ask(peer, due, due >= start + LEAD);
+        ask(peer, due, counts);
     }
     return end - now();
 }
@@ -181,22 +196,24 @@ static void work(struct peer *peer, int lines, double start, double end, int cou
     long begun = peer->sent, due = peer->rate * (end - start) + 0.5;
     for (double at = start; at < end; at = now()) {
         while (!peer->rate && peer->idle) ask(peer, at, counts);
-        taken(peer, peer->rate ? ask_what_is_due(peer, start, begun, end) : end - at);
+        taken(peer, peer->rate ? ask_what_is_due(peer, start, begun, end, counts) : end - at);
     }
     /* Those that found no connection free are due all the same. */
     while ((peer->idle < lines || peer->sent - begun < due) && now() < end + PATIENCE) {
-        if (peer->rate) ask_what_is_due(peer, start, begun, end);
+        if (peer->rate) ask_what_is_due(peer, start, begun, end, counts);
         taken(peer, 0.1);
     }
+    /* For whom none became free, nobody was there to answer. */
+    while (peer->sent - begun < due) owe(peer, counts);
 }
 
 static void turn(struct peer *peer, int lines) {
     double start = now();
-    if (!peer->rate) work(peer, lines, start, start + LEAD, 0);
+    work(peer, lines, start, start + LEAD, 0);
     long sent = peer->sent;
     look(peer, -1);
     start = now();
-    work(peer, lines, start, start + TURN + (peer->rate ? LEAD : 0), 1);
+    work(peer, lines, start, start + TURN, 1);
     peer->seconds += now() - start;
     peer->asked += peer->sent - sent;
     usleep(MOMENT * 1e6);
@@ -243,7 +260,8 @@ static void begin(struct peer *peer, char *words, int lines) {
     int port = atoi(strtok(words, ",")), yes = 1, count = 0;
     peer->rate = atof(strtok(NULL, ","));
     read_texts(peer, strtok(NULL, ","));
-    for (char *pid; count < PIDS - 1 && (pid = strtok(NULL, "+"));) peer->pids[count++] = atoi(pid);
+    for (char *pid; (pid = strtok(NULL, "+")); peer->pids[count++] = atoi(pid))
+        if (count == PIDS) fail("more processes than there is room for");
     peer->poll = epoll_create1(0);
     peer->lines = calloc(lines, sizeof *peer->lines);
     peer->free_lines = malloc(lines * sizeof *peer->free_lines);
@@ -284,9 +302,18 @@ int main(int count, char **words) {
     struct peer *all = calloc(peers, sizeof *all);
     prctl(PR_SET_TIMERSLACK, 1);
     for (int i = 0; i < peers; i++) begin(all + i, words[3 + i], lines);
-    /* There and back: nobody always comes after the same one. */
-    for (long number = 0; number < turns; number++)
-        for (int i = 0; i < peers; i++) turn(all + (number % 2 ? peers - 1 - i : i), lines);
+    int *order = calloc(peers, sizeof *order);
+    for (int i = 0; i < peers; i++) order[i] = i;
+    srand(getpid());
+    /* Each time in another order: nobody always comes first, or after the same one. */
+    while (turns--) {
+        for (int i = peers - 1; i > 0; i--) {
+            int other = rand() % (i + 1), one = order[i];
+            order[i] = order[other];
+            order[other] = one;
+        }
+        for (int i = 0; i < peers; i++) turn(all + order[i], lines);
+    }
     for (int i = 0; i < peers; i++) tell(all + i);
     return 0;
 }
